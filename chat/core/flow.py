@@ -1,0 +1,80 @@
+"""One connection's window: how much was sent that the client has not yet taken in (docs/architecture.md, "Flow").
+
+Sans I/O; times are seconds of any monotonic clock, passed in.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+HARD_LIMIT = 4
+"""A client past this many windows takes nothing in and goes on asking: it is closed without waiting."""
+
+
+@dataclass(slots=True)
+class Window:
+    """Count frames out and acknowledgements in.
+
+    Args:
+        frames, size: How many frames and bytes may be unacknowledged before the connection is full.
+        ack_frames, ack_s: What the client was told in ``hello.flow``: acknowledge after so many frames, or so many
+            seconds after an unacknowledged one.
+        stall_s: How long a full connection may owe an acknowledgement that was due.
+    """
+
+    frames: int = 256
+    size: int = 1024 * 1024
+    ack_frames: int = 64
+    ack_s: float = 10.0
+    stall_s: float = 10.0
+    sent: int = 0
+    taken: int = 0
+    unacknowledged_bytes: int = 0
+    _sizes: deque[int] = field(default_factory=deque)
+    _due_at: float | None = None
+
+    def sending(self, size: int, now: float) -> None:
+        """A frame of ``size`` bytes leaves."""
+        if not self._sizes:
+            self._due_at = now + self.ack_s
+        self._sizes.append(size)
+        self.sent += 1
+        self.unacknowledged_bytes += size
+        if len(self._sizes) == self.ack_frames and self._due_at is not None:
+            self._due_at = min(self._due_at, now)
+
+    def received(self, frames: int, now: float) -> bool:
+        """The client says how many frames it has taken in since it connected; False if it claims more than were sent.
+
+        An older count than before changes nothing.
+        """
+        if frames > self.sent:
+            return False
+        if frames > self.taken:
+            for _ in range(frames - self.taken):
+                self.unacknowledged_bytes -= self._sizes.popleft()
+            self.taken = frames
+            # Progress was made; the next acknowledgement is due when the contract says so, counted from now.
+            self._due_at = (
+                None if not self._sizes else now + (0.0 if len(self._sizes) >= self.ack_frames else self.ack_s)
+            )
+        return True
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another frame may leave."""
+        return len(self._sizes) < self.frames and self.unacknowledged_bytes < self.size
+
+    @property
+    def is_half_empty(self) -> bool:
+        """Whether half of the window is free."""
+        return len(self._sizes) <= self.frames // 2 and self.unacknowledged_bytes <= self.size // 2
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether far more is unacknowledged than the window holds."""
+        return len(self._sizes) >= HARD_LIMIT * self.frames or self.unacknowledged_bytes >= HARD_LIMIT * self.size
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether the client holds things up: an acknowledgement is ``stall_s`` overdue, and half of the window is
+        not free."""
+        return not self.is_half_empty and self._due_at is not None and now - self._due_at > self.stall_s

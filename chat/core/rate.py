@@ -1,0 +1,27 @@
+"""Token buckets: how often one person may do a thing. Sans I/O; times are seconds of any monotonic clock."""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+PEOPLE_AT_MOST = 10_000
+"""Buckets kept; the longest unused goes first. A forgotten bucket is a full one."""
+
+
+@dataclass
+class RateLimit:
+    """Allow ``burst`` at once and ``rate`` a second over a longer time, for each key."""
+
+    rate: float
+    burst: int
+    _buckets: OrderedDict[Hashable, tuple[float, float]] = field(default_factory=OrderedDict)
+
+    def wait_s(self, key: Hashable, now: float) -> float:
+        """Take one, and 0; or take none, and the seconds until one may be taken."""
+        level, since = self._buckets.pop(key, (float(self.burst), now))
+        level = min(float(self.burst), level + max(0.0, now - since) * self.rate)
+        wait = 0.0 if level >= 1 else (1 - level) / self.rate
+        self._buckets[key] = (level - 1 if wait == 0 else level, now)
+        if len(self._buckets) > PEOPLE_AT_MOST:
+            self._buckets.popitem(last=False)
+        return wait
