@@ -1,0 +1,178 @@
+"""Catching up: which rooms a sync may have, and page by page what changed past a cursor.
+
+"What changed" is state, not a replay: each thing with ``changed_seq`` past the cursor, in its present form
+(docs/architecture.md, "Catching up"). One page is one snapshot of access, epoch, head and all kinds of rows.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from chat.access import doors, queries, shapes
+from chat.access.policy import policy
+from chat.core.feed import FeedEvent
+from chat.models import Membership, Message, Room
+from chat.models.database import snapshot
+from chat.wire import protocol
+
+PAGE_THINGS = 200
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a room stands, for who may watch it."""
+
+    room_id: int
+    epoch: str
+    head: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """The changes in ``(cursor, upto]``. ``upto == head`` means that the page reaches the room's present state."""
+
+    epoch: str
+    head: int
+    upto: int
+    messages: list[Message]
+    members: list[Membership]
+    room: Room | None
+    mine: dict[str, list[str]]
+
+    def as_event(self, room_id: str) -> protocol.Changes:
+        return protocol.Changes(
+            room=room_id,
+            epoch=self.epoch,
+            messages=[shapes.message(each) for each in self.messages],
+            mine=self.mine,
+            members=[shapes.member(each) for each in self.members],
+            state=shapes.room(self.room) if self.room else None,
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.messages or self.members or self.room)
+
+
+def standings(user: Any, room_ids: Iterable[str]) -> dict[str, Standing]:
+    """Epoch and head of those of the rooms that ``user`` may watch, in two queries; the others are left out."""
+    wanted = doors.keys(room_ids)
+    with snapshot():
+        rooms = Room.objects.in_bulk(wanted.values())
+        memberships = {
+            each.room_id: each for each in Membership.objects.present().of(user).filter(room__in=list(rooms))
+        }
+    found = {}
+    for wire_id, pk in wanted.items():
+        room = rooms.get(pk)
+        if room is not None and policy().can_watch(user, room, memberships.get(pk)):
+            found[wire_id] = Standing(pk, room.epoch, room.head)
+    return found
+
+
+def is_more_than(room_id: int, cursor: int, most: int) -> bool:
+    """Whether more than ``most`` things of the room changed past ``cursor``. Reads at most ``most`` index entries."""
+    messages = Message.objects.filter(room=room_id, changed_seq__gt=cursor).order_by("changed_seq")
+    members = Membership.objects.filter(room=room_id, changed_seq__gt=cursor).order_by("changed_seq")
+    count = messages.values("pk")[: most + 1].count()
+    return count > most or count + members.values("pk")[: most + 1].count() > most
+
+
+def page(user: Any, room_id: int, cursor: int) -> Page | None:
+    """The next page of what changed past ``cursor``, bounded in things and bytes; None if ``user`` may not watch."""
+    with snapshot():
+        room = Room.objects.filter(pk=room_id).first()
+        membership = doors.membership_of(user, room) if room else None
+        if room is None or not policy().can_watch(user, room, membership):
+            return None
+        found = _read(room, cursor)
+        return Page(**{**found.__dict__, "mine": queries.own_reactions(user, found.messages)})
+
+
+def for_feed(room_id: int, cursor: int) -> Page | None:
+    """The same for a process's feed, which stands for all of its clients; None if the room is gone."""
+    with snapshot():
+        room = Room.objects.filter(pk=room_id).first()
+        return _read(room, cursor) if room else None
+
+
+def reset_state(user: Any, room_id: int) -> protocol.RoomState | None:
+    """The room's present state, for a reset; None if ``user`` may not watch it."""
+    with snapshot():
+        room = Room.objects.filter(pk=room_id).first()
+        membership = doors.membership_of(user, room) if room else None
+        if room is None or not policy().can_watch(user, room, membership):
+            return None
+        return queries.room_state(user, room_id)
+
+
+def heads(room_ids: Iterable[int]) -> dict[int, tuple[str, int]]:
+    """Epoch and head of each room that exists, in one query."""
+    rows = Room.objects.filter(pk__in=list(room_ids)).values_list("pk", "epoch", "head")
+    return {pk: (epoch, head) for pk, epoch, head in rows}
+
+
+def _read(room: Room, cursor: int) -> Page:
+    changed = {"room": room, "changed_seq__gt": cursor}
+    messages = list(
+        Message.objects.filter(**changed).select_related("author").order_by("changed_seq")[: PAGE_THINGS + 1]
+    )
+    members = list(
+        Membership.objects.filter(**changed).select_related("user").order_by("changed_seq")[: PAGE_THINGS + 1]
+    )
+    upto = _cut(room.head, messages, members)
+    return Page(
+        epoch=room.epoch,
+        head=room.head,
+        upto=upto,
+        messages=[each for each in messages if each.changed_seq <= upto],
+        members=[each for each in members if each.changed_seq <= upto],
+        room=room if cursor < room.changed_seq <= upto else None,
+        mine={},
+    )
+
+
+def _cut(head: int, messages: list[Message], members: list[Membership]) -> int:
+    """The seq up to which things, of all kinds together, fit into one page."""
+    sizes = sorted(
+        [(each.changed_seq, queries.size_of(each)) for each in messages] + [(each.changed_seq, 300) for each in members]
+    )
+    total = 0
+    for place, (_seq, size) in enumerate(sizes):
+        total += size
+        if place and (place >= PAGE_THINGS or total > queries.PAGE_BYTES):
+            return sizes[place - 1][0]
+    return head
+
+
+def as_events(page: Page, cursor: int) -> list[FeedEvent]:
+    """The page as numbered events in order: each thing once, at its last change, with ``prev`` as the chain.
+
+    A message that was posted and edited meanwhile comes as one ``message.changed``: state, not a replay.
+    """
+    things: list[Message | Membership | Room] = [*page.messages, *page.members]
+    if page.room is not None:
+        things.append(page.room)
+    events = []
+    for thing in sorted(things, key=lambda each: each.changed_seq):
+        event = _event(thing, cursor)
+        leaver = thing.user_key if isinstance(thing, Membership) and not thing.is_present else None
+        events.append(FeedEvent(thing.changed_seq, cursor, protocol.encode(event), leaver))
+        cursor = thing.changed_seq
+    return events
+
+
+def _event(thing: Message | Membership | Room, prev: int) -> protocol.RoomEvent:
+    seq = thing.changed_seq
+    link: Any = {"seq": seq} if prev == seq - 1 else {"seq": seq, "prev": prev}
+    if isinstance(thing, Message):
+        posted = protocol.MessagePosted if thing.seq == seq else protocol.MessageChanged
+        return posted(room=str(thing.room_id), message=shapes.message(thing), **link)
+    if isinstance(thing, Room):
+        return protocol.RoomChanged(room=str(thing.pk), state=shapes.room(thing), **link)
+    moved: type[protocol.MemberJoined | protocol.MemberChanged | protocol.MemberLeft] = protocol.MemberChanged
+    if not thing.is_present:
+        moved = protocol.MemberLeft
+    elif thing.joined_seq == seq:
+        moved = protocol.MemberJoined
+    return moved(room=str(thing.room_id), member=shapes.member(thing), **link)

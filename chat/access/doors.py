@@ -1,0 +1,105 @@
+"""The only way from a person and an id to a room or a message. "Missing" and "not yours" raise the same error."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from chat.access.policy import policy
+from chat.models import Membership, Message, Room
+from chat.wire.errors import MessageNotFound, RoomNotFound
+
+MAX_PK = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A room that a person may see, with their present membership or None."""
+
+    room: Room
+    membership: Membership | None
+
+
+def key(wire_id: str | int) -> int | None:
+    """The primary key that an id from the wire means; None when it can't be one."""
+    text = str(wire_id)
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        return None
+    number = int(text)
+    return number if 0 < number <= MAX_PK else None
+
+
+def keys(wire_ids: Iterable[str]) -> dict[str, int]:
+    """The ids that can be primary keys, with these."""
+    return {each: number for each in wire_ids if (number := key(each)) is not None}
+
+
+def room(user: Any, room_id: str | int, *, lock: bool = False) -> Entry:
+    """The room, if ``user`` may see it.
+
+    Args:
+        lock: Also lock the room's row until the transaction ends, so that the answer still holds at commit and the
+            room's numbers can be raised.
+
+    Raises:
+        RoomNotFound: Missing, or hidden from ``user``.
+    """
+    rooms = Room.objects.select_for_update() if lock else Room.objects.all()
+    row = rooms.filter(pk=key(room_id) or 0).first()
+    membership = membership_of(user, row) if row else None
+    if row is None or not policy().can_see(user, row, membership):
+        raise RoomNotFound
+    return Entry(row, membership)
+
+
+def locked_room(room_id: str | int) -> Room:
+    """The room with its row locked, for the site's own code, which no policy binds.
+
+    Raises:
+        RoomNotFound: Missing.
+    """
+    row = Room.objects.select_for_update().filter(pk=key(room_id) or 0).first()
+    if row is None:
+        raise RoomNotFound
+    return row
+
+
+def watched_room(user: Any, room_id: str | int) -> Entry:
+    """The room, if ``user`` may read it.
+
+    Raises:
+        RoomNotFound: Missing, hidden, or not readable.
+    """
+    entry = room(user, room_id)
+    if not policy().can_watch(user, entry.room, entry.membership):
+        raise RoomNotFound
+    return entry
+
+
+def message(user: Any, message_id: str | int, *, lock: bool = False) -> tuple[Message, Entry]:
+    """The message and its room, if ``user`` may read that room. With ``lock``, the room's row is locked first.
+
+    Raises:
+        MessageNotFound: Missing, or in a room that ``user`` may not read.
+    """
+    pk = key(message_id) or 0  # no row has the key 0
+    room_id = Message.objects.filter(pk=pk).values_list("room_id", flat=True).first()
+    if room_id is None:
+        raise MessageNotFound
+    try:
+        entry = room(user, room_id, lock=lock)
+    except RoomNotFound:
+        raise MessageNotFound from None
+    if not policy().can_watch(user, entry.room, entry.membership):
+        raise MessageNotFound
+    # Read after the lock: the message as it is now, not as it was before somebody else's change.
+    return Message.objects.select_related("author").get(pk=pk), entry
+
+
+def membership_of(user: Any, row: Room) -> Membership | None:
+    """The person's present membership of the room, or None."""
+    if user is None or user.pk is None:
+        return None
+    membership = Membership.objects.present().of(user).filter(room=row).first()
+    if membership is not None:
+        membership.room = row
+    return membership

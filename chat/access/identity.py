@@ -1,0 +1,145 @@
+"""Who is calling: from a session cookie, from a bearer token; and whether the page that asks is one of ours.
+
+Synchronous: called on the ``auth`` lane, never on the event loop.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth import get_user, get_user_model
+from django.http.request import split_domain_port, validate_host
+from django.utils import timezone
+
+from chat.access.policy import policy
+from chat.conf import conf
+from chat.models import Token
+from chat.wire.errors import Close
+
+USED_EVERY = timedelta(minutes=5)
+"""How fine ``Token.last_used_at`` is: a bot that reconnects often must not write at each connection."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A signed-in person and what proved it: one of ``session_key`` and ``token_id`` is set."""
+
+    user: Any
+    session_key: str | None = None
+    token_id: int | None = None
+    session_hash: str = ""
+    """Changes with the password: Django signs a session with it."""
+
+
+def from_session(session_key: str | None) -> Identity | None:
+    """The person of a live session, or None. Follows Django's own rules, the session hash included."""
+    if not session_key:
+        return None
+    store = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    user = get_user(SimpleNamespace(session=store))  # type: ignore[arg-type]
+    if not policy().is_welcome(user):
+        return None
+    return Identity(user, session_key=session_key, session_hash=_session_hash(user))
+
+
+def _session_hash(user: Any) -> str:
+    return str(user.get_session_auth_hash()) if hasattr(user, "get_session_auth_hash") else ""
+
+
+def digest(token: str) -> str:
+    """The form in which a token is stored and looked up. Tokens are long and random, so one plain hash is enough."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def from_token(token: str | None) -> Identity | None:
+    """The person that a bearer token stands for, or None when it is wrong, revoked or expired."""
+    if not token:
+        return None
+    row = Token.objects.select_related("user").filter(digest=digest(token), revoked_at=None).first()
+    now = timezone.now()
+    if row is None or (row.expires_at and row.expires_at <= now) or not policy().is_welcome(row.user):
+        return None
+    if row.last_used_at is None or now - row.last_used_at > USED_EVERY:
+        Token.objects.filter(pk=row.pk).update(last_used_at=now)
+    return Identity(row.user, token_id=row.pk)
+
+
+def ended(identities: list[Identity]) -> dict[Identity, Close]:
+    """Those that no longer hold, with the code to close their sockets with.
+
+    One query for people, one for tokens, one for sessions (one a session where the engine knows no other way).
+    """
+    users = get_user_model()._default_manager.in_bulk({each.user.pk for each in identities})
+    tokens = set(
+        Token.objects.filter(pk__in={each.token_id for each in identities if each.token_id}, revoked_at=None)
+        .exclude(expires_at__lte=timezone.now())
+        .values_list("pk", flat=True)
+    )
+    sessions = _live_sessions({each.session_key for each in identities if each.session_key})
+    codes = {}
+    for each in identities:
+        user = users.get(each.user.pk)
+        if not policy().is_welcome(user):
+            codes[each] = Close.BANNED
+        elif each.token_id:
+            if each.token_id not in tokens:
+                codes[each] = Close.NOT_SIGNED_IN
+        elif each.session_key not in sessions or each.session_hash != _session_hash(user):
+            codes[each] = Close.SESSION_ENDED
+    return codes
+
+
+def _live_sessions(keys: set[str]) -> set[str]:
+    engine = import_module(settings.SESSION_ENGINE).SessionStore
+    if settings.SESSION_ENGINE == "django.contrib.sessions.backends.db":
+        model = engine.get_model_class()
+        live = model.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+        return set(live.values_list("session_key", flat=True))
+    return {key for key in keys if engine(key).exists(key)}
+
+
+def origin_allowed(origin: str, *, host: str, secure: bool) -> bool:
+    """Whether a page of ``origin`` may open the socket: scheme, host and port all count.
+
+    Allowed are the site itself (as the ``Host`` header names it, if that is one of ``ALLOWED_HOSTS``),
+    ``CSRF_TRUSTED_ORIGINS`` and ``CHAT["ORIGINS"]``. ``null`` never is.
+    """
+    given = _parts(origin)
+    if given is None:
+        return False
+    if given == _parts(f"{'https' if secure else 'http'}://{host}") and _is_our_host(host):
+        return True
+    trusted = (*settings.CSRF_TRUSTED_ORIGINS, *conf.origins)
+    return any(_matches(given, each) for each in trusted)
+
+
+def _is_our_host(host: str) -> bool:
+    domain, _ = split_domain_port(host)
+    allowed = settings.ALLOWED_HOSTS
+    if settings.DEBUG and not allowed:
+        allowed = [".localhost", "127.0.0.1", "[::1]"]
+    return bool(domain) and validate_host(domain, allowed)
+
+
+def _parts(origin: str) -> tuple[str, str, int] | None:
+    try:
+        split = urlsplit(origin)
+        port = split.port
+    except ValueError:
+        return None
+    if split.scheme not in ("http", "https") or not split.hostname or split.path or split.query or split.username:
+        return None
+    return split.scheme, split.hostname, port or (443 if split.scheme == "https" else 80)
+
+
+def _matches(given: tuple[str, str, int], pattern: str) -> bool:
+    """``pattern`` is a full origin; ``https://*.example.com`` stands for all subdomains, as in Django."""
+    wanted = _parts(pattern.replace("://*.", "://", 1))
+    if wanted is None or given[0] != wanted[0] or given[2] != wanted[2]:
+        return False
+    return given[1].endswith("." + wanted[1]) if "://*." in pattern else given[1] == wanted[1]

@@ -1,0 +1,101 @@
+"""Who may do what. A host replaces this class with its own through ``CHAT["POLICY"]``.
+
+Every question is asked twice: at the door, for a quick answer, and again inside the transaction of the change, on
+locked rows. So answers must depend on the arguments and the database alone. ``membership`` is the person's present
+membership of the room, or None.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from chat.conf import conf
+from chat.models import Membership, Message, Room
+
+User = Any
+"""The host's user model: nothing is assumed of it but ``pk``, ``is_active`` and ``get_username()``."""
+
+
+class Policy:
+    """The default: an open room is for everybody who is signed in, other rooms are for their members; roles rule."""
+
+    # People ------------------------------------------------------------------------------------------------------
+
+    def is_welcome(self, user: User) -> bool:
+        """Whether ``user`` may use the chat at all."""
+        return bool(user is not None and user.is_authenticated and user.is_active)
+
+    def name_of(self, user: User) -> str:
+        """The name that others see."""
+        full_name = user.get_full_name() if hasattr(user, "get_full_name") else ""
+        return str(full_name or user.get_username())
+
+    def avatar_of(self, user: User) -> str | None:
+        """URL of a square picture, or None."""
+        return None
+
+    def mentioned(self, room: Room, handles: Iterable[str]) -> dict[str, str]:
+        """The present members of ``room`` that ``handles`` name: handle in lower case → user id. One query."""
+        members: Any = Membership.objects.present().called(handles).filter(room=room, user__is_active=True)
+        return dict(members.values_list("handle", "user_key"))
+
+    # Rooms -------------------------------------------------------------------------------------------------------
+
+    def can_create_room(self, user: User, kind: str) -> bool:
+        return self.is_welcome(user)
+
+    def can_see(self, user: User, room: Room, membership: Membership | None) -> bool:
+        """Whether the room exists at all for ``user``."""
+        return self.is_welcome(user) and (membership is not None or room.is_open)
+
+    def can_watch(self, user: User, room: Room, membership: Membership | None) -> bool:
+        """Whether ``user`` may read the room, its history included, and follow it live."""
+        return self.can_see(user, room, membership)
+
+    def can_join(self, user: User, room: Room) -> bool:
+        return self.is_welcome(user) and room.is_open and not room.archived
+
+    def can_post(self, user: User, room: Room, membership: Membership | None) -> bool:
+        """Whether ``user`` may write and react. That an archived room takes nothing is checked apart from this."""
+        return self.is_welcome(user) and membership is not None
+
+    def can_manage(self, user: User, room: Room, membership: Membership | None) -> bool:
+        """Whether ``user`` may rename and archive the room."""
+        return self.can_moderate(user, room, membership) and not room.is_direct
+
+    def can_moderate(self, user: User, room: Room, membership: Membership | None) -> bool:
+        """Whether ``user`` may remove other people's messages, and add and remove plain members."""
+        return (
+            self.is_welcome(user)
+            and membership is not None
+            and membership.role in (Membership.Role.OWNER, Membership.Role.MODERATOR)
+        )
+
+    def can_own(self, user: User, room: Room, membership: Membership | None) -> bool:
+        """Whether ``user`` may give and take roles, and remove moderators and owners."""
+        return self.is_welcome(user) and membership is not None and membership.role == Membership.Role.OWNER
+
+    # Messages ----------------------------------------------------------------------------------------------------
+
+    def can_edit(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:
+        return self.can_post(user, room, membership) and message.author_id == user.pk
+
+    def can_delete(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:
+        return self.can_edit(user, room, membership, message) or self.can_moderate(user, room, membership)
+
+
+@cache
+def policy() -> Policy:
+    """The policy in force."""
+    return import_string(conf.policy)()  # type: ignore[no-any-return]
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "CHAT":
+        policy.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,134 @@
+"""Every setting of the app: ``CHAT = {"BODY_CHARS": 4000, …}`` in the host's settings, read as ``conf.body_chars``.
+
+One line each: name, default, unit and meaning. Nothing is read at import, so tests may override ``CHAT``.
+Unknown names and wrong types are errors of ``manage.py check`` (chat/checks.py).
+"""
+
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatSettings:
+    """The settings in force. Sizes are in what the name says; times in seconds (``_s``); 0 is never "no limit"."""
+
+    policy: str = "chat.access.policy.Policy"
+    """Dotted path of the class that decides who may do what (docs/architecture.md)."""
+
+    origins: tuple[str, ...] = ()
+    """Full origins (``https://chat.example.com``) whose pages may open the socket, beside the page's own and
+    ``CSRF_TRUSTED_ORIGINS``."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (``10.0.0.0/8``) whose ``X-Forwarded-For`` is believed. Empty: the peer address counts."""
+    query_token: bool = False
+    """Whether ``?token=…`` in the socket's URL signs in. Off: proxies log query strings."""
+    socket_path: str = "/ws/chat/"
+    """Where pages find the socket. Mount ``chat.routing.websocket_urlpatterns`` to match."""
+    channel_layer: str = "default"
+    """Alias in ``CHANNEL_LAYERS`` of the layer that carries hints between processes."""
+
+    frame_bytes: int = 64 * 1024
+    """Largest frame taken from a client, in UTF-8 bytes."""
+    body_chars: int = 10_000
+    """Longest message body, in characters after trimming."""
+    sync_rooms: int = 500
+    """Most rooms in one ``sync``."""
+    history_messages: int = 100
+    """Most messages in one ``history``; also its default is half of it."""
+    catch_up: int = 1_000
+    """Most changed things of a room that a ``sync`` delivers; beyond it the answer is ``reset``."""
+    unanswered: int = 32
+    """Most unanswered commands of one socket; the next is answered ``server.busy``."""
+    hello_rooms: int = 200
+    """Most rooms in ``hello``; the others come with ``room.list``."""
+
+    queued_frames: int = 64
+    """Frames of one socket that may wait to be read; past it the socket is closed with 4029."""
+    bad_frames: int = 20
+    """Bad frames within 10 s that close a socket with 4029."""
+    window_frames: int = 256
+    """Frames sent to a socket and not yet ``received``; past it the socket is lagging."""
+    window_bytes: int = 1024 * 1024
+    """Bytes sent to a socket and not yet ``received``; past it the socket is lagging."""
+    stall_s: float = 10.0
+    """A lagging socket that takes nothing in for so long is closed with 4008."""
+    received_frames: int = 64
+    """``hello.flow``: a client acknowledges at the latest after so many frames …"""
+    received_s: int = 10
+    """… or so long after an unacknowledged one."""
+    heartbeat_s: float = 20.0
+    """A ``heads`` event is sent at least so often."""
+    auth_s: float = 5.0
+    """A socket without session or header has so long for its ``auth`` frame."""
+    revalidate_s: float = 60.0
+    """How often sessions, tokens and rights of live sockets are checked against the database."""
+
+    poll_s: float = 3.0
+    """How often each process compares its feeds with the database's heads. Messages cross processes within it
+    even without a channel layer."""
+    hold_s: float = 0.1
+    """How long an event that is ahead waits for those before it; then they are read from the database."""
+    tick_s: float = 0.01
+    """Events of one tick leave in one frame. An idle feed sends at once."""
+    ring_events: int = 256
+    """Recent events that a feed keeps for clients that come back."""
+    idle_feed_s: float = 30.0
+    """How long a feed without sockets is kept for clients that come back."""
+    layer_timeout_s: float = 2.0
+    """How long the background publisher waits for the channel layer."""
+
+    batch_posts: int = 200
+    """Most changes in one transaction of the writer."""
+    writer_queue: int = 2_000
+    """Changes that may wait for the writer; the next is answered ``server.busy``."""
+    writer_retry_s: float = 5.0
+    """How long the writer tries again while the database is away; then ``server.error``, retryable."""
+    reader_threads: int = 4
+    """Threads for database reads of sockets."""
+
+    post_rate: float = 5.0
+    """Messages a second that one person may post over a longer time, in one process."""
+    post_burst: int = 20
+    """Messages that one person may post at once."""
+    sockets_per_user: int = 20
+    """Open sockets of one person in one process; the oldest is closed with 4029."""
+    reactions_per_message: int = 50
+    """Different emoji that one message may carry."""
+    direct_people: int = 8
+    """Most people in a direct room, the caller included."""
+    token_days: int = field(default=0)
+    """Days that a new bearer token is valid; 0 means until it is revoked."""
+
+
+@cache
+def _load() -> ChatSettings:
+    given: dict[str, Any] = getattr(settings, "CHAT", {})
+    known = {each.name for each in fields(ChatSettings)}
+    chosen: dict[str, Any] = {
+        name.lower(): tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if name.lower() in known
+    }
+    return ChatSettings(**chosen)
+
+
+class _Conf:
+    """Reads like the settings object; follows ``override_settings(CHAT=…)``."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_load(), name)
+
+
+conf: ChatSettings = _Conf()  # type: ignore[assignment]
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "CHAT":
+        _load.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,99 @@
+"""Where the chat's tables live, and the two ways into them: ``write()`` for services, ``snapshot()`` for reads."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NoReturn, TypeVar
+
+from django.apps import apps
+from django.db import connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_in_service: ContextVar[bool] = ContextVar("chat_in_service", default=False)
+
+
+def alias() -> str:
+    """The database that the host's router gives to the chat. All of its tables live in that one."""
+    return router.db_for_write(apps.get_model("chat", "Room"))
+
+
+def connection() -> BaseDatabaseWrapper:
+    """This thread's connection to the chat's database."""
+    return connections[alias()]
+
+
+@contextmanager
+def write() -> Iterator[None]:
+    """A transaction in which live tables may be changed. Only services open one; inside another it is a savepoint."""
+    allowed = _in_service.set(True)
+    try:
+        with transaction.atomic(using=alias()):
+            yield
+    finally:
+        _in_service.reset(allowed)
+
+
+def on_commit(action: Callable[[], Any]) -> None:
+    """Run ``action`` when the outermost transaction has committed; never if it rolls back."""
+    transaction.on_commit(action, using=alias(), robust=True)
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """All reads inside see one and the same state of the database.
+
+    Inside a transaction that is open already, that transaction's own view is used.
+    """
+    db = connection()
+    if db.in_atomic_block:
+        yield
+    elif db.vendor == "sqlite":
+        db.ensure_connection()  # connecting sets the mode, so it comes first
+        # Settings make transactions IMMEDIATE for the writers' sake; a reader must not take the write lock.
+        mode, db.transaction_mode = getattr(db, "transaction_mode", None), None  # type: ignore[attr-defined]
+        try:
+            with transaction.atomic(using=db.alias):
+                db.transaction_mode = mode  # type: ignore[attr-defined]
+                yield
+        finally:
+            db.transaction_mode = mode  # type: ignore[attr-defined]
+    else:
+        with transaction.atomic(using=db.alias):
+            with db.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+
+
+Row = TypeVar("Row", bound=models.Model, covariant=True)
+
+
+class GuardedQuerySet(models.QuerySet[Row, Row]):
+    """Refuses bulk changes that would bypass the services, and with them the sequence and the live pages."""
+
+    def update(self, **kwargs: Any) -> int:
+        return super().update(**kwargs) if _in_service.get() else _refuse(self.model)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        return super().delete() if _in_service.get() else _refuse(self.model)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+    delete.alters_data = True  # type: ignore[attr-defined]
+
+
+class LiveModel(models.Model):
+    """A table that open pages show live: its rows change through ``chat.services`` alone."""
+
+    objects = GuardedQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        return super().delete(*args, **kwargs) if _in_service.get() else _refuse(type(self))
+
+
+def _refuse(model: type[models.Model]) -> NoReturn:
+    raise TypeError(
+        f"{model.__name__} rows are live: change them through chat.services (or chat.api), which number the change "
+        "and tell the open pages."
+    )

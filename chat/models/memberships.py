@@ -1,0 +1,79 @@
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from chat.models.database import GuardedQuerySet, LiveModel
+from chat.models.rooms import Room
+
+
+class MembershipQuerySet(GuardedQuerySet["Membership"]):
+    def present(self) -> "MembershipQuerySet":
+        return self.filter(left_at__isnull=True)
+
+    def of(self, user: Any) -> "MembershipQuerySet":
+        return self.filter(user_key=str(user.pk))
+
+    def called(self, handles: Iterable[str]) -> "MembershipQuerySet":
+        """Whose user name is one of ``handles``, in either case; annotated with it in lower case as ``handle``."""
+        name = Lower(f"user__{get_user_model().USERNAME_FIELD}")
+        named: Any = self.annotate(handle=name)
+        found: MembershipQuerySet = named.filter(handle__in={each.lower() for each in handles})
+        return found
+
+
+class Membership(LiveModel):
+    """One person's place in one room. Who left stays as a tombstone, so that a catch-up can tell it.
+
+    ``read_number`` is the person's read pointer and ``rev`` counts its moves. ``moves`` counts comings and goings; the
+    sum over a person's memberships is their ``rooms_version``.
+    """
+
+    class Role(models.TextChoices):
+        OWNER = "owner", _("owner")
+        MODERATOR = "moderator", _("moderator")
+        MEMBER = "member", _("member")
+
+    class Notify(models.TextChoices):
+        ALL = "all", _("all messages")
+        MENTIONS = "mentions", _("mentions")
+        NONE = "none", _("nothing")
+
+    room = models.ForeignKey(Room, models.PROTECT, related_name="memberships", verbose_name=_("room"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="chat_memberships", verbose_name=_("person")
+    )
+    user_key = models.CharField(max_length=64, editable=False)
+    """The person's id on the wire; outlives the account, so that a tombstone can still be told apart."""
+    role = models.CharField(_("role"), max_length=9, choices=Role.choices, default=Role.MEMBER)
+    joined_at = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+    left_at = models.DateTimeField(_("left"), null=True, blank=True, editable=False)
+    joined_seq = models.BigIntegerField(editable=False)
+    changed_seq = models.BigIntegerField(editable=False)
+    moves = models.PositiveIntegerField(default=1, editable=False)
+
+    read_number = models.BigIntegerField(_("read up to"), default=0, editable=False)
+    rev = models.BigIntegerField(default=0, editable=False)
+    notify = models.CharField(_("notify"), max_length=8, choices=Notify.choices, default=Notify.ALL)
+    hidden = models.BooleanField(default=False, editable=False)
+    """A direct room that its person closed; it comes back with its next message."""
+
+    objects = MembershipQuerySet.as_manager()  # type: ignore[misc]  # the base's is a class variable to mypy
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        indexes: ClassVar = [models.Index(fields=["room", "changed_seq"], name="chat_membership_changed")]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["room", "user_key"], name="chat_membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user or self.user_key} in {self.room}"
+
+    @property
+    def is_present(self) -> bool:
+        return self.left_at is None

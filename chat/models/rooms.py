@@ -1,0 +1,79 @@
+from secrets import token_hex
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from chat.models.database import LiveModel
+
+EPOCH_BYTES = 8
+
+
+def new_epoch() -> str:
+    """A random name for a new run of a room's numbers."""
+    return token_hex(EPOCH_BYTES)
+
+
+class Room(LiveModel):
+    """One log. ``head`` is the seq of its last durable change, ``last_number`` the number of its last message.
+
+    Both rise only under this row's lock, in the transaction of the change: so seq order is commit order, without gaps.
+    """
+
+    class Kind(models.TextChoices):
+        OPEN = "open", _("open")
+        PRIVATE = "private", _("private")
+        DIRECT = "direct", _("direct")
+
+    slug = models.SlugField(_("short name"), max_length=80, unique=True, allow_unicode=True)
+    name = models.CharField(_("name"), max_length=100, blank=True)
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices, default=Kind.OPEN)
+    topic = models.CharField(_("topic"), max_length=500, blank=True)
+    archived = models.BooleanField(_("archived"), default=False)
+
+    epoch = models.CharField(max_length=32, default=new_epoch, editable=False)
+    head = models.BigIntegerField(default=0, editable=False)
+    last_number = models.BigIntegerField(default=0, editable=False)
+    changed_seq = models.BigIntegerField(default=0, editable=False)
+    member_count = models.PositiveIntegerField(_("members"), default=0, editable=False)
+    last_message_at = models.DateTimeField(_("last message"), null=True, blank=True, editable=False)
+
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("created by")
+    )
+    client_id = models.UUIDField(null=True, editable=False)
+    direct_key = models.CharField(max_length=64, null=True, unique=True, editable=False)
+    subject_type = models.ForeignKey(ContentType, models.CASCADE, null=True, editable=False, related_name="+")
+    subject_id = models.CharField(max_length=255, null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("room")
+        verbose_name_plural = _("rooms")
+        indexes: ClassVar = [models.Index(fields=["kind", "archived", "id"], name="chat_room_lists")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["created_by", "client_id"], name="chat_room_created_once"),
+            models.UniqueConstraint(fields=["subject_type", "subject_id"], name="chat_room_one_per_subject"),
+            models.CheckConstraint(
+                condition=Q(kind="direct", direct_key__isnull=False) | (~Q(kind="direct") & Q(direct_key__isnull=True)),
+                name="chat_room_direct_key",
+            ),
+            models.CheckConstraint(
+                condition=Q(last_number__gte=0, head__gte=F("last_number"), changed_seq__lte=F("head")),
+                name="chat_room_numbers",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.slug
+
+    @property
+    def is_direct(self) -> bool:
+        return self.kind == self.Kind.DIRECT
+
+    @property
+    def is_open(self) -> bool:
+        return self.kind == self.Kind.OPEN

@@ -1,0 +1,91 @@
+"""The one bridge from the event loop to synchronous code: named, bounded thread pools ("lanes").
+
+Channels' own bridge runs everything of a process in one thread, so one slow query would delay every
+acknowledgement (shared facts C1, C2). Here reads, sign-ins and rendering each have threads of their own; the writer
+(chat/services/writer.py) has its own as well. Threads live long and keep their database connection; a connection that
+came from a pool is given back after each call.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from django.db import InterfaceError, OperationalError, connections
+
+from chat.conf import conf
+from chat.wire.errors import ServerBusy
+
+T = TypeVar("T")
+WAITING_PER_LANE = 20_000
+"""Calls that may wait for a lane; a herd of reconnecting sockets queues here, and no further."""
+
+
+class Lane:
+    """A pool of named threads for one kind of work.
+
+    Args:
+        threads: How many calls run at once; a callable is asked at first use, so that settings may decide.
+    """
+
+    def __init__(self, name: str, threads: Callable[[], int]):
+        self.name = name
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._waiting = 0
+
+    async def run(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """The result of ``work(*args, **kwargs)``, run in one of the lane's threads.
+
+        A read that finds its database connection dead is run once more on a new one.
+
+        Raises:
+            ServerBusy: Too many calls wait already.
+        """
+        if self._waiting >= WAITING_PER_LANE:
+            raise ServerBusy
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads(), thread_name_prefix=f"chat-{self.name}")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: _call(work, args, kwargs))
+        finally:
+            self._waiting -= 1
+
+
+def _call(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    try:
+        return work(*args, **kwargs)
+    except (OperationalError, InterfaceError):
+        close_connections()
+        return work(*args, **kwargs)
+    finally:
+        release_connections()
+
+
+def release_connections() -> None:
+    """Give pooled connections back, and drop those that failed, so that the next call starts on a sound one."""
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            continue
+        if connection.errors_occurred or connection.settings_dict.get("OPTIONS", {}).get("pool"):
+            connection.close()
+
+
+def close_connections() -> None:
+    """Close this thread's database connections, whatever state they are in."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+
+
+def on_loop_thread() -> bool:
+    """Whether the caller runs on an event loop, where nothing may block."""
+    return asyncio._get_running_loop() is not None
+
+
+readers = Lane("readers", lambda: conf.reader_threads)
+"""Reads for sockets: sync, history, lists."""
+auth = Lane("auth", lambda: 2)
+"""Sign-ins and re-validation, so that a herd of handshakes does not hold up reads."""
+render = Lane("render", lambda: 1)
+"""Markdown that is not plain text. One thread: more would only fight for the interpreter."""
