@@ -1,0 +1,148 @@
+"""From a cursor of any age to live: what changed, page by page at the client's pace, then the feed, without a hole.
+
+The feed is joined only with the seq of a page that reached the head, in the same turn of the loop in which the feed's
+own head is looked at; feed events up to that seq don't concern the connection (docs/architecture.md, "Catching up").
+"""
+
+import asyncio
+import logging
+from typing import Any, Literal
+
+from chat import offload
+from chat.access import changes
+from chat.conf import conf
+from chat.live.connection import Connection
+from chat.live.hub import Hub
+from chat.wire import protocol
+from chat.wire.errors import ServerBusy
+
+logger = logging.getLogger(__name__)
+
+Outcome = Literal["live", "reset", "denied"]
+Reason = Literal["new", "too_far", "epoch"]
+JOINS_AT_MOST = 20
+"""Pages read because the feed had moved on past the last one. More means the room outruns the database."""
+
+
+class CatchUp:
+    """Brings connections from their cursors to the hub's feeds."""
+
+    def __init__(self, hub: Hub):
+        self._hub = hub
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def sync(self, connection: Connection, cursors: dict[str, protocol.Cursor | None]) -> dict[str, Outcome]:
+        """Bring the rooms to life one after the other, and say how each went.
+
+        Raises:
+            ServerBusy: The database or the room gave no chance to catch up; rooms done so far are live.
+        """
+        await connection.room_for_page()
+        connection.is_lagging = False
+        standings = await offload.readers.run(changes.standings, connection.user, list(cursors))
+        outcomes: dict[str, Outcome] = {}
+        for wire_id, cursor in cursors.items():
+            standing = standings.get(wire_id)
+            if standing is None:
+                outcomes[wire_id] = "denied"
+            else:
+                outcomes[wire_id] = await self._bring(connection, standing, cursor)
+        return outcomes
+
+    def resync(self, connections: list[Connection], room_id: int, cursor: protocol.Cursor) -> None:
+        """Start over for connections that followed a feed which is no more: each gets what it missed, or a reset."""
+        for connection in connections:
+            if not connection.is_closed:
+                task = self._hub.loop.create_task(self._resync(connection, room_id, cursor))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _resync(self, connection: Connection, room_id: int, cursor: protocol.Cursor) -> None:
+        try:
+            outcomes = await self.sync(connection, {str(room_id): cursor})
+            if outcomes[str(room_id)] == "denied":
+                self._hub.on_cut(connection.user_id, room_id)
+        except Exception as error:
+            # Its heads stop naming the room: tell the client to ask for it itself.
+            logger.warning("resync of room %s: %s", room_id, type(error).__name__)
+            self._hub.send(connection, protocol.encode(protocol.Lagging(rooms=[str(room_id)])))
+
+    async def _bring(
+        self, connection: Connection, standing: changes.Standing, cursor: protocol.Cursor | None
+    ) -> Outcome:
+        room_id = standing.room_id
+        if cursor is None:
+            return await self._reset(connection, room_id, "new")
+        if cursor.epoch != standing.epoch or cursor.seq > standing.head:
+            return await self._reset(connection, room_id, "epoch")
+        if self._join(connection, room_id, standing, cursor.seq):
+            return "live"
+        if await offload.readers.run(changes.is_more_than, room_id, cursor.seq, conf.catch_up):
+            return await self._reset(connection, room_id, "too_far")
+        return await self._pages(connection, room_id, cursor)
+
+    def _join(self, connection: Connection, room_id: int, standing: changes.Standing, seq: int) -> bool:
+        """Join without reading: the cursor is the head already, or the feed's ring holds all that is missing.
+
+        The ring serves only a feed that has come as far as the access check saw: a feed behind it may yet deliver a
+        leaving that a later return has made void.
+        """
+        room = self._hub.rooms.get(room_id)
+        if seq == standing.head:
+            return self._hub.attach(connection, room_id, standing.epoch, seq, _synced(room_id, standing.epoch, seq))
+        if room is None or room.feed.epoch != standing.epoch or room.feed.head < standing.head:
+            return False
+        if (missing := room.feed.since(seq)) is None or len(missing) > conf.catch_up:
+            return False
+        head = room.feed.head
+        # The events first, then `synced`: only that moves the cursor to the head.
+        events = [event.encoded for event in missing]
+        if any(event.leaver == connection.user_id for event in missing if event.seq > standing.head):
+            return False
+        for encoded in events:
+            self._hub.send(connection, encoded)
+        return self._hub.attach(connection, room_id, standing.epoch, head, _synced(room_id, standing.epoch, head))
+
+    async def _pages(self, connection: Connection, room_id: int, cursor: protocol.Cursor) -> Outcome:
+        seq = cursor.seq
+        joins = 0
+        while joins < JOINS_AT_MOST:
+            await connection.room_for_page()
+            if connection.is_closed:
+                return "denied"
+            read = await offload.readers.run(_read_page, connection.user, room_id, seq)
+            if read is None:
+                return "denied"
+            page, encoded = read
+            if page.epoch != cursor.epoch:
+                return await self._reset(connection, room_id, "epoch")
+            if not page.is_empty:
+                self._hub.send(connection, encoded)
+            seq = page.upto
+            if page.upto < page.head:
+                continue
+            joins += 1
+            if self._hub.attach(connection, room_id, page.epoch, page.head, _synced(room_id, page.epoch, page.head)):
+                return "live"
+        raise ServerBusy
+
+    async def _reset(self, connection: Connection, room_id: int, reason: Reason) -> Outcome:
+        for _ in range(JOINS_AT_MOST):
+            await connection.room_for_page()
+            state = await offload.readers.run(changes.reset_state, connection.user, room_id)
+            if state is None:
+                return "denied"
+            told = protocol.Reset(room=str(room_id), epoch=state.epoch, seq=state.seq, reason=reason, state=state)
+            if self._hub.attach(connection, room_id, state.epoch, state.seq, protocol.encode(told)):
+                return "reset"
+        raise ServerBusy
+
+
+def _read_page(user: Any, room_id: int, seq: int) -> tuple[changes.Page, bytes] | None:
+    """Encoded where it is read: off the event loop."""
+    page = changes.page(user, room_id, seq)
+    return (page, protocol.encode(page.as_event(str(room_id)))) if page else None
+
+
+def _synced(room_id: int, epoch: str, seq: int) -> bytes:
+    return protocol.encode(protocol.Synced(room=str(room_id), epoch=epoch, seq=seq))

@@ -1,0 +1,177 @@
+"""One socket as the hub sees it: its person, its rooms, its window, and the frames on their way out."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from chat.access.identity import Identity
+from chat.conf import conf
+from chat.core.flow import Window
+from chat.wire import protocol
+
+if TYPE_CHECKING:
+    from chat.live.rooms import LiveRoom
+
+logger = logging.getLogger(__name__)
+
+FRAME_BYTES = 256 * 1024
+"""Server frames stay below this unless one event alone is larger (protocol, section 1)."""
+_ids = count(1)
+
+
+class Chunk:
+    """Encoded events that leave together, and, made once, the message that sends them as a frame of their own.
+
+    ``shared``: it came from a feed and may be dropped when the connection lags; a reply may not.
+    """
+
+    __slots__ = ("_message", "parts", "shared", "size")
+
+    def __init__(self, parts: list[bytes], *, shared: bool = False):
+        self.parts = parts
+        self.shared = shared
+        self.size = sum(map(len, parts)) + len(parts) + 1
+        self._message: dict[str, Any] | None = None
+
+    def message(self) -> dict[str, Any]:
+        if self._message is None:
+            self._message = {"type": "websocket.send", "text": protocol.frame_of(self.parts).decode()}
+        return self._message
+
+
+class Connection:
+    """``send`` is the socket's ASGI send. Nobody's until ``sign_in``."""
+
+    def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]]):
+        self.id = f"{next(_ids):x}"
+        self.identity: Identity | None = None
+        self.user_id = ""
+        self.rooms: dict[int, LiveRoom] = {}
+        self.syncing: set[str] = set()
+        self.out: list[Chunk] = []
+        self.is_lagging = False
+        self.is_closed = False
+        self.heads_at = 0.0
+        self.window = Window(
+            frames=conf.window_frames,
+            size=conf.window_bytes,
+            ack_frames=conf.received_frames,
+            ack_s=conf.received_s,
+            stall_s=conf.stall_s,
+        )
+        self._send = send
+        self._blocked: asyncio.Task[None] | None = None
+        self._backlog: list[dict[str, Any]] = []
+        self._room_waiters: list[asyncio.Future[None]] = []
+        self.on_close: Callable[[int], None] = lambda code: None
+
+    @property
+    def user(self) -> Any:
+        """The signed-in person; None before."""
+        return self.identity.user if self.identity else None
+
+    def sign_in(self, identity: Identity) -> None:
+        self.identity = identity
+        self.user_id = str(identity.user.pk)
+
+    # Out ---------------------------------------------------------------------------------------------------------
+
+    def flush(self, now: float) -> None:
+        """Send what is queued, in as few frames as the size limit allows."""
+        out, self.out = self.out, []
+        if self.is_closed or not out:
+            return
+        if len(out) == 1:
+            self._transmit(out[0], now)
+            return
+        parts: list[bytes] = []
+        size = 0
+        for chunk in out:
+            if parts and size + chunk.size > FRAME_BYTES:
+                self._transmit(Chunk(parts), now)
+                parts, size = [], 0
+            parts.extend(chunk.parts)
+            size += chunk.size
+        self._transmit(Chunk(parts), now)
+
+    def _transmit(self, chunk: Chunk, now: float) -> None:
+        self.window.sending(chunk.size, now)
+        if self._blocked is not None:
+            self._backlog.append(chunk.message())  # bounded: the window counts it
+            return
+        sending = self._send(chunk.message())
+        try:
+            # daphne's send never waits: driving it here saves a task for each member and frame.
+            waiting_for = sending.send(None)  # type: ignore[attr-defined]
+        except StopIteration:
+            return
+        except Exception as error:
+            self._failed(error)
+            return
+        self._blocked = asyncio.get_running_loop().create_task(self._finish(_Rest(sending, waiting_for)))
+
+    async def _finish(self, rest: "_Rest") -> None:
+        try:
+            await rest
+            while self._backlog and not self.is_closed:
+                await self._send(self._backlog.pop(0))
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self._blocked = None
+
+    def _failed(self, error: Exception) -> None:
+        # The socket is going away; the consumer learns it from the server's disconnect message.
+        logger.debug("connection %s: send failed: %s", self.id, type(error).__name__)
+        self.is_closed = True
+
+    # Window ------------------------------------------------------------------------------------------------------
+
+    def received(self, frames: int, now: float) -> bool:
+        """Take the client's acknowledgement; False if it claims frames that were never sent."""
+        honest = self.window.received(frames, now)
+        if self.window.is_half_empty:
+            self._wake()
+        return honest
+
+    async def room_for_page(self) -> None:
+        """Return when half of the window is free: a catch-up leaves the other half to what is live meanwhile.
+
+        The keeper closes a connection whose client never makes room.
+        """
+        while not self.window.is_half_empty and not self.is_closed:
+            waiter = asyncio.get_running_loop().create_future()
+            self._room_waiters.append(waiter)
+            await waiter
+
+    def _wake(self) -> None:
+        waiters, self._room_waiters = self._room_waiters, []
+        for each in waiters:
+            if not each.done():
+                each.set_result(None)
+
+    def close(self, code: int) -> None:
+        """Close the socket with ``code``; nothing is sent afterwards."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.out.clear()
+            self._wake()
+            self.on_close(code)
+
+
+class _Rest:
+    """The rest of a coroutine that was driven by hand up to ``waiting_for``, as an awaitable."""
+
+    def __init__(self, coroutine: Any, waiting_for: Any):
+        self._coroutine = coroutine
+        self._waiting_for = waiting_for
+
+    def __await__(self) -> Any:
+        try:
+            yield self._waiting_for
+        except BaseException:
+            self._coroutine.close()
+            raise
+        return (yield from self._coroutine.__await__())

@@ -1,0 +1,167 @@
+"""What processes tell each other through the channel layer, and how it is written there.
+
+Hints, not truth: one may be lost, doubled or late (docs/architecture.md). Each has a group that it goes to, and the
+same object serves the hub of the process where it arose.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, get_args
+
+from chat.core.feed import FeedEvent
+
+ALL = "chat.all"
+
+
+def room_group(room_id: int) -> str:
+    return f"chat.room.{room_id}"
+
+
+def user_group(user_id: str) -> str:
+    # Group names take only ASCII letters, digits, hyphens, underscores and periods; a host's key may be anything.
+    return f"chat.user.{user_id.encode().hex()}"
+
+
+@dataclass(frozen=True)
+class RoomEvents:
+    """Durable changes of one room, in order."""
+
+    kind: ClassVar[str] = "room.events"
+    room_id: int
+    epoch: str
+    events: list[FeedEvent]
+
+    @property
+    def group(self) -> str:
+        return room_group(self.room_id)
+
+    def to_layer(self) -> dict[str, Any]:
+        rows = [(each.seq, each.prev, each.encoded, each.leaver) for each in self.events]
+        return {"type": self.kind, "room_id": self.room_id, "epoch": self.epoch, "events": rows}
+
+
+@dataclass(frozen=True)
+class RoomTransient:
+    """Something of the moment for who watches a room: typing, a notice. ``except_user`` doesn't get it."""
+
+    kind: ClassVar[str] = "room.transient"
+    room_id: int
+    encoded: bytes
+    except_user: str | None = None
+
+    @property
+    def group(self) -> str:
+        return room_group(self.room_id)
+
+    def to_layer(self) -> dict[str, Any]:
+        return {"type": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class ToUser:
+    """An event for all connections of one person, but for ``except_connection``."""
+
+    kind: ClassVar[str] = "user.event"
+    user_id: str
+    encoded: bytes
+    except_connection: str | None = None
+
+    @property
+    def group(self) -> str:
+        return user_group(self.user_id)
+
+    def to_layer(self) -> dict[str, Any]:
+        return {"type": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class RoomsMoved:
+    """A person came to or left a room: their ``rooms_version`` rose, and ``encoded`` says what happened."""
+
+    kind: ClassVar[str] = "user.rooms"
+    user_id: str
+    encoded: bytes
+    rooms_version: int
+
+    @property
+    def group(self) -> str:
+        return user_group(self.user_id)
+
+    def to_layer(self) -> dict[str, Any]:
+        return {"type": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Recheck:
+    """Something that decides over a person's access changed: check their sockets now, not in a minute."""
+
+    kind: ClassVar[str] = "user.recheck"
+    user_id: str
+
+    @property
+    def group(self) -> str:
+        return user_group(self.user_id)
+
+    def to_layer(self) -> dict[str, Any]:
+        return {"type": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class SessionEnded:
+    """A person signed out: ``session`` is the digest of the session key, which itself never leaves the process."""
+
+    kind: ClassVar[str] = "user.session_ended"
+    user_id: str
+    session: str
+
+    @property
+    def group(self) -> str:
+        return user_group(self.user_id)
+
+    def to_layer(self) -> dict[str, Any]:
+        return {"type": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class CompareHeads:
+    """Changes may have been committed that nobody told of: every process compares its feeds with the database."""
+
+    kind: ClassVar[str] = "everybody.compare"
+
+    @property
+    def group(self) -> str:
+        return ALL
+
+    def to_layer(self) -> dict[str, Any]:
+        return {"type": self.kind}
+
+
+@dataclass(frozen=True)
+class ToEverybody:
+    """An event for every connection there is."""
+
+    kind: ClassVar[str] = "everybody.event"
+    encoded: bytes
+
+    @property
+    def group(self) -> str:
+        return ALL
+
+    def to_layer(self) -> dict[str, Any]:
+        return {"type": self.kind, **asdict(self)}
+
+
+Hint = RoomEvents | RoomTransient | ToUser | RoomsMoved | Recheck | SessionEnded | CompareHeads | ToEverybody
+SHED_FIRST = (RoomTransient,)
+_KINDS: dict[str, type[Any]] = {each.kind: each for each in get_args(Hint)}
+
+
+def from_layer(message: dict[str, Any]) -> Hint:
+    """The hint that ``to_layer`` wrote.
+
+    Raises:
+        KeyError, TypeError: It is none of ours, or of another version.
+    """
+    fields = {name: value for name, value in message.items() if name != "type"}
+    if "events" in fields:
+        fields["events"] = [FeedEvent(*row) for row in fields["events"]]
+    return _KINDS[message["type"]](**fields)  # type: ignore[no-any-return]

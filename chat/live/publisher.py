@@ -1,0 +1,160 @@
+"""From a committed change to who watches: the hub of this process at once, the other processes by a hint.
+
+``publish`` may be called from anywhere: the writer's thread, a view, a Celery task, a shell. Nothing waits for the
+channel layer: hints leave through one background task behind a bounded queue, and a layer that fails is left alone
+for a moment (shared fact R2: a hung Redis costs seconds for each publish, one after the other). What is dropped here,
+every process finds by comparing heads.
+"""
+
+import asyncio
+import atexit
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+
+from chat.conf import conf
+from chat.live.hints import SHED_FIRST, Hint, RoomEvents
+from chat.models import database
+
+logger = logging.getLogger(__name__)
+
+QUEUE_AT_MOST = 10_000
+REST_AFTER_FAILURE_S = 1.0
+LAST_WORDS_S = 2.0
+"""How long a process that ends waits for its last hints to leave."""
+
+_hubs: dict[asyncio.AbstractEventLoop, Callable[[list[Hint]], None]] = {}
+_outlets: dict[asyncio.AbstractEventLoop, "Outlet"] = {}
+_background_lock = threading.Lock()
+_background: "Outlet | None" = None
+
+
+def publish_on_commit(hints: list[Hint]) -> None:
+    """Publish when the open transaction has committed; not at all if it rolls back."""
+    if hints:
+        database.on_commit(lambda: publish(hints))
+
+
+def publish(hints: list[Hint]) -> None:
+    """Hand ``hints`` to the hubs of this process and, through the channel layer, to the other processes."""
+    for loop, take in list(_hubs.items()):
+        try:
+            loop.call_soon_threadsafe(take, hints)
+        except RuntimeError:  # the loop is closed: its hub went with it
+            unregister(loop)
+    if _reaches_others():
+        outlet = next(iter(_outlets.values()), None) or _background_outlet()
+        outlet.put_threadsafe(hints)
+
+
+def register(loop: asyncio.AbstractEventLoop, take: Callable[[list[Hint]], None]) -> None:
+    """Let the hub that runs on ``loop`` take what this process publishes, and its loop carry the outlet."""
+    _hubs[loop] = take
+    _outlets[loop] = Outlet(loop)
+
+
+def unregister(loop: asyncio.AbstractEventLoop) -> None:
+    _hubs.pop(loop, None)
+    if (outlet := _outlets.pop(loop, None)) and not loop.is_closed():
+        loop.call_soon_threadsafe(outlet.stop)
+
+
+def _reaches_others() -> bool:
+    """Whether the channel layer leads out of this process."""
+    layer = get_channel_layer(conf.channel_layer)
+    return layer is not None and not isinstance(layer, InMemoryChannelLayer)
+
+
+class Outlet:
+    """Sends hints into the channel layer, in order, from one task on ``loop``. Never raises to who puts them in."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop):
+        self._loop = loop
+        self._queue: deque[Hint] = deque()
+        self._wake: asyncio.Event | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._resting_until = 0.0
+        self.is_idle = threading.Event()
+        self.is_idle.set()
+
+    def put_threadsafe(self, hints: list[Hint]) -> None:
+        self.is_idle.clear()
+        try:
+            self._loop.call_soon_threadsafe(self._put, hints)
+        except RuntimeError:
+            self.is_idle.set()
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _put(self, hints: Iterable[Hint]) -> None:
+        if self._loop.time() < self._resting_until:
+            self.is_idle.set()
+            return  # the layer is down; heads tell the others
+        for hint in hints:
+            if len(self._queue) >= QUEUE_AT_MOST:
+                if isinstance(hint, SHED_FIRST):
+                    continue
+                self._queue.popleft()
+            self._queue.append(hint)
+        if self._wake is None:
+            self._wake = asyncio.Event()
+            self._task = self._loop.create_task(self._run())
+        self._wake.set()
+
+    async def _run(self) -> None:
+        assert self._wake is not None
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                hint = self._next()
+                try:
+                    await self._send(hint)
+                except Exception as error:
+                    self._rest(error)
+            self.is_idle.set()
+
+    def _next(self) -> Hint:
+        """The first hint; further events of the same room at the head of the queue ride along."""
+        hint = self._queue.popleft()
+        if isinstance(hint, RoomEvents):
+            events = list(hint.events)
+            while (
+                self._queue
+                and isinstance(more := self._queue[0], RoomEvents)
+                and (more.room_id, more.epoch) == (hint.room_id, hint.epoch)
+                and len(events) < 200
+            ):
+                events += more.events
+                self._queue.popleft()
+            hint = RoomEvents(hint.room_id, hint.epoch, events)
+        return hint
+
+    async def _send(self, hint: Hint) -> None:
+        layer = get_channel_layer(conf.channel_layer)
+        if layer is not None:
+            async with asyncio.timeout(conf.layer_timeout_s):
+                await layer.group_send(hint.group, hint.to_layer())
+
+    def _rest(self, error: Exception) -> None:
+        logger.warning("channel layer: %s; hints rest for %s s", type(error).__name__, REST_AFTER_FAILURE_S)
+        self._queue.clear()
+        self._resting_until = self._loop.time() + REST_AFTER_FAILURE_S
+
+
+def _background_outlet() -> Outlet:
+    """For a process without a hub (a task queue, a shell, a management command): a loop in a thread of its own."""
+    global _background
+    with _background_lock:
+        if _background is None:
+            loop = asyncio.new_event_loop()
+            _background = Outlet(loop)
+            threading.Thread(target=loop.run_forever, name="chat-publisher", daemon=True).start()
+            # A command that posts and ends: its hint should leave before it does.
+            atexit.register(_background.is_idle.wait, LAST_WORDS_S)
+    return _background
