@@ -1,0 +1,29 @@
+"""How a change enters a room's log: the next seq under the room's lock, and the hint that tells it after commit."""
+
+from collections.abc import Sequence
+
+from chat.core.feed import FeedEvent
+from chat.live.hints import RoomEvents
+from chat.models import Room
+from chat.wire import protocol
+
+
+def next_seq(room: Room) -> int:
+    """Take the room's next seq. The caller holds the room's lock and saves the room in the same transaction."""
+    room.head += 1
+    return room.head
+
+
+def save_numbers(room: Room, *fields: str) -> None:
+    """Store the room's head, and ``fields`` that changed with it."""
+    room.save(update_fields=["head", *fields])
+
+
+def events_of(room: Room, events: Sequence[protocol.RoomEvent], *, leaver: str | None = None) -> RoomEvents:
+    """The hint for durable changes just made, each encoded once. ``leaver``: who loses the room with the last one."""
+    last = events[-1]
+    return RoomEvents(
+        room.pk,
+        room.epoch,
+        [FeedEvent(each.seq, each.seq - 1, protocol.encode(each), leaver if each is last else None) for each in events],
+    )

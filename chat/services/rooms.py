@@ -1,0 +1,189 @@
+"""Making and changing rooms."""
+
+import hashlib
+from collections.abc import Iterable
+from secrets import token_hex
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.utils.text import slugify
+
+from chat.access import doors, shapes
+from chat.access.policy import policy
+from chat.conf import conf
+from chat.live.publisher import publish_on_commit
+from chat.models import Membership, Room
+from chat.models.database import write
+from chat.models.rooms import new_epoch
+from chat.services import ledger, memberships, people
+from chat.wire import protocol
+from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid
+from chat.wire.protocol import is_storable
+
+SLUG_CHARS = 60
+
+
+def create(
+    *,
+    creator: Any,
+    name: str,
+    kind: str = "open",
+    topic: str = "",
+    client_id: UUID | None = None,
+    members: Iterable[Any] = (),
+) -> Room:
+    """Make an open or private room with ``creator`` as its owner and first member, and ``members`` beside them.
+
+    Repeating a ``client_id`` returns the first room and changes nothing.
+
+    Raises:
+        RoomForbidden: Policy does not let ``creator`` make such a room.
+        RoomInvalid: A blank or too long name or topic.
+    """
+    with write():
+        if client_id is not None:
+            # The lock makes repeats that come at once take turns; the constraint backs it.
+            get_user_model()._default_manager.select_for_update().filter(pk=creator.pk).first()
+            if (made := Room.objects.filter(created_by=creator, client_id=client_id).first()) is not None:
+                return made
+        if kind not in (Room.Kind.OPEN, Room.Kind.PRIVATE):
+            raise CommandInvalid("kind is open or private.", field="kind")
+        if not policy().can_create_room(creator, kind):
+            raise RoomForbidden
+        room = Room.objects.create(
+            name=_clean(name, "name", 100),
+            topic=_clean(topic, "topic", 500, blank=True),
+            slug=_free_slug(name),
+            kind=kind,
+            created_by=creator,
+            client_id=client_id or uuid4(),
+        )
+        hints = memberships.enter(room, [creator], role=Membership.Role.OWNER)
+        if others := [each for each in members if each.pk != creator.pk]:
+            hints += memberships.enter(room, others, by=creator)
+        publish_on_commit(hints)
+        return room
+
+
+def open_direct(*, user: Any, user_ids: list[str]) -> Room:
+    """The one direct room of ``user`` and the people named, made if there is none. Its people never change.
+
+    The others see it from its first message on.
+
+    Raises:
+        CommandInvalid: Nobody, or too many people.
+        UserNotFound: One of them is unknown or not welcome.
+    """
+    persons = _direct_people(user, user_ids)
+    key = hashlib.sha256(",".join(sorted(str(each.pk) for each in persons)).encode()).hexdigest()
+    with write():
+        room, made = Room.objects.get_or_create(
+            direct_key=key, defaults={"kind": Room.Kind.DIRECT, "slug": f"direct-{token_hex(8)}"}
+        )
+        room = Room.objects.select_for_update().get(pk=room.pk)
+        if made:
+            publish_on_commit(memberships.enter(room, persons, hidden_for=[each for each in persons if each != user]))
+        else:
+            publish_on_commit(memberships.unhide(room, [str(user.pk)]))
+        return room
+
+
+def update(
+    *, user: Any, room_id: str | int, name: str | None = None, topic: str | None = None, archived: bool | None = None
+) -> Room:
+    """Rename, describe, archive or reopen a room. What is None stays; what is the same already takes no seq.
+
+    Raises:
+        RoomNotFound: Missing, or hidden from ``user``.
+        RoomForbidden: ``user`` may not manage it.
+        RoomArchived: It is archived, and this does not reopen it.
+    """
+    with write():
+        entry = doors.room(user, room_id, lock=True)
+        room = entry.room
+        if not policy().can_manage(user, room, entry.membership):
+            raise RoomForbidden
+        if room.archived and archived is not False and (name is not None or topic is not None):
+            raise RoomArchived
+        wanted: dict[str, Any] = {}
+        if name is not None:
+            wanted["name"] = _clean(name, "name", 100)
+        if topic is not None:
+            wanted["topic"] = _clean(topic, "topic", 500, blank=True)
+        if archived is not None:
+            wanted["archived"] = archived
+        _apply(room, wanted)
+        return room
+
+
+def set_archived(*, room_id: str | int, archived: bool) -> Room:
+    """Archive or reopen a room on behalf of the site.
+
+    Raises:
+        RoomNotFound: Missing.
+    """
+    with write():
+        room = doors.locked_room(room_id)
+        _apply(room, {"archived": archived})
+        return room
+
+
+def _apply(room: Room, wanted: dict[str, Any]) -> None:
+    changed = {field: value for field, value in wanted.items() if getattr(room, field) != value}
+    if changed:
+        for field, value in changed.items():
+            setattr(room, field, value)
+        announce_change(room, *changed)
+
+
+def announce_change(room: Room, *fields: str) -> None:
+    """Store changed ``fields`` of a locked room as its next durable change, and tell it."""
+    room.changed_seq = ledger.next_seq(room)
+    ledger.save_numbers(room, "changed_seq", *fields)
+    changed = protocol.RoomChanged(room=str(room.pk), seq=room.changed_seq, state=shapes.room(room))
+    publish_on_commit([ledger.events_of(room, [changed])])
+
+
+def room_for(subject: models.Model, *, name: str = "", kind: str = "private") -> Room:
+    """The one room on a model instance of the host's, made if there is none.
+
+    Args:
+        name: For a new room; the instance's own text when blank.
+    """
+    about = {"subject_type": ContentType.objects.get_for_model(subject), "subject_id": str(subject.pk)}
+    with write():
+        room = Room.objects.filter(**about).first()
+        if room is None:
+            title = name or str(subject)[:100]
+            room, _ = Room.objects.get_or_create(
+                **about, defaults={"name": _clean(title, "name", 100), "kind": kind, "slug": _free_slug(title)}
+            )
+        return room
+
+
+def renew_epoch(room_id: int, epoch: str) -> None:
+    """Begin a new run of numbers, if the room still has the run named: its numbers have gone back."""
+    with write():
+        Room.objects.filter(pk=room_id, epoch=epoch).update(epoch=new_epoch())
+
+
+def _direct_people(user: Any, user_ids: list[str]) -> list[Any]:
+    wanted = {each for each in user_ids if each != str(user.pk)}
+    if len(wanted) >= conf.direct_people:
+        raise CommandInvalid(f"A direct room has at most {conf.direct_people} people.", field="users")
+    return [user, *people.welcome(wanted)]
+
+
+def _clean(text: str, field: str, most: int, *, blank: bool = False) -> str:
+    text = " ".join(text.split())
+    if not is_storable(text) or len(text) > most or not (text or blank):
+        raise RoomInvalid(f"The {field} needs {0 if blank else 1} to {most} characters.", field=field)
+    return text
+
+
+def _free_slug(name: str) -> str:
+    base = slugify(name, allow_unicode=True)[:SLUG_CHARS] or "room"
+    return base if not Room.objects.filter(slug=base).exists() else f"{base}-{token_hex(4)}"

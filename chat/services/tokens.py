@@ -1,0 +1,41 @@
+"""Bearer tokens: made, listed and revoked by the person they stand for."""
+
+from datetime import timedelta
+from secrets import token_urlsafe
+from typing import Any
+
+from django.utils import timezone
+
+from chat.access.identity import digest
+from chat.conf import conf
+from chat.live.hints import Recheck
+from chat.live.publisher import publish_on_commit
+from chat.models import Token
+from chat.models.database import write
+
+PREFIX = "hearth_"
+"""Lets secret scanners, and people, know what they found."""
+
+
+def issue(*, user: Any, name: str = "") -> str:
+    """Make a token for ``user`` and return it: it is stored as a hash and can't be shown again.
+
+    It is valid for ``CHAT["TOKEN_DAYS"]`` days; 0 means until it is revoked.
+    """
+    token = PREFIX + token_urlsafe(32)
+    expires_at = timezone.now() + timedelta(days=conf.token_days) if conf.token_days else None
+    Token.objects.create(user=user, name=name[:100], digest=digest(token), expires_at=expires_at)
+    return token
+
+
+def active(*, user: Any) -> list[Token]:
+    """The person's tokens that are not revoked, newest first."""
+    return list(Token.objects.filter(user=user, revoked_at=None).order_by("-pk"))
+
+
+def revoke(*, user: Any, token_id: int) -> bool:
+    """End a token of the person's own and the sockets that it opened; False if there is no such token."""
+    with write():
+        revoked = Token.objects.filter(user=user, pk=token_id, revoked_at=None).update(revoked_at=timezone.now())
+        publish_on_commit([Recheck(str(user.pk))])
+    return bool(revoked)

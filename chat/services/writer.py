@@ -1,0 +1,206 @@
+"""Group commit: one thread per process stores what arrives, many changes in one transaction.
+
+One transaction a post costs a database flush each; a batch shares one (design, decision 5). The thread takes what is
+waiting, at most ``CHAT["BATCH_POSTS"]``, without waiting for more. Changes take effect in the order they were handed
+in; neighbouring posts are stored together, other changes one by one, each in a savepoint of its own that takes its
+number back with it when it fails.
+
+When the database breaks down in mid-batch, what became of the commit is unknown. The batch is run again: a change that
+did commit is found by its client_id, or changes nothing the second time. So every sender gets the right answer.
+"""
+
+import asyncio
+import atexit
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, OperationalError
+
+from chat import offload
+from chat.conf import conf
+from chat.live.hints import CompareHeads
+from chat.live.publisher import publish
+from chat.models.database import write
+from chat.services import messages
+from chat.services.messages import Post
+from chat.wire.errors import ChatError, ServerBusy, ServerError
+
+logger = logging.getLogger(__name__)
+
+Change = Post | Callable[[], Any]
+"""A post, or any other service call that changes durable state; it may be run again, so it must be repeatable."""
+PAUSE_S = 0.1
+"""First wait for a database that is away; doubles."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    change: Change
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Any]"
+
+
+class Writer:
+    """The process's one writer. ``submit`` from event loops; the thread starts with the first change."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[_Job | None] | None = None
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, change: Change) -> "asyncio.Future[Any]":
+        """Hand in a change; the future has the service's result, or its ``ChatError``, once committed.
+
+        Changes of one caller take effect in the order handed in. A cancelled future does not stop the change.
+
+        Raises:
+            ServerBusy: ``CHAT["WRITER_QUEUE"]`` changes wait already.
+        """
+        loop = asyncio.get_running_loop()
+        job = _Job(change, loop, loop.create_future())
+        try:
+            self._started().put_nowait(job)
+        except queue.Full:
+            raise ServerBusy from None
+        return job.future
+
+    def _started(self) -> "queue.Queue[_Job | None]":
+        if self._queue is None:
+            with self._starting:
+                if self._queue is None:
+                    waiting: queue.Queue[_Job | None] = queue.Queue(conf.writer_queue)
+                    self._thread = threading.Thread(target=self._run, args=(waiting,), name="chat-writer", daemon=True)
+                    self._thread.start()
+                    self._queue = waiting
+                    atexit.register(self.stop)
+        return self._queue
+
+    def stop(self) -> None:
+        """Store what waits, and end the thread."""
+        if self._queue is not None and self._thread is not None:
+            waiting, self._queue = self._queue, None
+            waiting.put(None)
+            self._thread.join(timeout=conf.writer_retry_s + 1)
+
+    def _run(self, waiting: "queue.Queue[_Job | None]") -> None:
+        going_on = True
+        while going_on:
+            jobs, going_on = _gather(waiting)
+            if jobs:
+                answer(jobs, outcomes_of([job.change for job in jobs]))
+        offload.close_connections()
+
+
+def _gather(waiting: "queue.Queue[_Job | None]") -> tuple[list[_Job], bool]:
+    """Wait for one job and take those that wait behind it; and whether to go on afterwards."""
+    jobs: list[_Job] = []
+    item = waiting.get()
+    while item is not None:
+        jobs.append(item)
+        if len(jobs) >= conf.batch_posts:
+            return jobs, True
+        try:
+            item = waiting.get_nowait()
+        except queue.Empty:
+            return jobs, True
+    return jobs, False
+
+
+def answer(jobs: list[_Job], outcomes: list[Any]) -> None:
+    """Resolve the jobs' futures, with one wake-up of each loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        by_loop.setdefault(job.loop, []).append((job.future, outcome))
+    for loop, pairs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, pairs)
+        except RuntimeError:
+            logger.info("%d answers for a loop that is closed", len(pairs))
+
+
+def _resolve(pairs: "list[tuple[asyncio.Future[Any], Any]]") -> None:
+    for future, outcome in pairs:
+        if future.done():
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+
+def outcomes_of(changes: list[Change]) -> list[Any]:
+    """Make the changes, in one transaction if all goes well; a result or an exception for each, in order."""
+    deadline = time.monotonic() + conf.writer_retry_s
+    pause_s = PAUSE_S
+    in_doubt = False
+    while True:
+        try:
+            outcomes = _together(changes)
+            if in_doubt:
+                # What an earlier run committed was never told to anybody.
+                publish([CompareHeads()])
+            return outcomes
+        except (OperationalError, InterfaceError) as error:
+            # The connection may have died after COMMIT was sent. Running the batch again finds out.
+            offload.close_connections()
+            in_doubt = True
+            if time.monotonic() + pause_s > deadline:
+                logger.error("writer: giving up on %d changes: %s", len(changes), error)
+                return [ServerError() for _ in changes]
+            logger.warning("writer: %s; again in %.1f s", type(error).__name__, pause_s)
+            time.sleep(pause_s)
+            pause_s *= 2
+        except DatabaseError as error:
+            if len(changes) == 1:
+                logger.exception("writer: a change was refused by the database")
+                return [ServerError()]
+            # One bad row must not fail its neighbours, nor leave a number unused: all is rolled back, and each
+            # change gets a transaction of its own.
+            logger.warning("writer: %s in a batch of %d; one by one", type(error).__name__, len(changes))
+            return [outcomes_of([each])[0] for each in changes]
+
+
+def _together(changes: list[Change]) -> list[Any]:
+    outcomes: list[Any] = []
+    with write():
+        place = 0
+        while place < len(changes):
+            change = changes[place]
+            if isinstance(change, Post):
+                posts = _posts_from(changes, place)
+                outcomes += messages.post_many(posts)
+                place += len(posts)
+            else:
+                outcomes.append(_one(change))
+                place += 1
+    return outcomes
+
+
+def _posts_from(changes: list[Change], place: int) -> list[Post]:
+    posts: list[Post] = []
+    for each in changes[place:]:
+        if not isinstance(each, Post):
+            break
+        posts.append(each)
+    return posts
+
+
+def _one(change: Callable[[], Any]) -> Any:
+    try:
+        return change()
+    except ChatError as error:
+        return error  # raised inside the service's own savepoint: nothing of it is left
+    except DatabaseError:
+        raise  # the whole batch is run again without it
+    except Exception:
+        logger.exception("writer: a change failed")
+        return ServerError()
+
+
+writer = Writer()
+"""Used by every socket of this process."""
