@@ -1,0 +1,217 @@
+"""The public Python face of the chat, for the code of the site that it lives in.
+
+Safe in a view, in a thread without an event loop, in a Celery task, in another process. Inside your ``atomic()`` block
+everything is published when it commits, and not at all if it rolls back. Rooms are given as ``Room`` or as its id,
+people as users of your user model. What is refused raises a ``ChatError`` (chat.wire.errors). Your code is trusted: who
+may do what is decided by ``CHAT["POLICY"]`` only where a person acts (``author``, ``actor``, ``creator``).
+
+The coroutines with an ``a`` in front do the same without blocking the event loop; they have no part in an ``atomic()``.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID, uuid4
+
+from django.db import models
+
+from chat import offload
+from chat.access import doors
+from chat.live.hints import Hint, Recheck, RoomTransient, ToEverybody, ToUser
+from chat.live.publisher import publish_on_commit
+from chat.models import Message, Room
+from chat.services import memberships, messages, reactions, rooms
+from chat.services.writer import writer
+from chat.wire import protocol
+from chat.wire.errors import ChatError, CommandInvalid, RoomNotFound
+from chat.wire.protocol import PostResult, ReactionResult
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+__all__ = [
+    "ChatError",
+    "aadd_member",
+    "acreate_room",
+    "add_member",
+    "adelete",
+    "aedit",
+    "anotify",
+    "apost",
+    "archive_room",
+    "aremove_member",
+    "aroom_for",
+    "create_room",
+    "delete",
+    "edit",
+    "notify",
+    "open_direct",
+    "post",
+    "react",
+    "recheck",
+    "remove_member",
+    "room_for",
+    "unreact",
+]
+
+NOTICE_BYTES = 32 * 1024
+"""Largest notice payload, as JSON."""
+
+
+def post(
+    room: Room | int | str,
+    author: Any,
+    body: str,
+    *,
+    client_id: UUID | None = None,
+    reply_to: Message | int | str | None = None,
+) -> PostResult:
+    """Store a message and show it to the room after commit. No rate limit applies.
+
+    Args:
+        body: Markdown.
+        client_id: Makes the call safe to repeat: the same one (with the same author and room) posts once.
+        reply_to: A message of the same room, or its id.
+    """
+    return messages.post(
+        author=author,
+        room_id=_key(room),
+        body=body,
+        client_id=client_id,
+        reply_to=None if reply_to is None else _key(reply_to),
+        is_limited=False,
+    )
+
+
+async def apost(
+    room: Room | int | str,
+    author: Any,
+    body: str,
+    *,
+    client_id: UUID | None = None,
+    reply_to: Message | int | str | None = None,
+) -> PostResult:
+    """``post``, through the process's group commit: many at once cost one transaction."""
+    request = messages.Post(
+        author,
+        str(_key(room)),
+        client_id or uuid4(),
+        body,
+        reply_to=None if reply_to is None else str(_key(reply_to)),
+        is_limited=False,
+    )
+    return await writer.submit(request)  # type: ignore[no-any-return]
+
+
+def edit(message: Message | int | str, actor: Any, body: str) -> int:
+    """Replace a message's text; the seq of its present state."""
+    return messages.edit(actor=actor, message_id=_key(message), body=body)
+
+
+def delete(message: Message | int | str, actor: Any) -> int:
+    """Empty a message to a tombstone; the seq of its present state."""
+    return messages.delete(actor=actor, message_id=_key(message))
+
+
+def react(message: Message | int | str, actor: Any, emoji: str) -> ReactionResult:
+    return reactions.add(actor=actor, message_id=_key(message), emoji=emoji)
+
+
+def unreact(message: Message | int | str, actor: Any, emoji: str) -> ReactionResult:
+    return reactions.remove(actor=actor, message_id=_key(message), emoji=emoji)
+
+
+def create_room(
+    name: str, creator: Any, *, kind: str = "private", topic: str = "", members: Iterable[Any] = ()
+) -> Room:
+    """Make an ``open`` or ``private`` room owned by ``creator``, with ``members`` in it."""
+    return rooms.create(creator=creator, name=name, kind=kind, topic=topic, members=list(members))
+
+
+def room_for(subject: models.Model, *, name: str = "", kind: str = "private") -> Room:
+    """The one room on a model instance of yours, made if there is none. It starts without members."""
+    return rooms.room_for(subject, name=name, kind=kind)
+
+
+def open_direct(user: Any, others: Iterable[Any]) -> Room:
+    """The one direct room of exactly these people."""
+    return rooms.open_direct(user=user, user_ids=[str(each.pk) for each in others])
+
+
+def archive_room(room: Room | int | str, *, archived: bool = True) -> Room:
+    """Close a room to writing, or open it again."""
+    return rooms.set_archived(room_id=_key(room), archived=archived)
+
+
+def add_member(room: Room | int | str, user: Any, *, role: str = "member") -> None:
+    """Make somebody a member; nothing happens if they are one."""
+    memberships.place(room_id=_key(room), user=user, role=role)
+
+
+def remove_member(room: Room | int | str, user: Any) -> None:
+    """End somebody's membership: nothing of the room reaches them from this point of its history on."""
+    memberships.withdraw(room_id=_key(room), user=user)
+
+
+def notify(
+    payload: Any, *, users: Iterable[Any] | None = None, room: Room | int | str | None = None, everyone: bool = False
+) -> None:
+    """Send a ``notice`` to the open connections of some people, of who follows a room, or of everybody.
+
+    It is not stored: who is not connected never gets it.
+
+    Args:
+        payload: Anything that JSON can say, up to 32 KiB.
+
+    Raises:
+        CommandInvalid: Not exactly one audience, or too large a payload.
+    """
+    if (users is not None) + (room is not None) + everyone != 1:
+        raise CommandInvalid("Name one audience: users, room or everyone.")
+    encoded = protocol.encode(protocol.Notice(payload=payload))
+    if len(encoded) > NOTICE_BYTES:
+        raise CommandInvalid(f"A notice has at most {NOTICE_BYTES} bytes.", field="payload")
+    hints: list[Hint]
+    if users is not None:
+        hints = [ToUser(str(each.pk), encoded) for each in users]
+    elif room is not None:
+        hints = [RoomTransient(_room_key(room), encoded)]
+    else:
+        hints = [ToEverybody(encoded)]
+    publish_on_commit(hints)
+
+
+def recheck(users: Iterable[Any]) -> None:
+    """Ask every process to look at once whether these people are still welcome, and in which rooms.
+
+    For rights that your policy decides without an event of the chat; without this call it takes a minute at most.
+    """
+    publish_on_commit([Recheck(str(each.pk)) for each in users])
+
+
+def _async(call: Callable[P, T]) -> Callable[P, Any]:
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await offload.readers.run(partial(call, *args, **kwargs))
+
+    run.__name__ = run.__qualname__ = f"a{call.__name__}"
+    run.__doc__ = f"``{call.__name__}``, without blocking the event loop."
+    return run
+
+
+aedit = _async(edit)
+adelete = _async(delete)
+acreate_room = _async(create_room)
+aroom_for = _async(room_for)
+aadd_member = _async(add_member)
+aremove_member = _async(remove_member)
+anotify = _async(notify)
+
+
+def _key(thing: models.Model | int | str) -> int | str:
+    return thing.pk if isinstance(thing, models.Model) else thing
+
+
+def _room_key(room: Room | int | str) -> int:
+    if (pk := doors.key(str(_key(room)))) is None:
+        raise RoomNotFound
+    return pk

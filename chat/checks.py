@@ -1,0 +1,148 @@
+"""What ``manage.py check`` says about a chat that can't work, or that could lose what it acknowledged.
+
+Tag ``chat`` reads settings alone. Tag ``chat_database`` asks the database; Django runs it for ``check --database`` and
+``migrate``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import connections, router
+
+from chat.conf import ChatSettings
+
+CORE_LAYER = "channels_redis.core.RedisChannelLayer"
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+SYNCHRONOUS_FULL = 2
+
+
+@register("chat")
+def known_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Every key of ``CHAT`` exists and its value has the type of the default."""
+    given = getattr(settings, "CHAT", {})
+    if not isinstance(given, dict):
+        return [Error("CHAT is not a dictionary.", id="chat.E001")]
+    defaults = ChatSettings()
+    known = {field.name.upper(): getattr(defaults, field.name) for field in fields(ChatSettings)}
+    found: list[CheckMessage] = []
+    for name, value in given.items():
+        if name not in known:
+            found.append(Error(f"CHAT has no setting {name!r}.", hint="chat/conf.py lists them all.", id="chat.E002"))
+        elif problem := _type_problem(value, known[name]):
+            found.append(Error(f"CHAT[{name!r}] is {value!r}: {problem}", id="chat.E003"))
+    return found
+
+
+def _type_problem(value: Any, default: Any) -> str:
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "it must be True or False."
+    if isinstance(default, tuple):
+        good = isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+        return "" if good else "it must be a list of strings."
+    if isinstance(default, str):
+        return "" if isinstance(value, str) else "it must be a string."
+    kinds = int if isinstance(default, int) else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return f"it must be {'a whole number' if kinds is int else 'a number'}."
+    return "it can't be negative." if value < 0 else ""
+
+
+@register("chat")
+def origins_are_named(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Pages of any site at all could otherwise open a visitor's socket, with the visitor's cookie."""
+    given = getattr(settings, "CHAT", {})
+    origins = given.get("ORIGINS", ()) if isinstance(given, dict) else ()
+    if settings.DEBUG or not any(each == "*" or each.endswith("://*") for each in origins if isinstance(each, str)):
+        return []
+    hint = 'Name full origins, such as "https://chat.example.com" or "https://*.example.com".'
+    return [Error("CHAT['ORIGINS'] lets pages of every site in.", hint=hint, id="chat.E004")]
+
+
+@register("chat")
+def layer_can_wait(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Channels' core Redis layer blocks for 5 s in a read that redis-py 8 gives up after 5 s: the consumer dies."""
+    alias = (getattr(settings, "CHAT", None) or {}).get("CHANNEL_LAYER", ChatSettings.channel_layer)
+    layer = getattr(settings, "CHANNEL_LAYERS", {}).get(alias, {})
+    if layer.get("BACKEND") != CORE_LAYER or _redis_major() < 8:
+        return []
+    hosts = layer.get("CONFIG", {}).get("hosts") or [None]
+    if all(isinstance(host, dict) and "socket_timeout" in host for host in hosts):
+        return []
+    hint = (
+        "Use channels_redis.pubsub.RedisPubSubChannelLayer (it also keeps its groups when Redis restarts); or give "
+        'each host as {"address": URL, "socket_timeout": None}; or install redis<8.'
+    )
+    text = f"CHANNEL_LAYERS[{alias!r}] is the core Redis layer: with redis-py 8 its reads fail every 5 seconds."
+    return [Error(text, hint=hint, id="chat.E005")]
+
+
+def _redis_major() -> int:
+    try:
+        return int(version("redis").split(".")[0])
+    except PackageNotFoundError:
+        return 0
+
+
+@register("chat")
+def sqlite_is_set_up(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Writers must queue for SQLite's lock instead of failing on it; WAL and FULL are asked of the database itself."""
+    connection = connections[_alias()]
+    if connection.vendor != "sqlite":
+        return []
+    mode = (connection.settings_dict.get("OPTIONS", {}).get("transaction_mode") or "DEFERRED").upper()
+    if mode in ("IMMEDIATE", "EXCLUSIVE"):
+        return []
+    hint = f"Set DATABASES[{connection.alias!r}]['OPTIONS']['transaction_mode'] = 'IMMEDIATE'."
+    return [Error(f"SQLite transactions are {mode}: two writers fail with “locked”.", hint=hint, id="chat.E006")]
+
+
+@register("chat_database", "database")
+def database_keeps_commits(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """An acknowledged message survives a power cut only if the database waits for the disk."""
+    alias = _alias()
+    if alias not in (databases or ()):
+        return []
+    vendor = connections[alias].vendor
+    if vendor == "sqlite":
+        return _sqlite_durability(alias)
+    return _postgresql_durability(alias) if vendor == "postgresql" else []
+
+
+def _sqlite_durability(alias: str) -> list[CheckMessage]:
+    with connections[alias].cursor() as cursor:
+        journal = str(cursor.execute("PRAGMA journal_mode").fetchone()[0]).lower()
+        synchronous = int(cursor.execute("PRAGMA synchronous").fetchone()[0])
+    hint = "In OPTIONS: 'init_command': 'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;'."
+    found: list[CheckMessage] = []
+    if journal not in ("wal", "memory"):
+        text = f"SQLite's journal_mode is {journal}, not wal: readers and the writer wait for each other."
+        found.append(Warning(text, hint=hint, id="chat.W001"))
+    if synchronous < SYNCHRONOUS_FULL:
+        text = "SQLite's synchronous is below FULL: a power cut may lose messages that were acknowledged."
+        found.append(Warning(text, hint=hint, id="chat.W002"))
+    return found
+
+
+def _postgresql_durability(alias: str) -> list[CheckMessage]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(DURABLE)])
+        off = sorted(name for name, setting in cursor.fetchall() if setting == "off")
+    return [
+        Warning(
+            f"PostgreSQL runs with {name}=off: a crash may lose messages that were acknowledged.",
+            hint=f"Set {name} = on in postgresql.conf.",
+            id="chat.W003",
+        )
+        for name in off
+    ]
+
+
+def _alias() -> str:
+    return router.db_for_write(apps.get_model("chat", "Room"))

@@ -1,0 +1,43 @@
+from chat import markdown, offload
+from chat.commands.context import Context
+from chat.services import messages, reactions
+from chat.services.messages import Post, Rendered
+from chat.services.writer import Change
+from chat.wire import protocol
+
+
+async def post(context: Context, command: protocol.PostMessage) -> Change:
+    return Post(
+        author=context.user,
+        room_id=command.room,
+        client_id=command.client_id,
+        body=command.body,
+        reply_to=command.reply_to,
+        attachments=tuple(command.attachments),
+        rendered=await _rendered(command.room, command.body),
+    )
+
+
+async def edit(context: Context, command: protocol.EditMessage) -> Change:
+    return lambda: protocol.SeqResult(
+        seq=messages.edit(actor=context.user, message_id=command.message, body=command.body)
+    )
+
+
+async def delete(context: Context, command: protocol.DeleteMessage) -> Change:
+    return lambda: protocol.SeqResult(seq=messages.delete(actor=context.user, message_id=command.message))
+
+
+async def react(context: Context, command: protocol.AddReaction) -> Change:
+    return lambda: reactions.add(actor=context.user, message_id=command.message, emoji=command.emoji)
+
+
+async def unreact(context: Context, command: protocol.RemoveReaction) -> Change:
+    return lambda: reactions.remove(actor=context.user, message_id=command.message, emoji=command.emoji)
+
+
+async def _rendered(room_id: str, body: str) -> Rendered | None:
+    """Markdown takes its time: it is rendered before the writer's turn. Plain text costs the writer next to nothing."""
+    if markdown.is_plain(body) or not messages.is_acceptable(body):
+        return None
+    return await offload.render.run(messages.render, room_id, body)

@@ -1,0 +1,85 @@
+import time
+from typing import Any
+
+from django.utils import timezone
+
+from chat import offload
+from chat.access import doors, queries
+from chat.access.policy import policy
+from chat.commands.context import Context
+from chat.conf import conf
+from chat.core.rate import RateLimit
+from chat.live.hints import RoomTransient
+from chat.live.publisher import publish
+from chat.services import read_pointers
+from chat.services.writer import Change
+from chat.wire import protocol
+from chat.wire.errors import ChatError, CommandInvalid, SyncInProgress
+
+_typing_rate = RateLimit(rate=2.0, burst=6)
+"""Typing is shed, not refused: who presses keys faster than this is typing anyway."""
+
+
+async def sync(context: Context, command: protocol.Sync) -> dict[str, Any]:
+    """Catch the rooms up and follow them. Runs beside other commands, for its pace is the client's."""
+    if len(command.rooms) > conf.sync_rooms:
+        raise CommandInvalid(f"A sync may name at most {conf.sync_rooms} rooms.", field="rooms")
+    syncing = context.connection.syncing
+    if syncing & command.rooms.keys():
+        raise SyncInProgress
+    syncing.update(command.rooms)
+    try:
+        return {"rooms": await context.process.catch_up.sync(context.connection, command.rooms)}
+    finally:
+        syncing.difference_update(command.rooms)
+
+
+async def unsync(context: Context, command: protocol.Unsync) -> dict[str, Any]:
+    for room_id in doors.keys(command.rooms).values():
+        context.process.hub.detach(context.connection, room_id)
+    return {}
+
+
+async def history(context: Context, command: protocol.History) -> protocol.HistoryPage:
+    return await offload.readers.run(
+        queries.history,
+        context.user,
+        command.room,
+        before=command.before,
+        after=command.after,
+        around=command.around,
+        limit=command.limit,
+    )
+
+
+async def read(context: Context, command: protocol.Read) -> Change:
+    return lambda: read_pointers.move(
+        user=context.user,
+        room_id=command.room,
+        number=command.number,
+        force=command.force,
+        connection_id=context.connection.id,
+    )
+
+
+async def ping(context: Context, command: protocol.Ping) -> dict[str, Any]:
+    return {"ts": command.ts, "server_time": protocol.rfc3339(timezone.now())}
+
+
+async def typing(context: Context, command: protocol.Typing) -> None:
+    """Tell who watches the room; no answer, whatever comes of it."""
+    if command.active and _typing_rate.wait_s(context.connection.id, time.monotonic()):
+        return
+    try:
+        room_id = await offload.readers.run(_writable, context.user, command.room)
+    except ChatError:
+        return
+    told = protocol.TypingChanged(room=str(room_id), user=context.connection.user_id, active=command.active)
+    publish([RoomTransient(room_id, protocol.encode(told), except_user=context.connection.user_id)])
+
+
+def _writable(user: Any, wire_id: str) -> int:
+    entry = doors.room(user, wire_id)
+    if entry.room.archived or not policy().can_post(user, entry.room, entry.membership):
+        raise CommandInvalid
+    return entry.room.pk
