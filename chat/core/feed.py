@@ -49,6 +49,11 @@ class Feed:
         self._ring = deque(maxlen=self.ring_events)
 
     @property
+    def known_head(self) -> int:
+        """The highest seq that this feed has delivered or been told of."""
+        return max(self.head, self._known_head)
+
+    @property
     def is_behind(self) -> bool:
         """Whether the room is known to have moved on past what this feed has delivered."""
         return self._known_head > self.head

@@ -137,10 +137,11 @@ class Limits(Struct, frozen=True):
 
 
 class Flow(Struct, frozen=True):
-    """Send ``received`` after so many frames, or so long after an unacknowledged one."""
+    """Send ``received`` after so many frames, so long after an unacknowledged one, or after so many bytes."""
 
     frames: int
     seconds: int
+    bytes: int | UnsetType = UNSET
 
 
 class ErrorBody(Struct, frozen=True):

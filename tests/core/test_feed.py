@@ -1,4 +1,4 @@
-"""The feed: whatever the channel layer does to hints, events come out in order, each once, and all of them in the end."""
+"""The feed: whatever the channel layer does to hints, events come out in order, each once, all in the end."""
 
 from dataclasses import dataclass, field
 

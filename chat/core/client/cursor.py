@@ -1,0 +1,128 @@
+"""How far a client has come in one room, and what to do when something is missing. Sans I/O.
+
+Docs/protocol.md, section 4, points 2-4: what follows the cursor is applied, what lies behind it is dropped, what is
+ahead is held; and what does not come by itself is fetched with ``sync``. Times are seconds of any monotonic clock.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chat.wire.protocol import Cursor, RoomEvent
+
+PATIENCE_S = 2.0
+JITTER_S = 3.0
+"""Spread over so long, so that a thousand clients that miss the same event do not ask in the same moment."""
+HELD_AT_MOST = 500
+"""A sync brings it all anyway; holding more would only cost memory."""
+
+
+def prev_of(event: RoomEvent) -> int:
+    """The seq that the event follows."""
+    return event.prev if isinstance(event.prev, int) else event.seq - 1
+
+
+@dataclass(slots=True)
+class RoomCursor:
+    rng: Callable[[], float]
+    position: Cursor | None = None
+    is_syncing: bool = False
+    _held: dict[int, RoomEvent] = field(default_factory=dict)
+    _head: int = 0
+    _missing_at: float | None = None
+    _waited_from: int = -1
+    _demanded_at: float | None = None
+
+    @property
+    def sync_at(self) -> float | None:
+        """When to send ``sync``; None while nothing is missing, or one is under way: never two at once."""
+        if self.is_syncing:
+            return None
+        due = [at for at in (self._missing_at, self._demanded_at) if at is not None]
+        return min(due) if due else None
+
+    def take(self, event: RoomEvent, now: float) -> list[RoomEvent]:
+        """A numbered event came; the events to apply now, in order."""
+        if self.position is not None and event.seq <= self.position.seq:
+            return []
+        if not self._follows(event):
+            self._hold(event)
+            self._watch(now)
+            return []
+        return [self._advance(event), *self._release(now)]
+
+    def heard(self, head: int, now: float) -> None:
+        """``heads`` says that this connection was passed everything up to ``head``."""
+        self._head = max(self._head, head)
+        self._watch(now)
+
+    def synced(self, position: Cursor, now: float) -> list[RoomEvent]:
+        """The catch-up is complete; the held events to apply now. Live events may have come further meanwhile."""
+        here = self.position
+        if here is None or here.epoch != position.epoch or here.seq < position.seq:
+            self.position = position
+        return self._release(now)
+
+    def reset(self, position: Cursor) -> None:
+        """The room starts over here: nothing that was seen of it before counts."""
+        self.position = position
+        self._forget()
+
+    def want_sync(self, at: float) -> None:
+        """Sync then, whether or not anything is known to be missing; after the one that is under way, if there is."""
+        self._demanded_at = at
+
+    def sync_started(self) -> None:
+        self.is_syncing, self._missing_at, self._demanded_at, self._waited_from = True, None, None, -1
+
+    def sync_ended(self, now: float) -> None:
+        """The reply came."""
+        self.is_syncing = False
+        self._watch(now)
+
+    def disconnected(self) -> None:
+        """What was held and announced on the connection is void; the position stands."""
+        self.is_syncing = False
+        self._forget()
+
+    def _follows(self, event: RoomEvent) -> bool:
+        return self.position is not None and prev_of(event) <= self.position.seq < event.seq
+
+    def _advance(self, event: RoomEvent) -> RoomEvent:
+        assert self.position is not None
+        self.position = Cursor(self.position.epoch, event.seq)
+        return event
+
+    def _hold(self, event: RoomEvent) -> None:
+        self._head = max(self._head, event.seq)
+        held = self._held.get(event.seq)
+        # The same event may come once more from a repair, reaching further back.
+        if held is None or prev_of(event) < prev_of(held):
+            self._held[event.seq] = event
+        if len(self._held) > HELD_AT_MOST:
+            del self._held[max(self._held)]
+
+    def _release(self, now: float) -> list[RoomEvent]:
+        out: list[RoomEvent] = []
+        for seq in sorted(self._held):
+            if self._follows(self._held[seq]):
+                out.append(self._advance(self._held[seq]))
+        if self._held:
+            here = self.position.seq if self.position else -1
+            self._held = {seq: event for seq, event in self._held.items() if seq > here}
+        self._watch(now)
+        return out
+
+    def _watch(self, now: float) -> None:
+        """Start the wait for what is missing, or end it."""
+        if self.is_syncing:
+            return
+        if self.position is None or self._head <= self.position.seq:
+            self._missing_at, self._waited_from = None, -1
+        elif self._waited_from != self.position.seq:
+            # What was missing came, and something else is missing now: that has its own two seconds.
+            self._waited_from = self.position.seq
+            self._missing_at = now + PATIENCE_S + JITTER_S * self.rng()
+
+    def _forget(self) -> None:
+        self._held.clear()
+        self._head, self._waited_from, self._missing_at, self._demanded_at = 0, -1, None, None

@@ -1,0 +1,150 @@
+"""A sync that races with live posts: however the two interleave, the client ends with everything, once."""
+
+import random
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+
+from chat import offload
+from chat.access import changes
+from chat.live import catch_up
+from chat.models import Message, Room
+from chat.services import memberships, messages
+from chat.wire.protocol import Cursor
+from tests.live.rig import LiveRig, Socket
+
+SEEDS = 500
+
+
+class Client:
+    """The receiving half of protocol.md, section 4, for one room; it trusts nothing and counts everything."""
+
+    def __init__(self, cursor: int, held: dict[int, int]):
+        self.cursor = cursor
+        self.held = dict(held)
+
+    def take(self, event: dict[str, Any]) -> None:
+        if event["type"] == "changes":
+            for message in event["messages"]:
+                self.merge(message)
+        elif event["type"] in ("synced", "reset"):
+            self.cursor = event["seq"]
+        elif "seq" in event:
+            prev = event.get("prev", event["seq"] - 1)
+            assert prev <= self.cursor, f"a hole: {prev} > {self.cursor}"
+            assert event["seq"] > self.cursor, f"a repeat: {event['seq']} <= {self.cursor}"
+            self.cursor = event["seq"]
+            if "message" in event:
+                self.merge(event["message"])
+
+    def merge(self, message: dict[str, Any]) -> None:
+        number, changed = message["number"], message["changed_seq"]
+        self.held[number] = max(changed, self.held.get(number, 0))
+
+
+def post(user: Any, room: Room, count: int) -> None:
+    for place in range(count):
+        messages.post(author=user, room_id=room.pk, body=f"message {place}", is_limited=False)
+
+
+def edit_something(user: Any, room: Room, dice: random.Random) -> None:
+    mine = list(Message.objects.filter(room=room, author=user).values_list("pk", flat=True))
+    if mine:
+        messages.edit(actor=user, message_id=dice.choice(mine), body=f"edited {dice.random()}")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("others_are_live", [True, False], ids=["feed exists", "feed is new"])
+async def test_a_sync_racing_with_live_posts_leaves_no_hole_and_no_repeat(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch, others_are_live: bool
+):
+    """A barrier between each read and what follows from it: posts commit there, and their hints come before the
+    attachment, after it, or not at all until the heads are compared."""
+    rig.holds_mail = True
+    read = offload.readers.run
+    dice = random.Random()
+    raced = 0
+
+    async def read_then_race(work: Any, *arguments: Any, **keywords: Any) -> Any:
+        nonlocal raced
+        result = await read(work, *arguments, **keywords)
+        if work in racing and dice.random() < 0.7:
+            raced += 1
+            await sync_to_async(post)(ana, lobby, dice.randrange(1, 3))
+            if dice.random() < 0.3:
+                await sync_to_async(edit_something)(ana, lobby, dice)
+            if dice.random() < 0.5:
+                rig.deliver(lose=lambda hint: dice.random() < 0.2)
+        return result
+
+    racing = {changes.standings, catch_up._read_page, changes.is_more_than, changes.reset_state}
+    monkeypatch.setattr(offload.readers, "run", read_then_race)
+    await sync_to_async(post)(ana, lobby, 8)
+    for seed in range(SEEDS // 2):
+        dice.seed(seed)
+        await sync_to_async(lobby.refresh_from_db)()
+        if others_are_live and lobby.pk not in rig.hub.rooms:
+            other, _ = rig.connect(ana)
+            await rig.catch_up.sync(other, {str(lobby.pk): Cursor(epoch=lobby.epoch, seq=lobby.head)})
+        start = max(0, lobby.head - dice.randrange(12))
+        held = dict(
+            await sync_to_async(
+                lambda at=start: list(
+                    Message.objects.filter(room=lobby, seq__lte=at).values_list("number", "changed_seq")
+                )
+            )()
+        )
+        client = Client(start, held)
+        connection, socket = rig.connect(ben)
+        outcome = await rig.catch_up.sync(connection, {str(lobby.pk): Cursor(epoch=lobby.epoch, seq=start)})
+        assert outcome == {str(lobby.pk): "live"}, seed
+        await sync_to_async(post)(ana, lobby, dice.randrange(2))
+        rig.deliver(lose=lambda hint: dice.random() < 0.3)
+        await rig.keeper._compare_all()
+        await sync_to_async(lobby.refresh_from_db)()
+        taken = 0
+
+        def is_complete(socket: Socket, client: Client = client, head: int = lobby.head) -> bool:
+            nonlocal taken
+            for event in socket.events[taken:]:
+                client.take(event)
+            taken = len(socket.events)
+            return client.cursor == head
+
+        await socket.until(is_complete)
+        stored = await sync_to_async(
+            lambda: dict(Message.objects.filter(room=lobby).values_list("number", "changed_seq"))
+        )()
+        assert client.held == stored, seed
+        rig.hub.close(connection)
+        if not others_are_live:
+            rig.hub.drop_room(rig.hub.rooms[lobby.pk])
+    assert raced > SEEDS // 4, "the barrier must have been used"
+
+
+async def test_who_lost_the_room_between_read_and_attachment_gets_nothing_after_the_cut(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+):
+    other, _ = rig.connect(ana)
+    await rig.catch_up.sync(other, {str(lobby.pk): None})
+    read = offload.readers.run
+
+    async def read_then_remove(work: Any, *arguments: Any, **keywords: Any) -> Any:
+        result = await read(work, *arguments, **keywords)
+        if work is changes.reset_state:
+            monkeypatch.setattr(offload.readers, "run", read)
+
+            def remove_and_post() -> None:
+                memberships.remove(actor=ana, room_id=lobby.pk, user_id=str(ben.pk))
+                messages.post(author=ana, room_id=lobby.pk, body="not for ben")
+
+            await sync_to_async(remove_and_post)()
+        return result
+
+    connection, socket = rig.connect(ben)
+    monkeypatch.setattr(offload.readers, "run", read_then_remove)
+    await rig.catch_up.sync(connection, {str(lobby.pk): None})
+    await socket.until(lambda it: it.events and it.of_type("member.left") and it.events[-1]["type"] == "room.removed")
+    assert not socket.of_type("message.posted")
+    assert lobby.pk not in connection.rooms
