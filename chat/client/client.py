@@ -1,0 +1,282 @@
+"""The Python client: ``chat.core.client`` with a WebSocket, a clock and an outbox around it (docs/python-client.md)."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from ssl import SSLContext
+from typing import Any, Literal
+
+from chat.client.connection import Target, TokenSource, socket_url
+from chat.client.cursors import CursorStore, Positions, RoomPosition
+from chat.client.engine import NEWS_AT_MOST, Engine
+from chat.client.outbox import MemoryOutbox, OutboxStore
+from chat.client.room import Room
+from chat.core.client.actions import ClientNews, ConnectionState, Failed, RoomNews
+from chat.core.client.core import ClientCore
+from chat.core.client.outbox import OutboxItem
+from chat.wire import protocol
+
+SAVE_CURSORS_S = 5.0
+
+
+class ChatClient(Engine):
+    """One signed-in user's connection to a chat site, which comes back by itself for as long as it is open.
+
+    ::
+
+        async with ChatClient("https://chat.example.com", token="…") as client:
+            room = await client.room("42")
+            await room.post("hello")
+
+    Args:
+        url: The site, or the whole address of its socket where that is not ``/ws/chat/``.
+        token: A bearer token, or a function (plain or ``async``) that gives one: it is called again when the server
+            refuses the last one. ``auth="frame"`` sends it in the first frame instead of a header.
+        cookies: Instead of a token: those of a signed-in session. ``origin`` is the site's own unless given.
+        outbox: Where messages wait; in memory unless given. ``SqliteOutbox(path)`` outlives the process.
+        cursors: Where the last run stood: a ``CursorStore``, which is saved too, or what ``cursors`` gave.
+        follow_all: Follow every room of the user, and not only those that ``room`` names.
+        keep: Messages kept in memory for each room.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: TokenSource | None = None,
+        auth: Literal["header", "frame"] = "header",
+        cookies: Mapping[str, str] | None = None,
+        origin: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        ssl: SSLContext | None = None,
+        proxy: str | Literal[True] | None = True,
+        outbox: OutboxStore | None = None,
+        cursors: CursorStore | Positions | None = None,
+        follow_all: bool = False,
+        keep: int = 1000,
+    ):
+        target = Target(
+            url=socket_url(url), token=token, auth=auth, cookies=cookies, origin=origin, headers=headers or {},
+            ssl=ssl, proxy=proxy,
+        )  # fmt: skip
+        core = ClientCore(
+            # Jitter, not secrets.
+            rng=random.Random().random,  # noqa: S311
+            follow_all=follow_all,
+            can_refresh=target.can_refresh,
+            keep=keep,
+            news_at_most=NEWS_AT_MOST,
+        )
+        super().__init__(core, target, outbox or MemoryOutbox())
+        self._cursor_store = None if isinstance(cursors, dict) else cursors
+        self._positions: Positions = dict(cursors) if isinstance(cursors, dict) else {}
+        self._saver: asyncio.Task[None] | None = None
+
+    # Lifecycle -------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> "ChatClient":
+        """Start. Returns before there is a connection: everything that needs one waits for it.
+
+        Raises:
+            OutboxInUse: Another process sends from the same outbox.
+        """
+        if self._cursor_store is not None:
+            self._positions = self._cursor_store.load()
+        await self._start()
+        if self._cursor_store is not None:
+            self._saver = asyncio.create_task(self._save_cursors(self._cursor_store))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the connection. What the server has not acknowledged stays in a durable outbox."""
+        if self.is_closed or self._loop is None:
+            return
+        if self._saver is not None and self._cursor_store is not None:
+            self._saver.cancel()
+            self._cursor_store.save(self.cursors)
+        await self._end()
+
+    # What it is like -------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> ConnectionState:
+        """``waiting`` (for the next attempt), ``connecting``, ``live`` or ``stopped``."""
+        return self.core.state
+
+    @property
+    def me(self) -> protocol.User | None:
+        """The signed-in user; None before the first connection."""
+        return self.core.me
+
+    @property
+    def rooms(self) -> dict[str, protocol.RoomState]:
+        """The user's rooms by id: with ``follow_all`` all of them, else the 200 most recently active ones."""
+        return self.core.rooms
+
+    @property
+    def cursors(self) -> Positions:
+        """How far the application has come in each followed room: give it to the next run's ``cursors``.
+
+        A message counts once ``events`` has handed it out. Changes may be told once more after a restart.
+        """
+        positions = dict(self._positions)
+        for room in self.core.followed.values():
+            if (cursor := room.resume_cursor) is not None and room.inbox.position is not None:
+                positions[room.id] = RoomPosition(cursor, room.inbox.position)
+        return positions
+
+    async def live(self) -> None:
+        """Return once the connection is live.
+
+        Raises:
+            Stopped: The server refuses this client for good.
+        """
+        while self.state != "live":
+            if self.state == "stopped":
+                raise self.stopped()
+            await self._changed()
+
+    async def events(self) -> AsyncIterator[ClientNews | Failed]:
+        """The connection's states, rooms that come and go, notices, and messages of an earlier run that were refused.
+
+        ``Overflowed`` says that the application was too slow and missed some. One task at a time may read.
+        """
+        while True:
+            while self._news:
+                yield self._news.popleft()
+            if self.is_closed:
+                return
+            self._news_ready.clear()
+            await self._news_ready.wait()
+
+    # Rooms -----------------------------------------------------------------------------------------------------
+
+    async def room(self, room_id: str, *, history: int = 0) -> Room:
+        """Follow a room, and return it once it is up to date.
+
+        Args:
+            history: So many of the newest messages are loaded, and again after a reset.
+
+        Raises:
+            RoomNotFound: There is no such room, or this user may not follow it.
+            Stopped: The server refuses this client for good.
+        """
+        position = self._positions.get(room_id)
+        cursor, number = (position.cursor, position.number) if position else (None, None)
+        self._do(self.core.follow(room_id, self._now(), cursor=cursor, number=number))
+        room = self._handle(room_id)
+        await room.until(lambda each: self.core.followed[each.id].is_live)
+        core = self.core.followed[room_id]
+        if history > core.window:
+            core.window = history
+            await room.history(limit=min(history, self.core.limits.history if self.core.limits else history))
+        return room
+
+    def unfollow(self, room_id: str) -> None:
+        """Stop keeping the room in sync. Its ``Room`` is of no more use."""
+        handle = self._handles.pop(room_id, None)
+        self._do(self.core.unfollow(room_id, self._now()))
+        if handle is not None:
+            handle.wake()
+
+    async def create_room(self, name: str, *, kind: Literal["open", "private"] = "open", topic: str = "") -> Room:
+        """Make a room, once, however often the connection breaks; its creator is its owner."""
+        command = protocol.CreateRoom(ref=1, name=name, kind=kind, topic=topic, client_id=uuid.uuid4())
+        result: protocol.RoomResult = await self.call(command)
+        return await self.room(result.room.id)
+
+    async def direct(self, *users: str) -> Room:
+        """The one direct room with these people, by user id."""
+        result: protocol.RoomResult = await self.call(protocol.OpenDirect(ref=1, users=list(users)))
+        return await self.room(result.room.id)
+
+    async def list_rooms(self, *, scope: Literal["mine", "open"] = "mine") -> list[Any]:
+        """All of one's rooms (``RoomState``), or all open ones (``Room``)."""
+        rooms: list[Any] = []
+        while True:
+            after = rooms[-1].id if rooms else None
+            page: protocol.RoomPage = await self.call(protocol.ListRooms(ref=1, scope=scope, after=after))
+            rooms += page.rooms
+            if not page.more or not page.rooms:
+                return rooms
+
+    # Commands --------------------------------------------------------------------------------------------------
+
+    async def call(self, command: protocol.Command) -> Any:
+        """Send any command that has a reply, as soon as there is a connection; its result. ``ref`` is given here.
+
+        Raises:
+            ChatError: The server refused it.
+            OutcomeUnknown: The connection broke meanwhile, and the command is not harmless to repeat.
+            TooManyRequests, FrameTooLarge, Stopped: It was not sent.
+        """
+        answer = self._require_loop().create_future()
+        self._do(self.core.call(command, answer, self._now()))
+        return await answer
+
+    async def post(
+        self, room_id: str, body: str, *, reply_to: str | None = None, client_id: uuid.UUID | str | None = None
+    ) -> protocol.PostResult:
+        """``Room.post`` without following the room."""
+        user = await self._signed_in()
+        item = OutboxItem(str(uuid.UUID(str(client_id)) if client_id else uuid.uuid4()), user, room_id, body, reply_to)
+        if (waiting := self._posts.get(item.client_id)) is not None:
+            return await asyncio.shield(waiting)
+        self.core.check(item)
+        answer = self._posts[item.client_id] = self._require_loop().create_future()
+        if item.client_id not in self.core.outbox:
+            await self._outbox.add(item)
+        if self.state == "stopped":
+            self._posts.pop(item.client_id, None)
+            raise self.stopped()
+        self._do(self.core.post(item, self._now()))
+        result: protocol.PostResult = await answer
+        return result
+
+    async def _signed_in(self) -> str:
+        """The user's id, once the outbox of that user is loaded: older messages go first."""
+        assert self._restored is not None, "use `async with ChatClient(…)`"
+        if self.state == "stopped":
+            raise self.stopped()
+        return await asyncio.shield(self._restored)
+
+    # For rooms -------------------------------------------------------------------------------------------------
+
+    async def load(self, room_id: str, command: protocol.History | protocol.ListMembers) -> Any:
+        """A page that fits the room's state. Lost connections and stale answers are dealt with."""
+        answer = self._require_loop().create_future()
+        if self.state == "stopped":
+            raise self.stopped()
+        self._do(self.core.load(room_id, command, answer, self._now()))
+        return await answer
+
+    def take(self, room_id: str) -> RoomNews | None:
+        """The next news of a followed room."""
+        if room_id not in self.core.followed:
+            return None
+        news, actions = self.core.take(room_id, self._now())
+        self._do(actions)
+        return news
+
+    def tell(self, command: protocol.Typing) -> None:
+        self._do(self.core.tell(command))
+
+    def _handle(self, room_id: str) -> Room:
+        core = self.core.followed[room_id]
+        if room_id not in self._handles:
+            self._handles[room_id] = Room(self, core)
+        return self._handles[room_id]
+
+    # Cursors ---------------------------------------------------------------------------------------------------
+
+    async def _save_cursors(self, store: CursorStore) -> None:
+        saved = None
+        while True:
+            await asyncio.sleep(SAVE_CURSORS_S)
+            if (positions := self.cursors) != saved:
+                store.save(positions)
+                saved = positions

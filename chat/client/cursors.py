@@ -1,0 +1,49 @@
+"""Where an application stood in its rooms, so that its next run goes on from there."""
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from chat.wire.protocol import Cursor
+
+
+class RoomPosition(msgspec.Struct, frozen=True):
+    """How far the application has come in one room.
+
+    ``cursor``: the changes that it has taken in; ``number``: the last message that it has taken.
+    """
+
+    cursor: Cursor
+    number: int
+
+
+Positions = dict[str, RoomPosition]
+"""By room id."""
+
+
+class CursorStore(Protocol):
+    """Keeps positions between two runs. Called on the event loop: be quick."""
+
+    def load(self) -> Positions: ...
+
+    def save(self, positions: Positions) -> None: ...
+
+
+class FileCursors:
+    """Positions in a JSON file, replaced as a whole."""
+
+    def __init__(self, path: str | Path):
+        self._path = Path(path)
+
+    def load(self) -> Positions:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Positions)
+        except FileNotFoundError:
+            return {}
+
+    def save(self, positions: Positions) -> None:
+        draft = self._path.with_name(f"{self._path.name}.new")
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(positions)))
+        os.replace(draft, self._path)  # noqa: PTH105 - says that it replaces

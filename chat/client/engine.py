@@ -1,0 +1,264 @@
+"""What runs a client core: a WebSocket, a timer and an outbox. The public face is ``chat.client.client``."""
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any
+
+import msgspec
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from chat.client.connection import Target, Writer
+from chat.client.outbox import OutboxStore
+from chat.client.room import Room
+from chat.core.client.actions import (
+    Action,
+    Answered,
+    ClientNews,
+    Connect,
+    Disconnect,
+    Failed,
+    Overflowed,
+    RoomNewsReady,
+    Send,
+    SignedIn,
+    Stopped,
+    Stored,
+    Tell,
+)
+from chat.core.client.core import ClientCore
+from chat.wire import protocol
+
+log = logging.getLogger("chat.client")
+
+NEWS_AT_MOST = 1000
+ABNORMAL = 1006
+"""The close code that stands for "no close frame came"."""
+
+
+class Engine:
+    """Do what the core says, and tell it what happens. One event loop; nothing here is safe from other threads."""
+
+    def __init__(self, core: ClientCore, target: Target, outbox: OutboxStore):
+        self.core = core
+        self.is_closed = False
+        self._target = target
+        self._outbox = outbox
+        self._handles: dict[str, Room] = {}
+        self._posts: dict[str, asyncio.Future[protocol.PostResult]] = {}
+        self._restored: asyncio.Future[str] | None = None
+        self._news: deque[ClientNews | Failed] = deque(maxlen=NEWS_AT_MOST)
+        self._news_ready = asyncio.Event()
+        self._state_waiters: list[asyncio.Future[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._connection: asyncio.Task[None] | None = None
+        self._writer: Writer | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._acknowledged: list[str] = []
+
+    async def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._restored = self._loop.create_future()
+        await self._outbox.open(self._target.url)
+        self._do(self.core.start(self._now()))
+
+    async def _end(self) -> None:
+        self.is_closed = True
+        self._do(self.core.stop())
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._outbox.close()
+
+    def stopped(self) -> Stopped:
+        """The error for who waits for what will not come."""
+        return Stopped(f"The client has ended its connection for good: {self.core.reason}.")
+
+    # The core's actions ----------------------------------------------------------------------------------------
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            self._do_one(action)
+        self._set_timer()
+
+    def _do_one(self, action: Action) -> None:
+        if isinstance(action, Send):
+            if self._writer is not None:
+                self._writer.send(action.command)
+        elif isinstance(action, RoomNewsReady):
+            if (handle := self._handles.get(action.room)) is not None:
+                handle.wake()
+        elif isinstance(action, Answered):
+            _settle(action.tag, action.result, action.error)
+        elif isinstance(action, Stored):
+            self._forget(action.client_id)
+            if (waiting := self._posts.pop(action.client_id, None)) is not None:
+                _settle(waiting, action.result, None)
+        elif isinstance(action, Failed):
+            self._failed(action)
+        elif isinstance(action, Tell):
+            self._tell(action.news)
+        elif isinstance(action, Connect):
+            self._connection = self._spawn(self._hold_connection(action.fresh_credentials))
+        elif isinstance(action, Disconnect):
+            self._writer = None
+            if self._connection is not None:
+                self._connection.cancel()
+        elif isinstance(action, SignedIn) and self._restored is not None and not self._restored.done():
+            self._spawn(self._restore(action.user.id))
+
+    def _failed(self, failed: Failed) -> None:
+        self._forget(failed.client_id)
+        waiting = self._posts.pop(failed.client_id, None)
+        if waiting is None or waiting.done():
+            self._tell(failed)  # nobody else would hear of it
+        else:
+            waiting.set_exception(failed.error)
+
+    def _tell(self, news: ClientNews | Failed) -> None:
+        if len(self._news) == NEWS_AT_MOST:
+            self._news.clear()
+            self._news.append(Overflowed(None))
+        self._news.append(news)
+        self._news_ready.set()
+        waiters, self._state_waiters = self._state_waiters, []
+        for waiter in waiters:
+            _settle(waiter, None, None)
+        if self.core.state == "stopped":
+            self._nobody_waits_in_vain()
+
+    def _nobody_waits_in_vain(self) -> None:
+        posts, self._posts = self._posts, {}
+        for waiting in posts.values():
+            _settle(waiting, None, self.stopped())
+        if self._restored is not None and not self._restored.done():
+            self._restored.set_exception(self.stopped())
+            self._restored.exception()  # seen: perhaps nobody posts
+        for handle in self._handles.values():
+            handle.wake()
+
+    def _set_timer(self) -> None:
+        if self.is_closed:
+            return
+        at = self.core.wake_at(self._now())
+        if at is None or (self._timer is not None and not self._timer.cancelled() and self._timer.when() <= at):
+            return  # an alarm that rings too early looks again
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._require_loop().call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._do(self.core.tick(self._now()))
+
+    # The connection --------------------------------------------------------------------------------------------
+
+    async def _hold_connection(self, fresh: bool) -> None:
+        """One connection, from the attempt to its end. Cancelled when the core has given it up."""
+        try:
+            token = await self._target.token_now(fresh=fresh)
+            socket = await self._target.open(token)
+        except InvalidStatus as error:
+            log.warning("The server answered the handshake with %s.", error.response.status_code)
+            self._do(self.core.refused(error.response.status_code, self._now()))
+        except (OSError, TimeoutError, WebSocketException) as error:
+            log.info("There is no connection: %s", error)
+            self._do(self.core.closed(ABNORMAL, self._now()))
+        except Exception:
+            # The application's own function that gives tokens: it may work the next time.
+            log.exception("The connection could not be made.")
+            self._do(self.core.closed(ABNORMAL, self._now()))
+        else:
+            await self._use(socket, token)
+
+    async def _use(self, socket: ClientConnection, token: str | None) -> None:
+        writer = self._writer = Writer(socket)
+        code: int | None = None
+        try:
+            first_frame = token if self._target.auth == "frame" else None
+            by_cookie = token is None and bool(self._target.cookies)
+            self._do(self.core.opened(self._now(), token=first_frame, by_cookie=by_cookie))
+            code = await self._read(socket)
+        finally:
+            writer.stop()
+            # Not awaited: a dead connection takes its time to close, and nobody listens to it any more.
+            self._spawn(socket.close())
+            if self._writer is writer:
+                self._writer = None
+        self._do(self.core.closed(code, self._now()))
+
+    async def _read(self, socket: ClientConnection) -> int:
+        """Take frames in until the connection ends; its close code."""
+        while True:
+            try:
+                frame = await socket.recv(decode=False)
+            except ConnectionClosed as error:
+                return error.rcvd.code if error.rcvd else ABNORMAL
+            try:
+                events = protocol.decode_events(bytes(frame))
+                self._do(self.core.frame(events, len(frame), self._now()))
+            except (msgspec.MsgspecError, LookupError, TypeError):
+                # What was in it is lost; only a new connection, with its syncs and repeats, brings it for certain.
+                log.exception("A frame of the server can't be read.")
+                return ABNORMAL
+
+    # The outbox ---------------------------------------------------------------------------------------------
+
+    async def _restore(self, user: str) -> None:
+        """Send what an earlier run has left, before anything new."""
+        assert self._restored is not None
+        try:
+            items = await self._outbox.load(user)
+        except Exception as error:
+            log.exception("The outbox can't be read.")
+            if not self._restored.done():
+                self._restored.set_exception(error)
+            return
+        if not self._restored.done():
+            self._do(self.core.restore(items, self._now()))
+            self._restored.set_result(user)
+
+    def _forget(self, client_id: str) -> None:
+        """Take an answered message out of the outbox. A crash before that only repeats it, which is harmless."""
+        self._acknowledged.append(client_id)
+        if len(self._acknowledged) == 1:
+            self._spawn(self._forget_acknowledged())
+
+    async def _forget_acknowledged(self) -> None:
+        while self._acknowledged:
+            batch = list(self._acknowledged)
+            await self._outbox.remove(batch)
+            del self._acknowledged[: len(batch)]
+
+    # Inside ----------------------------------------------------------------------------------------------------
+
+    async def _changed(self) -> None:
+        """Return when the connection is, or may be, in another state."""
+        waiter = self._require_loop().create_future()
+        self._state_waiters.append(waiter)
+        await waiter
+
+    def _now(self) -> float:
+        return self._require_loop().time()
+
+    def _require_loop(self) -> asyncio.AbstractEventLoop:
+        assert self._loop is not None, "use `async with ChatClient(…)`"
+        return self._loop
+
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+        task = self._require_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _settle(waiting: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    """Answer who waits, if they still do."""
+    if waiting.done():
+        return
+    if error is not None:
+        waiting.set_exception(error)
+    else:
+        waiting.set_result(result)

@@ -1,0 +1,228 @@
+"""One room, as the application holds it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from chat.core.client.actions import RoomNews
+from chat.core.client.members import Members
+from chat.core.client.outbox import OutboxItem
+from chat.core.client.room import RoomCore
+from chat.core.client.timeline import Timeline
+from chat.wire import protocol
+from chat.wire.errors import RoomNotFound
+
+if TYPE_CHECKING:
+    from chat.client.client import ChatClient
+
+
+class Room:
+    """Read and write one room. Made by ``ChatClient.room``; right for as long as the client lives."""
+
+    def __init__(self, client: "ChatClient", core: RoomCore):
+        self._client = client
+        self._core = core
+        self._waiters: set[asyncio.Future[None]] = set()
+        self.is_read = False
+        """Whether a task waits for the next event."""
+
+    def __repr__(self) -> str:
+        return f"<Room {self.id} {self.access}>"
+
+    # What it is like -------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        return self._core.id
+
+    @property
+    def state(self) -> protocol.RoomState | None:
+        """Name, topic, unread count and so on; None in a room that one only watches, until the server said."""
+        return self._core.state
+
+    @property
+    def access(self) -> str:
+        """``live``, ``denied``, ``removed``, or ``unknown`` while there is no connection."""
+        return self._core.access
+
+    @property
+    def timeline(self) -> Timeline:
+        """The messages in memory, up to the newest: ``at(number)``, ``mine(number)``, ``has_older``."""
+        return self._core.timeline
+
+    @property
+    def messages(self) -> list[protocol.Message]:
+        """The messages in memory, in order, each in its present state."""
+        return list(self._core.timeline)
+
+    @property
+    def members(self) -> Members:
+        """Who is in the room, as far as known; everybody once ``load_members`` was called."""
+        return self._core.members
+
+    @property
+    def pending(self) -> tuple[OutboxItem, ...]:
+        """One's own messages that wait in the outbox."""
+        return self._client.core.outbox.pending(self.id)
+
+    # News ------------------------------------------------------------------------------------------------------
+
+    def events(self) -> "RoomEvents":
+        """What happens in the room: every message once, by its number, without holes; and changes.
+
+        ``async for event in room.events()`` starts after what the application has taken: at the newest message when
+        the room was first opened, or where ``cursors`` say. A loop that was left can be taken up again by a new one.
+        It goes on through lost connections, and ends when the client is closed or the room is taken away. A slow
+        application loses no message; see ``Overflowed``.
+        """
+        return RoomEvents(self, self._client)
+
+    async def changed(self) -> None:
+        """Return when something about the room is, or may be, different."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    async def until(self, condition: Callable[["Room"], bool]) -> None:
+        """Return once ``condition(room)`` holds.
+
+        Raises:
+            RoomNotFound: The room is not, or no longer, there for this user.
+            Stopped: The client has ended its connection for good.
+        """
+        while not condition(self):
+            if self._client.state == "stopped":
+                raise self._client.stopped()
+            if self.access in ("denied", "removed"):
+                raise RoomNotFound
+            await self.changed()
+
+    # Reading ---------------------------------------------------------------------------------------------------
+
+    async def history(
+        self,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        around: int | None = None,
+        limit: int | None = None,
+    ) -> protocol.HistoryPage:
+        """A page of messages, oldest first; without an argument the newest. What touches ``messages`` joins them.
+
+        Raises:
+            RoomNotFound: The room is not readable.
+        """
+        command = protocol.History(ref=1, room=self.id, before=before, after=after, around=around, limit=limit)
+        page: protocol.HistoryPage = await self._client.load(self.id, command)
+        return page
+
+    async def load_members(self) -> Members:
+        """Load everybody who is in the room; from then on events keep them right."""
+        after = None
+        while True:
+            page = await self._client.load(self.id, protocol.ListMembers(ref=1, room=self.id, after=after))
+            if not page.more or not page.members:
+                return self.members
+            after = page.members[-1].user.id
+
+    async def read(self, number: int, *, force: bool = False) -> protocol.ReadResult:
+        """Move the read pointer. It moves back only with ``force``."""
+        result: protocol.ReadResult = await self._call(protocol.Read(ref=1, room=self.id, number=number, force=force))
+        return result
+
+    # Writing ---------------------------------------------------------------------------------------------------
+
+    async def post(
+        self, body: str, *, reply_to: str | None = None, client_id: UUID | str | None = None
+    ) -> protocol.PostResult:
+        """Send a message; returns when it is stored, however many connections that takes.
+
+        The message is in the outbox first. Cancelling the call doesn't take it out.
+
+        Args:
+            reply_to: Id of the message that it answers.
+            client_id: What tells a repeat from another message; made up here unless given.
+
+        Raises:
+            ChatError: It will not be stored: ``MessageTooLong``, ``RoomForbidden`` … (``retry`` is False).
+            OutboxFull: Too many messages wait. Try later.
+            Stopped: The connection ended for good. A durable outbox sends it the next time.
+        """
+        return await self._client.post(self.id, body, reply_to=reply_to, client_id=client_id)
+
+    async def edit(self, message: str, body: str) -> protocol.SeqResult:
+        result: protocol.SeqResult = await self._call(protocol.EditMessage(ref=1, message=message, body=body))
+        return result
+
+    async def delete(self, message: str) -> protocol.SeqResult:
+        result: protocol.SeqResult = await self._call(protocol.DeleteMessage(ref=1, message=message))
+        return result
+
+    async def react(self, message: str, emoji: str) -> protocol.ReactionResult:
+        result: protocol.ReactionResult = await self._call(protocol.AddReaction(ref=1, message=message, emoji=emoji))
+        return result
+
+    async def unreact(self, message: str, emoji: str) -> protocol.ReactionResult:
+        result: protocol.ReactionResult = await self._call(protocol.RemoveReaction(ref=1, message=message, emoji=emoji))
+        return result
+
+    async def join(self) -> protocol.RoomState:
+        """Become a member of an open room."""
+        result: protocol.RoomResult = await self._call(protocol.JoinRoom(ref=1, room=self.id))
+        return result.room
+
+    async def leave(self) -> None:
+        await self._call(protocol.LeaveRoom(ref=1, room=self.id))
+
+    def typing(self, active: bool = True) -> None:
+        """Tell the others that one is typing; it expires after 6 s."""
+        self._client.tell(protocol.Typing(room=self.id, active=active))
+
+    async def _call(self, command: protocol.Command) -> Any:
+        return await self._client.call(command)
+
+    # For the client --------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something is, or may be, different."""
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class RoomEvents:
+    """The events of one room, one after the other, for one task at a time."""
+
+    def __init__(self, room: Room, client: "ChatClient"):
+        self._room = room
+        self._client = client
+
+    def __aiter__(self) -> "RoomEvents":
+        return self
+
+    async def __anext__(self) -> RoomNews:
+        """The next event.
+
+        Raises:
+            Stopped: The server will not have this client any more.
+            RuntimeError: Another task waits for the same room's events.
+        """
+        room = self._room
+        if room.is_read:
+            raise RuntimeError("Another task reads this room's events.")
+        room.is_read = True
+        try:
+            while (news := self._client.take(room.id)) is None:
+                if self._client.is_closed or room.access in ("removed", "denied"):
+                    raise StopAsyncIteration
+                if self._client.state == "stopped":
+                    raise self._client.stopped()
+                await room.changed()
+            return news
+        finally:
+            room.is_read = False

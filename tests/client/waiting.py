@@ -1,0 +1,15 @@
+"""Waiting for what the fake server, or a client, comes to."""
+
+import asyncio
+from collections.abc import Callable
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once ``condition()`` holds.
+
+    Raises:
+        TimeoutError: It doesn't, within 10 s.
+    """
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the fake server has no events to wait for
+            await asyncio.sleep(0.005)
