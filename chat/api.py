@@ -122,10 +122,27 @@ def unreact(message: Message | int | str, actor: Any, emoji: str) -> ReactionRes
 
 
 def create_room(
-    name: str, creator: Any, *, kind: str = "private", topic: str = "", members: Iterable[Any] = ()
+    name: str,
+    creator: Any,
+    *,
+    kind: str = "private",
+    topic: str = "",
+    members: Iterable[Any] = (),
+    client_id: UUID | None = None,
 ) -> Room:
-    """Make an ``open`` or ``private`` room owned by ``creator``, with ``members`` in it."""
-    return rooms.create(creator=creator, name=name, kind=kind, topic=topic, members=list(members))
+    """Make an ``open`` or ``private`` room owned by ``creator``, with ``members`` in it.
+
+    Args:
+        client_id: Makes the call safe to repeat: the same one (of the same creator) makes one room.
+    """
+    return rooms.create(creator=creator, name=name, kind=kind, topic=topic, members=list(members), client_id=client_id)
+
+
+async def acreate_room(name: str, creator: Any, *, client_id: UUID | None = None, **options: Any) -> Room:
+    """``create_room``, without blocking the event loop."""
+    # A lane runs its work again when the database connection dies in it, perhaps after the commit.
+    work = partial(create_room, name, creator, client_id=client_id or uuid4(), **options)
+    return await offload.readers.run(work)
 
 
 def room_for(subject: models.Model, *, name: str = "", kind: str = "private") -> Room:
@@ -200,7 +217,6 @@ def _async(call: Callable[P, T]) -> Callable[P, Any]:
 
 aedit = _async(edit)
 adelete = _async(delete)
-acreate_room = _async(create_room)
 aroom_for = _async(room_for)
 aadd_member = _async(add_member)
 aremove_member = _async(remove_member)

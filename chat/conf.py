@@ -95,7 +95,7 @@ class ChatSettings:
     post_burst: int = 20
     """Messages that one person may post at once."""
     sockets_per_user: int = 20
-    """Open sockets of one person in one process; the oldest is closed with 4029."""
+    """Open sockets of one person in one process; one more is refused with 4029."""
     reactions_per_message: int = 50
     """Different emoji that one message may carry."""
     direct_people: int = 8

@@ -9,21 +9,20 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs
 
 from asgiref.typing import WebSocketScope
 from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
-from django.conf import settings
-from django.http.cookie import parse_cookie
 
 from chat import offload
-from chat.access import identity, queries, shapes
+from chat.access import identity, shapes
 from chat.access.identity import Identity
 from chat.commands import timeline
 from chat.commands.context import Context
+from chat.commands.hello import hello
 from chat.commands.registry import READS, WRITES
 from chat.conf import conf
+from chat.handshake import Handshake
 from chat.live import process
 from chat.live.connection import Connection
 from chat.relay import start_relay
@@ -91,27 +90,21 @@ class ChatConsumer(AsyncConsumer):
     # Lifecycle ---------------------------------------------------------------------------------------------------
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
-        headers = dict(self.scope["headers"])
-        offered = self.scope.get("subprotocols") or []
-        origin = headers.get(b"origin", b"").decode("latin1")
-        # A wrong Origin is refused before anything else, and never falls through to waiting for a token.
-        if origin and not identity.origin_allowed(origin, host=_host(headers), secure=_is_secure(self.scope, headers)):
-            await self._refuse(403)
+        handshake = Handshake(self.scope)
+        if handshake.has_wrong_origin:
+            await self._refuse(handshake, 403)
             return
         who: Identity | None = None
-        if (token := _bearer(headers, self.scope)) is not None:
-            who = await offload.auth.run(identity.from_token, token)
+        if handshake.token is not None:
+            who = await offload.auth.run(identity.from_token, handshake.token)
             if who is None:
-                await self._refuse(401)
+                await self._refuse(handshake, 401)
                 return
-        echoed = protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in offered else None
-        await self.base_send({"type": "websocket.accept", "subprotocol": echoed})
-        if echoed is None and any(each.startswith("chat.") for each in offered):
-            self._close_soon(Close.UNSUPPORTED_PROTOCOL)
+        await self.base_send({"type": "websocket.accept", "subprotocol": handshake.subprotocol})
+        if handshake.wants_another_version:
+            self._connection.close(Close.UNSUPPORTED_PROTOCOL)
             return
-        # The cookie counts only beside a checked Origin: without one, any site could ride on it.
-        session_key = _cookie(headers).get(settings.SESSION_COOKIE_NAME) if origin else None
-        self._worker = self._loop.create_task(self._begin(who, session_key))
+        self._worker = self._loop.create_task(self._begin(who, handshake.session_key))
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         if self._is_closing:
@@ -148,9 +141,9 @@ class ChatConsumer(AsyncConsumer):
     async def _send_close(self, code: int) -> None:
         await self.base_send({"type": "websocket.close", "code": int(code)})
 
-    async def _refuse(self, status: int) -> None:
-        """End the handshake. A server that can't send a status of our choice sends 403."""
-        if "websocket.http.response" in (self.scope.get("extensions") or {}):
+    async def _refuse(self, handshake: Handshake, status: int) -> None:
+        """End the handshake, with ``status`` where the server can send it."""
+        if handshake.can_refuse_with_status:
             await self.base_send({"type": "websocket.http.response.start", "status": status, "headers": []})
             await self.base_send({"type": "websocket.http.response.body", "body": b""})
         else:
@@ -180,38 +173,29 @@ class ChatConsumer(AsyncConsumer):
             return
         await self._work()
 
-    async def _welcome(self, who: Identity) -> None:
-        """Sign the connection in and say hello."""
+    async def _welcome(self, who: Identity, reply_to: int | None = None) -> None:
+        """Sign the connection in, answer its ``auth`` command if that did it, and say hello."""
         is_new = self._connection.identity is None
-        states, more, version = await offload.readers.run(queries.hello, who.user)
-        if self._is_closing:
-            return
         self._connection.sign_in(who)
         if is_new:
-            self._hub.open(self._connection, version)
+            # In the hub first: what happens to this person while hello is read must not pass the connection by.
+            if not self._hub.open(self._connection):
+                self._connection.close(Close.FLOODING)
+                return
             self._process.keeper.keep(self._connection)
-        hello = protocol.Hello(
-            protocol=protocol.VERSION,
-            user=shapes.user(who.user),
-            server=self._hub.incarnation,
-            heartbeat_s=conf.heartbeat_s,
-            limits=protocol.Limits(
-                frame_bytes=conf.frame_bytes,
-                body_chars=conf.body_chars,
-                sync_rooms=conf.sync_rooms,
-                history=conf.history_messages,
-                catch_up=conf.catch_up,
-                unanswered=conf.unanswered,
-            ),
-            flow=protocol.Flow(frames=conf.received_frames, seconds=conf.received_s),
-            rooms=states,
-            rooms_version=version,
-            more=more,
-        )
-        self._hub.send(self._connection, protocol.encode(hello))
+        encoded, version = await hello(self._process, who.user)
+        self._hub.learn_version(who.user_id, version)
+        first = [encoded]
+        if reply_to is not None:
+            self._unanswered -= 1
+            result = {"user": shapes.user(who.user)}
+            first.insert(0, protocol.encode(protocol.ReplyEvent(ref=reply_to, ok=True, result=result)))
+        self._hub.greet(self._connection, first)
 
     async def _authenticate(self, command: protocol.Auth) -> None:
         known = self._connection.identity
+        if self._no_token is not None:
+            self._no_token.cancel()  # the frame came in time, however long the look-up takes
         if known is None:
             who = await offload.auth.run(identity.from_token, command.token)
             if who is None:
@@ -219,7 +203,8 @@ class ChatConsumer(AsyncConsumer):
                 return
         elif command.token is None:
             # "With what I have shown already": the session or token is looked at again.
-            if (code := (await offload.auth.run(identity.ended, [known])).get(known)) is not None:
+            check = await offload.auth.run(identity.check, [known])
+            if (code := check.ended.get(known)) is not None:
                 self._connection.close(code)
                 return
             who = known
@@ -227,32 +212,45 @@ class ChatConsumer(AsyncConsumer):
             who = await offload.auth.run(identity.from_token, command.token)
             if who is None or who.user.pk != known.user.pk:
                 raise AuthInvalid
-        if self._no_token is not None:
-            self._no_token.cancel()
-        self._answer(command.ref, {"user": shapes.user(who.user)})
-        await self._welcome(who)
+        try:
+            await self._welcome(who, reply_to=command.ref)
+        except Exception:
+            self._connection.close(NORMAL_CLOSE)
+            raise
 
     # Commands ----------------------------------------------------------------------------------------------------
 
     def _read_inbox(self) -> None:
         """Turn the frames that have come into commands, in order, and answer those that can't be read."""
         while self._inbox and not self._is_closing:
-            for item in protocol.decode(self._inbox.popleft(), max_bytes=conf.frame_bytes):
-                self._take(item)
+            items = protocol.decode(self._inbox.popleft(), max_bytes=conf.frame_bytes)
+            was_good = [self._take(each) for each in items]
+            if not all(was_good):
+                self._count_bad_frame()
 
-    def _take(self, item: Any) -> None:
+    def _take(self, item: Any) -> bool:
+        """Queue or answer what a frame held; False if it was no good."""
+        if isinstance(item, protocol.Received) and not self._connection.received(item.frames, self._loop.time()):
+            item = protocol.Rejected(None, CommandInvalid("So many were not sent.", field="frames"))
         if isinstance(item, protocol.Rejected):
             self._refuse_command(item)
-        elif isinstance(item, protocol.Received):
-            if not self._connection.received(item.frames, self._loop.time()):
-                self._refuse_command(protocol.Rejected(None, CommandInvalid("So many were not sent.", field="frames")))
-        elif not isinstance(item, protocol.Typing) and self._unanswered >= conf.unanswered:
+            return False
+        if isinstance(item, protocol.Received):
+            pass
+        elif isinstance(item, protocol.Typing):
+            if len(self._commands) < conf.unanswered:  # nobody waits for it: it is shed first
+                self._enqueue(item)
+        elif self._unanswered >= conf.unanswered:
             self._reply(item.ref, error=ServerBusy())
-        elif len(self._commands) < 2 * conf.unanswered:  # typing has no ref: past this it is shed
-            self._unanswered += not isinstance(item, protocol.Typing)
-            self._commands.append(item)
-            if self._worker is not None and self._worker.done():
-                self._worker = self._loop.create_task(self._work())
+        else:
+            self._unanswered += 1
+            self._enqueue(item)
+        return True
+
+    def _enqueue(self, command: Any) -> None:
+        self._commands.append(command)
+        if self._worker is not None and self._worker.done():
+            self._worker = self._loop.create_task(self._work())
 
     def _refuse_command(self, rejected: protocol.Rejected) -> None:
         if rejected.ref is not None:
@@ -260,6 +258,8 @@ class ChatConsumer(AsyncConsumer):
         else:
             told = protocol.ErrorEvent(error=protocol.error_body(rejected.error))
             self._hub.send(self._connection, protocol.encode(told))
+
+    def _count_bad_frame(self) -> None:
         now = self._loop.time()
         self._bad_at.append(now)
         while now - self._bad_at[0] > BAD_FRAMES_S:
@@ -297,13 +297,14 @@ class ChatConsumer(AsyncConsumer):
             if self._writes:
                 await asyncio.wait(self._writes)
             if isinstance(command, protocol.Sync):
-                self._start(self._sync(command))
+                self._start(self._sync(command, timeline.claim(self._connection, command)))
             else:
+                await self._connection.room_for_page()
                 self._answer(command.ref, await READS[type(command)](self._context, command))
 
-    async def _sync(self, command: protocol.Sync) -> None:
+    async def _sync(self, command: protocol.Sync, done: "asyncio.Future[None]") -> None:
         try:
-            self._answer(command.ref, await timeline.sync(self._context, command))
+            self._answer(command.ref, await timeline.sync(self._context, command, done))
         except ChatError as error:
             self._answer(command.ref, error=error)
         except Exception as error:
@@ -317,10 +318,7 @@ class ChatConsumer(AsyncConsumer):
         error = done.exception()
         if error is None:
             result = done.result()
-            if isinstance(result, ChatError):
-                self._answer(ref, error=result)
-            else:
-                self._answer(ref, result)
+            self._answer(ref, {} if result is None else result)
         else:
             self._log(error)
             self._answer(ref, error=error if isinstance(error, ChatError) else ServerError())
@@ -339,29 +337,3 @@ class ChatConsumer(AsyncConsumer):
     def _log(self, error: BaseException) -> None:
         if not isinstance(error, ChatError):
             logger.error("connection %s: %s", self._connection.id, type(error).__name__, exc_info=error)
-
-
-def _host(headers: dict[bytes, bytes]) -> str:
-    return headers.get(b"host", b"").decode("latin1")
-
-
-def _is_secure(scope: WebSocketScope, headers: dict[bytes, bytes]) -> bool:
-    if settings.SECURE_PROXY_SSL_HEADER:
-        name, value = settings.SECURE_PROXY_SSL_HEADER
-        given = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower().encode())
-        if given is not None:
-            return given.decode("latin1").split(",")[0].strip() == value
-    return scope.get("scheme") == "wss"
-
-
-def _bearer(headers: dict[bytes, bytes], scope: WebSocketScope) -> str | None:
-    scheme, _, token = headers.get(b"authorization", b"").decode("latin1").partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()
-    if conf.query_token:
-        return next(iter(parse_qs(scope["query_string"].decode("latin1")).get("token", [])), None)
-    return None
-
-
-def _cookie(headers: dict[bytes, bytes]) -> dict[str, str]:
-    return parse_cookie(headers.get(b"cookie", b"").decode("latin1"))

@@ -14,6 +14,7 @@ from chat.conf import conf
 from chat.live.hints import from_layer
 from chat.live.hub import Hub
 from chat.live.process import Process
+from chat.live.publisher import origin
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class RelayConsumer(AsyncConsumer):
         self._heard_at = self._hub.loop.time()
         if message["type"] == "relay.seated":
             self._keep = asyncio.gather(self._keep_groups(), self._probe())
-        elif message["type"] != "relay.probe":
+        elif message["type"] != "relay.probe" and message.get("origin") != origin():
             try:
                 hint = from_layer(message)
             except (KeyError, TypeError):

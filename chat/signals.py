@@ -4,12 +4,13 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_out
-from django.db.models.signals import post_save
+from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 
 from chat.access.identity import digest
 from chat.live.hints import Recheck, SessionEnded
 from chat.live.publisher import publish, publish_on_commit
+from chat.services import memberships
 
 
 @receiver(user_logged_out)
@@ -25,3 +26,10 @@ def recheck_sockets_of_the_person(instance: Any, created: bool, update_fields: A
     """A deactivated account or a new password ends sockets. Each sign-in saves ``last_login``, which does not."""
     if not created and set(update_fields or ()) != {"last_login"}:
         publish_on_commit([Recheck(str(instance.pk))])
+
+
+@receiver(pre_delete, sender=get_user_model())
+def end_memberships_of_the_person(instance: Any, **_: Any) -> None:
+    """Messages stay without an author. Who is a member must change with a seq, or open pages and cursors miss it."""
+    memberships.end_all(user=instance)
+    publish_on_commit([Recheck(str(instance.pk))])

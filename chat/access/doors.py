@@ -22,7 +22,7 @@ class Entry:
 def key(wire_id: str | int) -> int | None:
     """The primary key that an id from the wire means; None when it can't be one."""
     text = str(wire_id)
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and text[0] != "0"):
         return None
     number = int(text)
     return number if 0 < number <= MAX_PK else None

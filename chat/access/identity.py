@@ -4,6 +4,7 @@ Synchronous: called on the ``auth`` lane, never on the event loop.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
@@ -21,6 +22,8 @@ from chat.conf import conf
 from chat.models import Token
 from chat.wire.errors import Close
 
+_ORIGIN = re.compile(r"https?://[^\s/?#@\\]+", re.IGNORECASE)
+"""What a browser sends, and nothing that ``urlsplit`` would merely put up with."""
 USED_EVERY = timedelta(minutes=5)
 """How fine ``Token.last_used_at`` is: a bot that reconnects often must not write at each connection."""
 
@@ -35,16 +38,35 @@ class Identity:
     session_hash: str = ""
     """Changes with the password: Django signs a session with it."""
 
+    @property
+    def user_id(self) -> str:
+        """The person's id on the wire."""
+        return str(self.user.pk)
+
 
 def from_session(session_key: str | None) -> Identity | None:
     """The person of a live session, or None. Follows Django's own rules, the session hash included."""
     if not session_key:
         return None
     store = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    user = get_user(SimpleNamespace(session=store))  # type: ignore[arg-type]
+    user = get_user(SimpleNamespace(session=_Reading(store.items())))  # type: ignore[arg-type]
     if not policy().is_welcome(user):
         return None
     return Identity(user, session_key=session_key, session_hash=_session_hash(user))
+
+
+class _Reading(dict[str, Any]):
+    """A session that can only be looked at.
+
+    After a change of ``SECRET_KEY``, ``get_user`` moves the session to a new key, which no socket can tell the
+    browser: its cookie would be void, and the person signed out.
+    """
+
+    def cycle_key(self) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
 
 
 def _session_hash(user: Any) -> str:
@@ -69,29 +91,38 @@ def from_token(token: str | None) -> Identity | None:
     return Identity(row.user, token_id=row.pk)
 
 
-def ended(identities: list[Identity]) -> dict[Identity, Close]:
-    """Those that no longer hold, with the code to close their sockets with.
+@dataclass(frozen=True)
+class Check:
+    """What became of some identities: those that ended, with the code to close their sockets with; and the people as
+    they are now, by key: a user object that lives as long as a socket would keep rights that were taken."""
+
+    ended: dict[Identity, Close]
+    people: dict[Any, Any]
+
+
+def check(identities: list[Identity]) -> Check:
+    """Look whether sessions and tokens still hold.
 
     One query for people, one for tokens, one for sessions (one a session where the engine knows no other way).
     """
-    users = get_user_model()._default_manager.in_bulk({each.user.pk for each in identities})
+    people = get_user_model()._default_manager.in_bulk({each.user.pk for each in identities})
     tokens = set(
         Token.objects.filter(pk__in={each.token_id for each in identities if each.token_id}, revoked_at=None)
         .exclude(expires_at__lte=timezone.now())
         .values_list("pk", flat=True)
     )
     sessions = _live_sessions({each.session_key for each in identities if each.session_key})
-    codes = {}
+    ended = {}
     for each in identities:
-        user = users.get(each.user.pk)
+        user = people.get(each.user.pk)
         if not policy().is_welcome(user):
-            codes[each] = Close.BANNED
+            ended[each] = Close.BANNED
         elif each.token_id:
             if each.token_id not in tokens:
-                codes[each] = Close.NOT_SIGNED_IN
+                ended[each] = Close.NOT_SIGNED_IN
         elif each.session_key not in sessions or each.session_hash != _session_hash(user):
-            codes[each] = Close.SESSION_ENDED
-    return codes
+            ended[each] = Close.SESSION_ENDED
+    return Check(ended, people)
 
 
 def _live_sessions(keys: set[str]) -> set[str]:
@@ -100,7 +131,8 @@ def _live_sessions(keys: set[str]) -> set[str]:
         model = engine.get_model_class()
         live = model.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
         return set(live.values_list("session_key", flat=True))
-    return {key for key in keys if engine(key).exists(key)}
+    # Not exists(): to the engine that keeps sessions in signed cookies, none ever does.
+    return {key for key in keys if engine(key).load()}
 
 
 def origin_allowed(origin: str, *, host: str, secure: bool) -> bool:
@@ -127,14 +159,16 @@ def _is_our_host(host: str) -> bool:
 
 
 def _parts(origin: str) -> tuple[str, str, int] | None:
+    if not _ORIGIN.fullmatch(origin):
+        return None
     try:
         split = urlsplit(origin)
         port = split.port
     except ValueError:
         return None
-    if split.scheme not in ("http", "https") or not split.hostname or split.path or split.query or split.username:
+    if not split.hostname:
         return None
-    return split.scheme, split.hostname, port or (443 if split.scheme == "https" else 80)
+    return split.scheme, split.hostname, port if port is not None else (443 if split.scheme == "https" else 80)
 
 
 def _matches(given: tuple[str, str, int], pattern: str) -> bool:

@@ -16,6 +16,8 @@ from chat.wire.errors import CommandInvalid
 
 PAGE = 50
 """Things in one page of a list when the caller names no limit."""
+PAGE_AT_MOST = 200
+"""Things in one page of a list, whatever limit the caller names: with the longest names it stays below 900 KiB."""
 PAGE_BYTES = 200 * 1024
 """Message text in one page; with the JSON around it a frame stays below 256 KiB."""
 
@@ -35,7 +37,7 @@ def own_rooms(
     user: Any, *, after: str | None = None, limit: int | None = None
 ) -> tuple[list[protocol.RoomState], bool]:
     """A page of the person's rooms by id, and whether there are more."""
-    limit = limit or PAGE
+    limit = min(limit or PAGE, PAGE_AT_MOST)
     with snapshot():
         rows = list(_own(user).filter(room_id__gt=_after(after)).order_by("room_id")[: limit + 1])
         return _states(user, rows[:limit]), len(rows) > limit
@@ -43,7 +45,7 @@ def own_rooms(
 
 def open_rooms(user: Any, *, after: str | None = None, limit: int | None = None) -> tuple[list[protocol.Room], bool]:
     """A page, by id, of the open rooms that the person may see, and whether there are more."""
-    limit = limit or PAGE
+    limit = min(limit or PAGE, PAGE_AT_MOST)
     rows = list(
         Room.objects.filter(kind=Room.Kind.OPEN, archived=False, pk__gt=_after(after)).order_by("pk")[: limit + 1]
     )
@@ -72,6 +74,11 @@ def rooms_version(user: Any) -> int:
 def rooms_versions(user_ids: Iterable[str]) -> dict[str, int]:
     rows = Membership.objects.filter(user_key__in=list(user_ids)).values("user_key").annotate(version=Sum("moves"))
     return dict(rows.values_list("user_key", "version"))
+
+
+def is_member(user_id: str, room_id: int) -> bool:
+    """Whether the person with this wire id is in the room now."""
+    return Membership.objects.present().filter(room=room_id, user_key=user_id).exists()
 
 
 def read_state(membership: Membership, last_number: int) -> protocol.ReadResult:
@@ -140,7 +147,7 @@ def members(user: Any, room_id: str, *, after: str | None = None, limit: int | N
     Raises:
         RoomNotFound: Missing, or not readable for ``user``.
     """
-    limit = limit or PAGE
+    limit = min(limit or PAGE, PAGE_AT_MOST)
     with snapshot():
         entry = doors.watched_room(user, room_id)
         rows = Membership.objects.filter(room=entry.room)
@@ -231,7 +238,8 @@ def own_reactions(user: Any, messages: Iterable[Message]) -> dict[str, list[str]
 def size_of(message: Message) -> int:
     """About how many bytes the message takes in a frame."""
     characters = len(message.body) + len(message.html)
-    return 600 + (characters if message.body.isascii() else 3 * characters)
+    reactions = sum(80 + 16 * len(each["users"]) for each in message.reactions)
+    return 600 + reactions + (characters if message.body.isascii() else 3 * characters)
 
 
 def _bounded(rows: Iterable[Message], most_bytes: int = PAGE_BYTES) -> list[Message]:

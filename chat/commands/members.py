@@ -1,10 +1,10 @@
-from typing import Any
+from functools import partial
 
 from chat import offload
 from chat.access import queries
 from chat.commands.context import Context
 from chat.services import memberships
-from chat.services.writer import Change
+from chat.services.writer import Call, Change
 from chat.wire import protocol
 
 
@@ -15,24 +15,15 @@ async def list_members(context: Context, command: protocol.ListMembers) -> proto
 
 
 async def add(context: Context, command: protocol.AddMember) -> Change:
-    def change() -> dict[str, Any]:
-        memberships.add(actor=context.user, room_id=command.room, user_id=command.user, role=command.role)
-        return {}
-
-    return change
+    who = {"actor": context.user, "room_id": command.room, "user_id": command.user}
+    return Call(context.user, partial(memberships.add, **who, role=command.role), room_id=command.room)
 
 
 async def remove(context: Context, command: protocol.RemoveMember) -> Change:
-    def change() -> dict[str, Any]:
-        memberships.remove(actor=context.user, room_id=command.room, user_id=command.user)
-        return {}
-
-    return change
+    who = {"actor": context.user, "room_id": command.room, "user_id": command.user}
+    return Call(context.user, partial(memberships.remove, **who), room_id=command.room)
 
 
 async def change_role(context: Context, command: protocol.ChangeRole) -> Change:
-    def change() -> dict[str, Any]:
-        memberships.change_role(actor=context.user, room_id=command.room, user_id=command.user, role=command.role)
-        return {}
-
-    return change
+    who = {"actor": context.user, "room_id": command.room, "user_id": command.user}
+    return Call(context.user, partial(memberships.change_role, **who, role=command.role), room_id=command.room)

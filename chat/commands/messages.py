@@ -1,8 +1,10 @@
+from functools import partial
+
 from chat import markdown, offload
 from chat.commands.context import Context
 from chat.services import messages, reactions
 from chat.services.messages import Post, Rendered
-from chat.services.writer import Change
+from chat.services.writer import Call, Change
 from chat.wire import protocol
 
 
@@ -19,21 +21,31 @@ async def post(context: Context, command: protocol.PostMessage) -> Change:
 
 
 async def edit(context: Context, command: protocol.EditMessage) -> Change:
-    return lambda: protocol.SeqResult(
-        seq=messages.edit(actor=context.user, message_id=command.message, body=command.body)
+    user = context.user
+    return Call(
+        context.user,
+        lambda: protocol.SeqResult(seq=messages.edit(actor=user, message_id=command.message, body=command.body)),
+        message_id=command.message,
     )
 
 
 async def delete(context: Context, command: protocol.DeleteMessage) -> Change:
-    return lambda: protocol.SeqResult(seq=messages.delete(actor=context.user, message_id=command.message))
+    user = context.user
+    return Call(
+        context.user,
+        lambda: protocol.SeqResult(seq=messages.delete(actor=user, message_id=command.message)),
+        message_id=command.message,
+    )
 
 
 async def react(context: Context, command: protocol.AddReaction) -> Change:
-    return lambda: reactions.add(actor=context.user, message_id=command.message, emoji=command.emoji)
+    add = partial(reactions.add, actor=context.user, message_id=command.message, emoji=command.emoji)
+    return Call(context.user, add, message_id=command.message)
 
 
 async def unreact(context: Context, command: protocol.RemoveReaction) -> Change:
-    return lambda: reactions.remove(actor=context.user, message_id=command.message, emoji=command.emoji)
+    take_back = partial(reactions.remove, actor=context.user, message_id=command.message, emoji=command.emoji)
+    return Call(context.user, take_back, message_id=command.message)
 
 
 async def _rendered(room_id: str, body: str) -> Rendered | None:

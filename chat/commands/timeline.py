@@ -1,4 +1,6 @@
+import asyncio
 import time
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -9,10 +11,11 @@ from chat.access.policy import policy
 from chat.commands.context import Context
 from chat.conf import conf
 from chat.core.rate import RateLimit
+from chat.live.connection import Connection
 from chat.live.hints import RoomTransient
 from chat.live.publisher import publish
 from chat.services import read_pointers
-from chat.services.writer import Change
+from chat.services.writer import Call, Change
 from chat.wire import protocol
 from chat.wire.errors import ChatError, CommandInvalid, SyncInProgress
 
@@ -20,21 +23,37 @@ _typing_rate = RateLimit(rate=2.0, burst=6)
 """Typing is shed, not refused: who presses keys faster than this is typing anyway."""
 
 
-async def sync(context: Context, command: protocol.Sync) -> dict[str, Any]:
-    """Catch the rooms up and follow them. Runs beside other commands, for its pace is the client's."""
+def claim(connection: Connection, command: protocol.Sync) -> "asyncio.Future[None]":
+    """Note that the rooms of a sync are being caught up, until the future is done.
+
+    Raises:
+        CommandInvalid: Too many rooms.
+        SyncInProgress: One of them is being caught up already.
+    """
     if len(command.rooms) > conf.sync_rooms:
         raise CommandInvalid(f"A sync may name at most {conf.sync_rooms} rooms.", field="rooms")
-    syncing = context.connection.syncing
-    if syncing & command.rooms.keys():
+    if connection.syncing.keys() & command.rooms.keys():
         raise SyncInProgress
-    syncing.update(command.rooms)
+    done = asyncio.get_running_loop().create_future()
+    connection.syncing.update(dict.fromkeys(command.rooms, done))
+    return done
+
+
+async def sync(context: Context, command: protocol.Sync, done: "asyncio.Future[None]") -> dict[str, Any]:
+    """Catch claimed rooms up and follow them. Runs beside other commands, for its pace is the client's."""
     try:
         return {"rooms": await context.process.catch_up.sync(context.connection, command.rooms)}
     finally:
-        syncing.difference_update(command.rooms)
+        for room_id in command.rooms:
+            del context.connection.syncing[room_id]
+        done.set_result(None)
 
 
 async def unsync(context: Context, command: protocol.Unsync) -> dict[str, Any]:
+    """Stop following rooms; one that is being caught up is first let through, for commands take effect in order."""
+    under_way = {done for room_id, done in context.connection.syncing.items() if room_id in command.rooms}
+    if under_way:
+        await asyncio.wait(under_way)
     for room_id in doors.keys(command.rooms).values():
         context.process.hub.detach(context.connection, room_id)
     return {}
@@ -53,12 +72,16 @@ async def history(context: Context, command: protocol.History) -> protocol.Histo
 
 
 async def read(context: Context, command: protocol.Read) -> Change:
-    return lambda: read_pointers.move(
-        user=context.user,
-        room_id=command.room,
-        number=command.number,
-        force=command.force,
-        connection_id=context.connection.id,
+    return Call(
+        context.user,
+        partial(
+            read_pointers.move,
+            user=context.user,
+            room_id=command.room,
+            number=command.number,
+            force=command.force,
+            connection_id=context.connection.id,
+        ),
     )
 
 
@@ -68,7 +91,7 @@ async def ping(context: Context, command: protocol.Ping) -> dict[str, Any]:
 
 async def typing(context: Context, command: protocol.Typing) -> None:
     """Tell who watches the room; no answer, whatever comes of it."""
-    if command.active and _typing_rate.wait_s(context.connection.id, time.monotonic()):
+    if _typing_rate.wait_s(context.connection.user_id, time.monotonic()):
         return
     try:
         room_id = await offload.readers.run(_writable, context.user, command.room)

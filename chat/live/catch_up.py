@@ -9,7 +9,7 @@ import logging
 from typing import Any, Literal
 
 from chat import offload
-from chat.access import changes
+from chat.access import changes, doors, queries
 from chat.conf import conf
 from chat.live.connection import Connection
 from chat.live.hub import Hub
@@ -38,15 +38,13 @@ class CatchUp:
             ServerBusy: The database or the room gave no chance to catch up; rooms done so far are live.
         """
         await connection.room_for_page()
-        connection.is_lagging = False
         standings = await offload.readers.run(changes.standings, connection.user, list(cursors))
         outcomes: dict[str, Outcome] = {}
         for wire_id, cursor in cursors.items():
             standing = standings.get(wire_id)
-            if standing is None:
-                outcomes[wire_id] = "denied"
-            else:
-                outcomes[wire_id] = await self._bring(connection, standing, cursor)
+            outcomes[wire_id] = await self._bring(connection, standing, cursor) if standing else "denied"
+            if outcomes[wire_id] == "denied" and (room_id := doors.key(wire_id)) is not None:
+                self._hub.detach(connection, room_id)
         return outcomes
 
     def resync(self, connections: list[Connection], room_id: int, cursor: protocol.Cursor) -> None:
@@ -71,13 +69,16 @@ class CatchUp:
         self, connection: Connection, standing: changes.Standing, cursor: protocol.Cursor | None
     ) -> Outcome:
         room_id = standing.room_id
+        await connection.room_for_page()
         if cursor is None:
             return await self._reset(connection, room_id, "new")
         if cursor.epoch != standing.epoch or cursor.seq > standing.head:
             return await self._reset(connection, room_id, "epoch")
         if self._join(connection, room_id, standing, cursor.seq):
             return "live"
-        if await offload.readers.run(changes.is_more_than, room_id, cursor.seq, conf.catch_up):
+        # So many seqs back, there can't be more things than that to deliver.
+        is_far = standing.head - cursor.seq > conf.catch_up
+        if is_far and await offload.readers.run(changes.is_more_than, room_id, cursor.seq, conf.catch_up):
             return await self._reset(connection, room_id, "too_far")
         return await self._pages(connection, room_id, cursor)
 
@@ -92,15 +93,14 @@ class CatchUp:
             return self._hub.attach(connection, room_id, standing.epoch, seq, _synced(room_id, standing.epoch, seq))
         if room is None or room.feed.epoch != standing.epoch or room.feed.head < standing.head:
             return False
-        if (missing := room.feed.since(seq)) is None or len(missing) > conf.catch_up:
+        missing = room.feed.since(seq)
+        if missing is None or sum(len(event.encoded) for event in missing) > queries.PAGE_BYTES:
+            return False
+        if any(event.leaver == connection.user_id for event in missing if event.seq > standing.head):
             return False
         head = room.feed.head
         # The events first, then `synced`: only that moves the cursor to the head.
-        events = [event.encoded for event in missing]
-        if any(event.leaver == connection.user_id for event in missing if event.seq > standing.head):
-            return False
-        for encoded in events:
-            self._hub.send(connection, encoded)
+        self._hub.send(connection, *[event.encoded for event in missing])
         return self._hub.attach(connection, room_id, standing.epoch, head, _synced(room_id, standing.epoch, head))
 
     async def _pages(self, connection: Connection, room_id: int, cursor: protocol.Cursor) -> Outcome:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from chat.access.identity import Identity
@@ -18,7 +18,6 @@ logger = logging.getLogger(__name__)
 
 FRAME_BYTES = 256 * 1024
 """Server frames stay below this unless one event alone is larger (protocol, section 1)."""
-_ids = count(1)
 
 
 class Chunk:
@@ -45,14 +44,14 @@ class Connection:
     """``send`` is the socket's ASGI send. Nobody's until ``sign_in``."""
 
     def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]]):
-        self.id = f"{next(_ids):x}"
+        self.id = secrets.token_hex(8)  # unlike those of all other processes
         self.identity: Identity | None = None
         self.user_id = ""
         self.rooms: dict[int, LiveRoom] = {}
-        self.syncing: set[str] = set()
+        self.syncing: dict[str, asyncio.Future[None]] = {}
         self.out: list[Chunk] = []
-        self.is_lagging = False
         self.is_closed = False
+        self.is_greeted = True
         self.heads_at = 0.0
         self.window = Window(
             frames=conf.window_frames,
@@ -73,13 +72,17 @@ class Connection:
         return self.identity.user if self.identity else None
 
     def sign_in(self, identity: Identity) -> None:
+        """It is this person's now. A first sign-in holds everything back until the hub's ``greet``."""
+        self.is_greeted = self.identity is not None
         self.identity = identity
-        self.user_id = str(identity.user.pk)
+        self.user_id = identity.user_id
 
     # Out ---------------------------------------------------------------------------------------------------------
 
     def flush(self, now: float) -> None:
-        """Send what is queued, in as few frames as the size limit allows."""
+        """Send what is queued, in as few frames as the size limit allows; nothing before the greeting."""
+        if not self.is_greeted:
+            return
         out, self.out = self.out, []
         if self.is_closed or not out:
             return
@@ -125,7 +128,7 @@ class Connection:
     def _failed(self, error: Exception) -> None:
         # The socket is going away; the consumer learns it from the server's disconnect message.
         logger.debug("connection %s: send failed: %s", self.id, type(error).__name__)
-        self.is_closed = True
+        self.end()
 
     # Window ------------------------------------------------------------------------------------------------------
 
@@ -155,10 +158,14 @@ class Connection:
     def close(self, code: int) -> None:
         """Close the socket with ``code``; nothing is sent afterwards."""
         if not self.is_closed:
-            self.is_closed = True
-            self.out.clear()
-            self._wake()
+            self.end()
             self.on_close(code)
+
+    def end(self) -> None:
+        """Send nothing any more, and let nobody wait for room."""
+        self.is_closed = True
+        self.out.clear()
+        self._wake()
 
 
 class _Rest:

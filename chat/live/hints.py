@@ -162,6 +162,10 @@ def from_layer(message: dict[str, Any]) -> Hint:
         KeyError, TypeError: It is none of ours, or of another version.
     """
     fields = {name: value for name, value in message.items() if name != "type"}
+    fields.pop("origin", None)
     if "events" in fields:
         fields["events"] = [FeedEvent(*row) for row in fields["events"]]
+    encoded = [each.encoded for each in fields.get("events", ())] + [fields.get("encoded", b"")]
+    if not all(isinstance(each, bytes) for each in encoded):
+        raise TypeError("Events travel as bytes; use a serializer that keeps them, such as msgpack.")
     return _KINDS[message["type"]](**fields)  # type: ignore[no-any-return]

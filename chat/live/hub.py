@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 from chat.access import identity
@@ -34,6 +35,13 @@ from chat.wire import protocol
 from chat.wire.errors import Close
 
 logger = logging.getLogger(__name__)
+
+SOCKETS_PER_STEP = 200
+"""Sockets written to before the loop gets its turn: some 5 ms of work."""
+
+
+ENDING_S = 10.0
+ENDINGS_AT_MOST = 10_000
 
 
 class Relay(Protocol):
@@ -72,33 +80,51 @@ class Hub:
         self._touched: dict[Connection, None] = {}
         self._dirty: dict[LiveRoom, None] = {}
         self._urgent: dict[Connection, None] = {}
+        self._sending: dict[Connection, None] = {}
         self._tick: asyncio.TimerHandle | None = None
+        self._endings: dict[str, float] = {}
         self._flushed_at = 0.0
 
     # Connections -------------------------------------------------------------------------------------------------
 
-    def open(self, connection: Connection, rooms_version: int) -> None:
-        """Add a signed-in connection. Past ``sockets_per_user`` the person's oldest one is closed."""
-        self.versions[connection.user_id] = max(self.versions.get(connection.user_id, 0), rooms_version)
+    def open(self, connection: Connection) -> bool:
+        """Add a signed-in connection; False if the person has ``sockets_per_user`` already.
+
+        Nothing is sent to it before ``greet``.
+
+        The newest one is refused: closing an older one would have two tabs take turns for ever.
+        """
+        if len(self.users.get(connection.user_id, ())) >= conf.sockets_per_user:
+            return False
         if not self.connections:
             self.relay.join(ALL)
         mine = self.users[connection.user_id]
         if not mine:
             self.relay.join(user_group(connection.user_id))
-        while len(mine) >= conf.sockets_per_user:
-            oldest = next(iter(mine))
-            self.close(oldest)
-            oldest.close(Close.FLOODING)
-            mine = self.users[connection.user_id]
         self.connections[connection] = None
         mine[connection] = None
+        if self._ended_lately(connection.user_id):
+            self.on_recheck(connection.user_id)
+        return True
+
+    def greet(self, connection: Connection, first: list[bytes]) -> None:
+        """Send ``first``, then what has gathered since ``open``, and go on from there."""
+        if not connection.is_closed:
+            connection.out.insert(0, Chunk(first))
+            connection.is_greeted = True
+            self.send(connection)
+
+    def learn_version(self, user_id: str, rooms_version: int) -> None:
+        if user_id in self.users:
+            self.versions[user_id] = max(self.versions.get(user_id, 0), rooms_version)
 
     def close(self, connection: Connection) -> None:
         """Forget a connection. Harmless when repeated."""
-        connection.is_closed = True
+        connection.end()
         self.connections.pop(connection, None)
         self._touched.pop(connection, None)
         self._urgent.pop(connection, None)
+        self._sending.pop(connection, None)
         now = self.loop.time()
         for room in list(connection.rooms.values()):
             room.detach(connection, now)
@@ -110,10 +136,11 @@ class Hub:
                 self.versions.pop(connection.user_id, None)
                 self.relay.leave(user_group(connection.user_id))
 
-    def send(self, connection: Connection, encoded: bytes) -> None:
-        """Queue one event or reply for one connection; it leaves in this turn of the loop."""
+    def send(self, connection: Connection, *encoded: bytes) -> None:
+        """Queue events or replies for one connection; they leave in this turn of the loop."""
         if not connection.is_closed:
-            connection.out.append(Chunk([encoded]))
+            if encoded:
+                connection.out.append(Chunk(list(encoded)))
             if not self._urgent:
                 self.loop.call_soon(self._flush_urgent)
             self._urgent[connection] = None
@@ -124,8 +151,10 @@ class Hub:
         """Let a connection that has a room's state of ``seq`` follow it from there, after ``announcement``.
 
         False, with nothing sent: the feed is past ``seq`` and no longer has what lies between, or it is of another
-        epoch. The caller reads once more.
+        epoch. The caller reads once more. A connection that has closed meanwhile is left alone.
         """
+        if connection.is_closed:
+            return True
         room = self.rooms.get(room_id)
         if room is None:
             room = self.rooms[room_id] = LiveRoom(room_id, self._new_feed(epoch, seq), self.loop.time())
@@ -183,12 +212,11 @@ class Hub:
                         if connection.id != hint.except_connection:
                             self.send(connection, hint.encoded)
                 case RoomsMoved():
-                    if hint.user_id in self.users:
-                        known = self.versions.get(hint.user_id, 0)
-                        self.versions[hint.user_id] = max(known, hint.rooms_version)
+                    self.learn_version(hint.user_id, hint.rooms_version)
                     for connection in self.users.get(hint.user_id, ()):
                         self.send(connection, hint.encoded)
                 case Recheck():
+                    self._note_ending(hint.user_id)
                     if hint.user_id in self.users:
                         self.on_recheck(hint.user_id)
                 case SessionEnded():
@@ -223,7 +251,19 @@ class Hub:
             self._flush_at_tick()
         return cut
 
+    def _note_ending(self, user_id: str) -> None:
+        """Remember for a while that something of this person's ended: a socket that is just signing in may have been
+        looked at before, and opens after."""
+        self._endings.pop(user_id, None)
+        self._endings[user_id] = self.loop.time()
+        while len(self._endings) > ENDINGS_AT_MOST:
+            self._endings.pop(next(iter(self._endings)))
+
+    def _ended_lately(self, user_id: str) -> bool:
+        return self.loop.time() - self._endings.get(user_id, -ENDING_S) < ENDING_S
+
     def _end_session(self, hint: SessionEnded) -> None:
+        self._note_ending(hint.user_id)
         for connection in list(self.users.get(hint.user_id, ())):
             key = connection.identity.session_key if connection.identity else None
             if key is not None and identity.digest(key) == hint.session:
@@ -251,25 +291,42 @@ class Hub:
             room.hand_out(self._touched)
         self._dirty.clear()
         touched, self._touched = self._touched, {}
-        self._flush_each(touched)
+        self._send_to(touched)
 
     def _flush_urgent(self) -> None:
         """Send to who waits for a reply; what only feeds have queued keeps to the tick."""
         urgent, self._urgent = self._urgent, {}
-        self._flush_each(urgent)
+        self._send_to(urgent)
 
-    def _flush_each(self, connections: dict[Connection, None]) -> None:
-        now = self.loop.time()
-        for connection in connections:
-            if not connection.window.has_room and connection.rooms:
-                self._lag(connection)
-            connection.flush(now)
-            if connection.window.is_flooded:
+    def _send_to(self, connections: dict[Connection, None]) -> None:
+        if not self._sending:
+            self._sending = connections
+            self._send_some()
+        else:
+            self._sending |= connections
+
+    def _send_some(self) -> None:
+        """Send to a slice of those who have something queued; a large room must not hold up the loop."""
+        for connection in list(islice(self._sending, SOCKETS_PER_STEP)):
+            self._sending.pop(connection, None)
+            try:
+                self._send_out(connection)
+            except Exception:
+                # Whatever one socket's queue holds, the others must get theirs.
+                logger.exception("connection %s: its queue can't be sent", connection.id)
                 connection.close(Close.TOO_SLOW)
+        if self._sending:
+            self.loop.call_soon(self._send_some)
+
+    def _send_out(self, connection: Connection) -> None:
+        if not connection.window.has_room and connection.rooms:
+            self._lag(connection)
+        connection.flush(self.loop.time())
+        if connection.window.is_flooded:
+            connection.close(Close.TOO_SLOW)
 
     def _lag(self, connection: Connection) -> None:
         """Stop pushing to a connection that does not keep up; it syncs when it is ready."""
-        connection.is_lagging = True
         rooms = list(connection.rooms)
         connection.out = [chunk for chunk in connection.out if not chunk.shared]
         for room_id in rooms:

@@ -7,6 +7,7 @@ Everything here works without a channel layer, and is why the layer may lose wha
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
@@ -67,8 +68,11 @@ class Keeper:
         task.add_done_callback(self._tasks.discard)
 
     async def _every(self, pause_s: Callable[[], float], work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        due = self._hub.loop.time()
         while True:
-            await asyncio.sleep(pause_s())
+            # Counted from when it was due, so that work that takes its time does not make the beat slower.
+            due = max(due + pause_s(), self._hub.loop.time())
+            await asyncio.sleep(due - self._hub.loop.time())
             try:
                 await work()
             except Exception as error:
@@ -103,18 +107,18 @@ class Keeper:
             await self._compare(live[start : start + ROOMS_PER_QUERY])
 
     async def _compare(self, room_ids: list[int]) -> None:
-        # What a feed had delivered before the query began, the database must know.
-        before = {each: self._hub.rooms[each].feed.head for each in room_ids if each in self._hub.rooms}
+        # What a feed had delivered, or been told of, before the query began, the database must know.
+        before = {each: self._hub.rooms[each].feed.known_head for each in room_ids if each in self._hub.rooms}
         heads = await offload.readers.run(changes.heads, list(before))
-        for room_id, delivered in before.items():
+        for room_id, known in before.items():
             room = self._hub.rooms.get(room_id)
             if room is None:
                 continue
             epoch, head = heads.get(room_id, ("", 0))
             if epoch != room.feed.epoch:
                 self._start_over(room)
-            elif head < delivered:
-                logger.error("room %s: numbers went back from %s to %s; renewing its epoch", room_id, delivered, head)
+            elif head < known:
+                logger.error("room %s: numbers went back from %s to %s; renewing its epoch", room_id, known, head)
                 await offload.readers.run(self._renew_epoch, room_id, epoch)
                 self._start_over(room)
             else:
@@ -140,8 +144,11 @@ class Keeper:
                 if (wait_s := at - self._hub.loop.time()) > 0:
                     await asyncio.sleep(wait_s)
                     continue
+                before = room.feed.head
                 try:
                     await self._read_missing(room)
+                    if room.feed.head == before:
+                        await asyncio.sleep(AGAIN_S)  # the database does not have it (yet): _compare finds out why
                 except Exception as error:
                     logger.warning("repair of room %s: %s", room.room_id, type(error).__name__)
                     await asyncio.sleep(AGAIN_S)
@@ -160,11 +167,17 @@ class Keeper:
             self._start(self._say_removed(user_id, room.room_id))
 
     async def _say_removed(self, user_id: str, room_id: int) -> None:
-        """Tell a person's connections of a room that they lost, where no hint did."""
-        versions = await offload.readers.run(queries.rooms_versions, [user_id])
-        told = protocol.encode(protocol.RoomRemoved(room=str(room_id), rooms_version=versions.get(user_id, 0)))
+        """Tell a person's connections that they lost a room, where no hint did; who is back in it is asked to sync."""
+        is_member, version = await offload.readers.run(_standing_of, user_id, room_id)
+        told: protocol.Lagging | protocol.RoomRemoved
+        if is_member:
+            told = protocol.Lagging(rooms=[str(room_id)])
+        else:
+            told = protocol.RoomRemoved(room=str(room_id), rooms_version=version)
+        encoded = protocol.encode(told)
         for connection in self._hub.users.get(user_id, ()):
-            self._hub.send(connection, told)
+            if room_id not in connection.rooms:
+                self._hub.send(connection, encoded)
 
     # Hearts ------------------------------------------------------------------------------------------------------
 
@@ -226,24 +239,40 @@ class Keeper:
         except Exception as error:
             logger.warning("re-validation: %s", type(error).__name__)
 
-    async def _revalidate(self, people: list[str]) -> None:
+    async def _revalidate(self, user_ids: list[str]) -> None:
         """Close whose session, token or account has ended; take away live rooms that policy no longer grants."""
-        connections = [each for user_id in people for each in self._hub.users.get(user_id, ())]
-        ended = await offload.auth.run(identity.ended, [each.identity for each in connections if each.identity])
+        connections = [each for user_id in user_ids for each in self._hub.users.get(user_id, ())]
+        identities = [each.identity for each in connections if each.identity]
+        check = await offload.auth.run(identity.check, identities)
         for connection in connections:
-            if connection.identity and (code := ended.get(connection.identity)) is not None:
-                connection.close(code)
-        for user_id in people:
-            mine = [each for each in self._hub.users.get(user_id, ()) if not each.is_closed]
-            live = {room_id for each in mine for room_id in each.rooms}
-            if not live or (identity_ := mine[0].identity) is None:
+            if connection.identity is None:
                 continue
-            user = identity_.user
-            granted = await offload.auth.run(changes.standings, user, [str(each) for each in live])
-            for room_id in live - {each.room_id for each in granted.values()}:
-                for connection in mine:
-                    self._hub.detach(connection, room_id)
-                await self._say_removed(user_id, room_id)
+            if (code := check.ended.get(connection.identity)) is not None:
+                connection.close(code)
+            else:
+                fresh = check.people.get(connection.identity.user.pk, connection.identity.user)
+                connection.identity = replace(connection.identity, user=fresh)
+        for user_id in user_ids:
+            try:
+                await self._review_rooms(user_id)
+            except Exception as error:
+                logger.warning("rooms of user %s: %s", user_id, type(error).__name__)
+
+    async def _review_rooms(self, user_id: str) -> None:
+        mine = [each for each in self._hub.users.get(user_id, ()) if not each.is_closed]
+        live = {room_id for each in mine for room_id in each.rooms}
+        if not live:
+            return
+        granted = await offload.auth.run(changes.standings, mine[0].user, [str(each) for each in live])
+        for room_id in live - {each.room_id for each in granted.values()}:
+            for connection in mine:
+                self._hub.detach(connection, room_id)
+            await self._say_removed(user_id, room_id)
+
+
+def _standing_of(user_id: str, room_id: int) -> tuple[bool, int]:
+    """Whether the person is a member now, and their ``rooms_version``."""
+    return queries.is_member(user_id, room_id), queries.rooms_versions([user_id]).get(user_id, 0)
 
 
 def _repair_page(room_id: int, cursor: int) -> tuple[str, int, list[FeedEvent]] | None:

@@ -9,9 +9,12 @@ every process finds by comparing heads.
 import asyncio
 import atexit
 import logging
+import os
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
@@ -30,6 +33,16 @@ _hubs: dict[asyncio.AbstractEventLoop, Callable[[list[Hint]], None]] = {}
 _outlets: dict[asyncio.AbstractEventLoop, "Outlet"] = {}
 _background_lock = threading.Lock()
 _background: "Outlet | None" = None
+
+
+def origin() -> str:
+    """Marks what this process says in the layer: its own hubs have it already, and it must not come to them twice."""
+    return _origin_of(os.getpid())  # a server may fork after import
+
+
+@cache
+def _origin_of(pid: int) -> str:
+    return f"{pid:x}.{secrets.token_hex(8)}"
 
 
 def publish_on_commit(hints: list[Hint]) -> None:
@@ -79,13 +92,17 @@ class Outlet:
         self._resting_until = 0.0
         self.is_idle = threading.Event()
         self.is_idle.set()
+        self._handed_in = 0
+        self._handed_in_lock = threading.Lock()
 
     def put_threadsafe(self, hints: list[Hint]) -> None:
-        self.is_idle.clear()
+        with self._handed_in_lock:
+            self._handed_in += 1
+            self.is_idle.clear()
         try:
             self._loop.call_soon_threadsafe(self._put, hints)
-        except RuntimeError:
-            self.is_idle.set()
+        except RuntimeError:  # the loop is closed
+            self._taken_in()
 
     def stop(self) -> None:
         if self._task is not None:
@@ -93,7 +110,7 @@ class Outlet:
 
     def _put(self, hints: Iterable[Hint]) -> None:
         if self._loop.time() < self._resting_until:
-            self.is_idle.set()
+            self._taken_in()
             return  # the layer is down; heads tell the others
         for hint in hints:
             if len(self._queue) >= QUEUE_AT_MOST:
@@ -104,7 +121,14 @@ class Outlet:
         if self._wake is None:
             self._wake = asyncio.Event()
             self._task = self._loop.create_task(self._run())
+        self._taken_in()
         self._wake.set()
+
+    def _taken_in(self) -> None:
+        with self._handed_in_lock:
+            self._handed_in -= 1
+            if not self._handed_in and not self._queue:
+                self.is_idle.set()
 
     async def _run(self) -> None:
         assert self._wake is not None
@@ -117,7 +141,9 @@ class Outlet:
                     await self._send(hint)
                 except Exception as error:
                     self._rest(error)
-            self.is_idle.set()
+            with self._handed_in_lock:
+                if not self._handed_in:
+                    self.is_idle.set()
 
     def _next(self) -> Hint:
         """The first hint; further events of the same room at the head of the queue ride along."""
@@ -139,7 +165,7 @@ class Outlet:
         layer = get_channel_layer(conf.channel_layer)
         if layer is not None:
             async with asyncio.timeout(conf.layer_timeout_s):
-                await layer.group_send(hint.group, hint.to_layer())
+                await layer.group_send(hint.group, {**hint.to_layer(), "origin": origin()})
 
     def _rest(self, error: Exception) -> None:
         logger.warning("channel layer: %s; hints rest for %s s", type(error).__name__, REST_AFTER_FAILURE_S)

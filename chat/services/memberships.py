@@ -15,7 +15,7 @@ from chat.models import Membership, Room
 from chat.models.database import write
 from chat.services import ledger, people
 from chat.wire import protocol
-from chat.wire.errors import LastOwner, MemberNotFound, RoomArchived, RoomForbidden
+from chat.wire.errors import CommandInvalid, LastOwner, MemberNotFound, RoomArchived, RoomForbidden, RoomNotFound
 
 Role = Membership.Role
 
@@ -48,16 +48,18 @@ def leave(*, user: Any, room_id: str | int) -> None:
         RoomNotFound: Missing, or hidden from ``user``.
     """
     with write():
-        entry = doors.room(user, room_id, lock=True)
+        try:
+            entry = doors.room(user, room_id, lock=True)
+        except RoomNotFound:
+            if Membership.objects.of(user).filter(room=doors.key(room_id) or 0, left_at__isnull=False).exists():
+                return  # left before; who was here may know
+            raise
         if entry.membership is None:
             return
         if entry.room.is_direct:
             publish_on_commit(_hide(entry.room, entry.membership))
             return
-        hints: list[Hint] = []
-        if entry.membership.role == Role.OWNER and (heir := _heir(entry.room, entry.membership)) is not None:
-            hints += _change_role(entry.room, heir, Role.OWNER, by=user)
-        publish_on_commit(hints + _go(entry.room, entry.membership))
+        publish_on_commit(_pass_on(entry.room, entry.membership) + _go(entry.room, entry.membership))
 
 
 def add(*, actor: Any, room_id: str | int, user_id: str, role: str = Role.MEMBER) -> None:
@@ -110,7 +112,10 @@ def change_role(*, actor: Any, room_id: str | int, user_id: str, role: str) -> N
     """
     with write():
         entry = doors.room(actor, room_id, lock=True)
-        if entry.room.is_direct or not policy().can_own(actor, entry.room, entry.membership):
+        mine = entry.membership
+        if mine is not None and (mine.user_key, mine.role) == (user_id, role):
+            return  # also when giving up the role took the right to do it: a repeat is harmless
+        if entry.room.is_direct or not policy().can_own(actor, entry.room, mine):
             raise RoomForbidden
         membership = _membership(entry.room, user_id)
         if not membership.is_present:
@@ -124,9 +129,12 @@ def place(*, room_id: str | int, user: Any, role: str = Role.MEMBER) -> None:
     """Make ``user`` a member on behalf of the site; nothing happens if they are one.
 
     Raises:
+        CommandInvalid: There is no such role.
         RoomNotFound: Missing.
         RoomForbidden: A direct room's people never change.
     """
+    if role not in Role.values:
+        raise CommandInvalid("role is owner, moderator or member.", field="role")
     with write():
         room = _changeable(room_id)
         if doors.membership_of(user, room) is None:
@@ -144,6 +152,19 @@ def withdraw(*, room_id: str | int, user: Any) -> None:
         room = _changeable(room_id)
         if (membership := doors.membership_of(user, room)) is not None:
             publish_on_commit(_go(room, membership))
+
+
+def end_all(*, user: Any) -> None:
+    """End every membership of ``user``, whose account is about to be deleted: what stays of them are tombstones.
+
+    Direct rooms too: nobody is left to see them. The last owner's place goes on as in ``leave``.
+    """
+    with write():
+        wanted = Membership.objects.present().of(user).values("room")
+        # In id order, as the writer locks them.
+        for room in Room.objects.select_for_update().filter(pk__in=wanted).order_by("pk"):
+            if (membership := doors.membership_of(user, room)) is not None:
+                publish_on_commit(_pass_on(room, membership) + _go(room, membership))
 
 
 def _changeable(room_id: str | int) -> Room:
@@ -187,7 +208,9 @@ def enter(
         entered.append((person, membership))
     ledger.save_numbers(room, "member_count")
     hints: list[Hint] = [ledger.events_of(room, events)]
-    hints += [_added(room, person) for person, membership in entered if not membership.hidden]
+    for person, membership in entered:
+        if not membership.hidden:
+            hints += _added(room, person)
     return hints
 
 
@@ -199,7 +222,7 @@ def unhide(room: Room, user_keys: Iterable[str] | None = None) -> list[Hint]:
     back = [each for each in hidden if each.user is not None]
     if back:
         Membership.objects.filter(pk__in=[each.pk for each in back]).update(hidden=False, moves=F("moves") + 1)
-    return [_added(room, each.user) for each in back]
+    return [hint for each in back for hint in _added(room, each.user)]
 
 
 def _hide(room: Room, membership: Membership) -> list[Hint]:
@@ -254,6 +277,13 @@ def _keep_an_owner(room: Room, membership: Membership) -> None:
         raise LastOwner
 
 
+def _pass_on(room: Room, membership: Membership) -> list[Hint]:
+    """Make somebody else an owner if the membership is the last owner's and about to end."""
+    if membership.role != Role.OWNER or (heir := _heir(room, membership)) is None:
+        return []
+    return _change_role(room, heir, Role.OWNER, by=membership.user)
+
+
 def _heir(room: Room, leaving: Membership) -> Membership | None:
     """Who becomes owner when ``leaving`` goes; None if there is another owner, or nobody left."""
     others = _present(room).exclude(pk=leaving.pk).select_related("user").order_by("joined_seq")
@@ -266,10 +296,14 @@ def _present(room: Room) -> QuerySet[Membership]:
     return Membership.objects.present().filter(room=room)
 
 
-def _added(room: Room, person: Any) -> RoomsMoved:
+def _added(room: Room, person: Any) -> list[Hint]:
+    try:
+        state = queries.room_state(person, room.pk)
+    except RoomNotFound:
+        return []  # a member whom policy shows nothing now, such as a deactivated one, has nobody to tell
     version = queries.rooms_version(person)
-    told = protocol.RoomAdded(state=queries.room_state(person, room.pk), rooms_version=version)
-    return RoomsMoved(str(person.pk), protocol.encode(told), version)
+    told = protocol.RoomAdded(state=state, rooms_version=version)
+    return [RoomsMoved(str(person.pk), protocol.encode(told), version)]
 
 
 def _removed(room: Room, membership: Membership) -> RoomsMoved:

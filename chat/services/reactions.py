@@ -1,6 +1,6 @@
 """Emoji on messages. Each is a durable change of the message, and the summary travels with it."""
 
-import unicodedata
+import re
 from typing import Any
 
 from chat.access import doors, queries
@@ -15,8 +15,18 @@ from chat.wire.protocol import ReactionResult
 
 EMOJI_CHARS = 32
 """A family with skin tones has eleven; more is no emoji."""
-_ODD_EMOJI = frozenset("‼⁉〰〽#*0123456789\u200d\u20e3\ufe0e\ufe0f")
-"""Parts of emoji outside the symbol categories: punctuation, key caps, joiners, variation selectors."""
+_SYMBOL = (
+    "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
+    "\u3030\u303d\u3297\u3299\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff]"
+)
+"""The blocks that hold emoji; a sign in them that is none does no harm."""
+_PART = f"{_SYMBOL}[\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?(?:[\U000e0020-\U000e007e]+\U000e007f)?"
+"""A symbol with its presentation, skin tone, and the tags that spell a region's flag."""
+_EMOJI = re.compile(
+    "[\U0001f1e6-\U0001f1ff]{2}"  # a country's flag
+    "|[0-9#*]\ufe0f?\u20e3"  # a key cap
+    f"|{_PART}(?:\u200d{_PART})*"  # several joined into one, such as a family
+)
 
 
 def add(*, actor: Any, message_id: str | int, emoji: str) -> ReactionResult:
@@ -53,15 +63,8 @@ def remove(*, actor: Any, message_id: str | int, emoji: str) -> ReactionResult:
 
 
 def is_emoji(text: str) -> bool:
-    """Whether ``text`` looks like one emoji: symbols and their joiners only."""
-    return (
-        0 < len(text) <= EMOJI_CHARS
-        and any(unicodedata.category(each) in ("So", "Sm", "Po", "Pd", "Me") and not each.isascii() for each in text)
-        and all(
-            each in _ODD_EMOJI or (unicodedata.category(each) in ("So", "Sm", "Sk", "Cf") and not each.isascii())
-            for each in text
-        )
-    )
+    """Whether ``text`` has the form of one emoji. Whether a font has a picture for it is not known here."""
+    return len(text) <= EMOJI_CHARS and _EMOJI.fullmatch(text) is not None
 
 
 def _reactable(actor: Any, message_id: str | int) -> tuple[Message, doors.Entry]:

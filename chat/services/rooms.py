@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
-from django.db import models
+from django.db import IntegrityError, models
 from django.utils.text import slugify
 
 from chat.access import doors, shapes
@@ -49,21 +49,19 @@ def create(
             get_user_model()._default_manager.select_for_update().filter(pk=creator.pk).first()
             if (made := Room.objects.filter(created_by=creator, client_id=client_id).first()) is not None:
                 return made
-        if kind not in (Room.Kind.OPEN, Room.Kind.PRIVATE):
-            raise CommandInvalid("kind is open or private.", field="kind")
+        _check_kind(kind)
         if not policy().can_create_room(creator, kind):
             raise RoomForbidden
-        room = Room.objects.create(
+        room = _store(
             name=_clean(name, "name", 100),
             topic=_clean(topic, "topic", 500, blank=True),
-            slug=_free_slug(name),
             kind=kind,
             created_by=creator,
             client_id=client_id or uuid4(),
         )
         hints = memberships.enter(room, [creator], role=Membership.Role.OWNER)
-        if others := [each for each in members if each.pk != creator.pk]:
-            hints += memberships.enter(room, others, by=creator)
+        if others := {each.pk: each for each in members if each.pk != creator.pk}:
+            hints += memberships.enter(room, list(others.values()), by=creator)
         publish_on_commit(hints)
         return room
 
@@ -74,9 +72,12 @@ def open_direct(*, user: Any, user_ids: list[str]) -> Room:
     The others see it from its first message on.
 
     Raises:
-        CommandInvalid: Nobody, or too many people.
+        CommandInvalid: Too many people.
+        RoomForbidden: Policy does not let ``user`` make a direct room.
         UserNotFound: One of them is unknown or not welcome.
     """
+    if not policy().can_create_room(user, Room.Kind.DIRECT):
+        raise RoomForbidden
     persons = _direct_people(user, user_ids)
     key = hashlib.sha256(",".join(sorted(str(each.pk) for each in persons)).encode()).hexdigest()
     with write():
@@ -106,8 +107,6 @@ def update(
         room = entry.room
         if not policy().can_manage(user, room, entry.membership):
             raise RoomForbidden
-        if room.archived and archived is not False and (name is not None or topic is not None):
-            raise RoomArchived
         wanted: dict[str, Any] = {}
         if name is not None:
             wanted["name"] = _clean(name, "name", 100)
@@ -115,7 +114,10 @@ def update(
             wanted["topic"] = _clean(topic, "topic", 500, blank=True)
         if archived is not None:
             wanted["archived"] = archived
-        _apply(room, wanted)
+        changed = _differing(room, wanted)
+        if room.archived and archived is not False and changed:
+            raise RoomArchived
+        _apply(room, changed)
         return room
 
 
@@ -127,12 +129,15 @@ def set_archived(*, room_id: str | int, archived: bool) -> Room:
     """
     with write():
         room = doors.locked_room(room_id)
-        _apply(room, {"archived": archived})
+        _apply(room, _differing(room, {"archived": archived}))
         return room
 
 
-def _apply(room: Room, wanted: dict[str, Any]) -> None:
-    changed = {field: value for field, value in wanted.items() if getattr(room, field) != value}
+def _differing(room: Room, wanted: dict[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in wanted.items() if getattr(room, field) != value}
+
+
+def _apply(room: Room, changed: dict[str, Any]) -> None:
     if changed:
         for field, value in changed.items():
             setattr(room, field, value)
@@ -152,15 +157,23 @@ def room_for(subject: models.Model, *, name: str = "", kind: str = "private") ->
 
     Args:
         name: For a new room; the instance's own text when blank.
+
+    Raises:
+        CommandInvalid: The instance is not saved yet, or ``kind`` is neither open nor private.
     """
+    if subject.pk is None:
+        raise CommandInvalid("Save the object first: a room is made for its key.")
+    _check_kind(kind)
     about = {"subject_type": ContentType.objects.get_for_model(subject), "subject_id": str(subject.pk)}
     with write():
         room = Room.objects.filter(**about).first()
         if room is None:
-            title = name or str(subject)[:100]
-            room, _ = Room.objects.get_or_create(
-                **about, defaults={"name": _clean(title, "name", 100), "kind": kind, "slug": _free_slug(title)}
-            )
+            title = _clean(name or str(subject)[:100], "name", 100)
+            try:
+                with write():
+                    room = _store(name=title, kind=kind, **about)
+            except IntegrityError:  # somebody else made it at this moment
+                room = Room.objects.get(**about)
         return room
 
 
@@ -177,6 +190,11 @@ def _direct_people(user: Any, user_ids: list[str]) -> list[Any]:
     return [user, *people.welcome(wanted)]
 
 
+def _check_kind(kind: str) -> None:
+    if kind not in (Room.Kind.OPEN, Room.Kind.PRIVATE):
+        raise CommandInvalid("kind is open or private.", field="kind")
+
+
 def _clean(text: str, field: str, most: int, *, blank: bool = False) -> str:
     text = " ".join(text.split())
     if not is_storable(text) or len(text) > most or not (text or blank):
@@ -184,6 +202,11 @@ def _clean(text: str, field: str, most: int, *, blank: bool = False) -> str:
     return text
 
 
-def _free_slug(name: str) -> str:
-    base = slugify(name, allow_unicode=True)[:SLUG_CHARS] or "room"
-    return base if not Room.objects.filter(slug=base).exists() else f"{base}-{token_hex(4)}"
+def _store(*, name: str, **fields: Any) -> Room:
+    """A new room. Its slug gets a suffix where another room has the plain one, or takes it at this moment."""
+    slug = slugify(name, allow_unicode=True)[:SLUG_CHARS] or "room"
+    try:
+        with write():
+            return Room.objects.create(name=name, slug=slug, **fields)
+    except IntegrityError:
+        return Room.objects.create(name=name, slug=f"{slug}-{token_hex(4)}", **fields)

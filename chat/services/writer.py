@@ -19,21 +19,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from chat import offload
+from chat.access import doors
+from chat.access.policy import policy
 from chat.conf import conf
 from chat.live.hints import CompareHeads
 from chat.live.publisher import publish
+from chat.models import Message, Room
 from chat.models.database import write
 from chat.services import messages
 from chat.services.messages import Post
-from chat.wire.errors import ChatError, ServerBusy, ServerError
+from chat.wire.errors import AuthRequired, ChatError, ServerBusy, ServerError
 
 logger = logging.getLogger(__name__)
 
-Change = Post | Callable[[], Any]
-"""A post, or any other service call that changes durable state; it may be run again, so it must be repeatable."""
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Any other service call that changes durable state. It may be run twice, so it must be repeatable.
+
+    ``room_id`` or ``message_id`` names the room that it locks; neither: none that exists yet.
+    """
+
+    actor: Any
+    run: Callable[[], Any]
+    room_id: str | None = None
+    message_id: str | None = None
+
+
+Change = Post | Call
 PAUSE_S = 0.1
 """First wait for a database that is away; doubles."""
 
@@ -135,9 +152,12 @@ def _resolve(pairs: "list[tuple[asyncio.Future[Any], Any]]") -> None:
 
 def outcomes_of(changes: list[Change]) -> list[Any]:
     """Make the changes, in one transaction if all goes well; a result or an exception for each, in order."""
-    deadline = time.monotonic() + conf.writer_retry_s
+    return _outcomes(changes, deadline=time.monotonic() + conf.writer_retry_s)
+
+
+def _outcomes(changes: list[Change], *, deadline: float, in_doubt: bool = False) -> list[Any]:
+    """``in_doubt``: whether an earlier run may have been committed."""
     pause_s = PAUSE_S
-    in_doubt = False
     while True:
         try:
             outcomes = _together(changes)
@@ -155,19 +175,23 @@ def outcomes_of(changes: list[Change]) -> list[Any]:
             logger.warning("writer: %s; again in %.1f s", type(error).__name__, pause_s)
             time.sleep(pause_s)
             pause_s *= 2
-        except DatabaseError as error:
+        except Exception as error:  # the database refused a row, or policy or renderer failed on a post
             if len(changes) == 1:
-                logger.exception("writer: a change was refused by the database")
+                logger.exception("writer: a change was refused")
                 return [ServerError()]
             # One bad row must not fail its neighbours, nor leave a number unused: all is rolled back, and each
             # change gets a transaction of its own.
             logger.warning("writer: %s in a batch of %d; one by one", type(error).__name__, len(changes))
-            return [outcomes_of([each])[0] for each in changes]
+            return [_outcomes([each], deadline=deadline, in_doubt=in_doubt)[0] for each in changes]
 
 
 def _together(changes: list[Change]) -> list[Any]:
     outcomes: list[Any] = []
     with write():
+        calls = [each for each in changes if isinstance(each, Call)]
+        unwelcome = _unwelcome(calls) if calls else set()
+        if calls:
+            _lock_rooms(changes)
         place = 0
         while place < len(changes):
             change = changes[place]
@@ -176,9 +200,27 @@ def _together(changes: list[Change]) -> list[Any]:
                 outcomes += messages.post_many(posts)
                 place += len(posts)
             else:
-                outcomes.append(_one(change))
+                outcomes.append(AuthRequired() if change.actor.pk in unwelcome else _one(change))
                 place += 1
     return outcomes
+
+
+def _unwelcome(calls: list[Call]) -> set[Any]:
+    """Keys of actors who may not use the chat any more: a socket's own idea of its person may be a minute old."""
+    actors = {each.actor.pk for each in calls}
+    people = get_user_model()._default_manager.in_bulk(actors)
+    return {key for key in actors if not policy().is_welcome(people.get(key))}
+
+
+def _lock_rooms(changes: list[Change]) -> None:
+    """Lock the rooms of all changes in id order, before any of them locks its own: two processes whose batches lock
+    the same rooms in another order would wait for each other until the database notices."""
+    messages_ = {pk for each in changes if isinstance(each, Call) and (pk := doors.key(each.message_id or ""))}
+    rooms = {pk for each in changes if (pk := doors.key(each.room_id or ""))}
+    if messages_:
+        rooms |= set(Message.objects.filter(pk__in=messages_).values_list("room_id", flat=True))
+    if len(rooms) > 1:
+        list(Room.objects.select_for_update().filter(pk__in=rooms).order_by("pk").values_list("pk"))
 
 
 def _posts_from(changes: list[Change], place: int) -> list[Post]:
@@ -190,9 +232,9 @@ def _posts_from(changes: list[Change], place: int) -> list[Post]:
     return posts
 
 
-def _one(change: Callable[[], Any]) -> Any:
+def _one(change: Call) -> Any:
     try:
-        return change()
+        return change.run()
     except ChatError as error:
         return error  # raised inside the service's own savepoint: nothing of it is left
     except DatabaseError:

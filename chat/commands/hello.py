@@ -1,0 +1,34 @@
+from typing import Any
+
+from chat import offload
+from chat.access import queries, shapes
+from chat.conf import conf
+from chat.live.process import Process
+from chat.wire import protocol
+
+RECEIVED_BYTES = 256 * 1024
+"""``hello.flow``: a client also acknowledges after so many bytes, so that long messages do not fill the window."""
+
+
+async def hello(process: Process, user: Any) -> tuple[bytes, int]:
+    """The first event of a signed-in connection, encoded, and the person's ``rooms_version``."""
+    states, more, version = await offload.readers.run(queries.hello, user)
+    event = protocol.Hello(
+        protocol=protocol.VERSION,
+        user=shapes.user(user),
+        server=process.hub.incarnation,
+        heartbeat_s=conf.heartbeat_s,
+        limits=protocol.Limits(
+            frame_bytes=conf.frame_bytes,
+            body_chars=conf.body_chars,
+            sync_rooms=conf.sync_rooms,
+            history=conf.history_messages,
+            catch_up=conf.catch_up,
+            unanswered=conf.unanswered,
+        ),
+        flow=protocol.Flow(frames=conf.received_frames, seconds=conf.received_s, bytes=RECEIVED_BYTES),
+        rooms=states,
+        rooms_version=version,
+        more=more,
+    )
+    return protocol.encode(event), version

@@ -1,0 +1,72 @@
+"""What the opening request of a socket says: where the page is from, and what proves who is calling. No I/O."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from django.conf import settings
+from django.http.cookie import parse_cookie
+
+from chat.access import identity
+from chat.conf import conf
+from chat.wire import protocol
+
+
+class Handshake:
+    """Reads an ASGI WebSocket scope."""
+
+    def __init__(self, scope: Any):
+        self._scope = scope
+        self._headers = dict(scope["headers"])
+        self._offered = scope.get("subprotocols") or []
+
+    @property
+    def has_wrong_origin(self) -> bool:
+        """Whether a page of another site asks. That is refused first, and never falls through to another proof."""
+        origin = self._header(b"origin")
+        return bool(origin) and not identity.origin_allowed(origin, host=self._header(b"host"), secure=self._is_secure)
+
+    @property
+    def token(self) -> str | None:
+        """The bearer token; None when there is none."""
+        scheme, _, token = self._header(b"authorization").partition(" ")
+        if scheme.lower() == "bearer":
+            return token.strip()
+        if conf.query_token:
+            return next(iter(parse_qs(self._scope["query_string"].decode("latin1")).get("token", [])), None)
+        return None
+
+    @property
+    def session_key(self) -> str | None:
+        """The session's key; None without a cookie, or without an Origin that was checked.
+
+        A cookie alone proves nothing: the browser sends it along for any site that opens a socket here.
+        """
+        if not self._header(b"origin"):
+            return None
+        return parse_cookie(self._header(b"cookie")).get(settings.SESSION_COOKIE_NAME)
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What to echo; None when it was not offered."""
+        return protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in self._offered else None
+
+    @property
+    def wants_another_version(self) -> bool:
+        return self.subprotocol is None and any(each.startswith("chat.") for each in self._offered)
+
+    @property
+    def can_refuse_with_status(self) -> bool:
+        """Whether the server lets an application choose the status of a refusal. daphne always sends 403."""
+        return "websocket.http.response" in (self._scope.get("extensions") or {})
+
+    @property
+    def _is_secure(self) -> bool:
+        if settings.SECURE_PROXY_SSL_HEADER:
+            name, secure = settings.SECURE_PROXY_SSL_HEADER
+            given = self._header(name.removeprefix("HTTP_").replace("_", "-").lower().encode())
+            if given:
+                return given.split(",")[0].strip() == secure
+        return bool(self._scope.get("scheme") == "wss")
+
+    def _header(self, name: bytes) -> str:
+        return str(self._headers.get(name, b"").decode("latin1"))

@@ -1,0 +1,190 @@
+// A whole chat client without a page: connection, rooms and outbox tied together. `ui/` shows it; a script may use it
+// as it is.
+
+import { systemClock } from "./clock.js"
+import { Emitter } from "./emitter.js"
+import { openStore } from "./outbox-store.js"
+import { Outbox } from "./outbox.js"
+import { ChatError, DEFAULT_LIMITS } from "./protocol.js"
+import { Rooms } from "./rooms.js"
+import { Socket } from "./socket.js"
+import { SyncBatch } from "./sync-batch.js"
+import { Tabs } from "./tabs.js"
+
+/**
+ * Emits `connection` (see Socket), `outbox` (a room's id), `notice` (what the site sent) and `failure` (ChatError).
+ */
+export class ChatClient extends Emitter {
+  rooms
+  #socket
+  #outbox = null
+  #user
+  #options
+  #limits
+  #syncs
+
+  /**
+   * @param {object} options
+   * @param {string} options.url of the socket, ws: or wss:
+   * @param {{id: string, name: string}} options.user who is signed in on this page
+   * @param {string | (() => Promise<string>)} [options.token] on pages of another site
+   * @param {object} [options.limits] those of the server's settings, until `hello` confirms them
+   */
+  constructor({ url, user, token = null, limits = DEFAULT_LIMITS, clock = systemClock, store = openStore, ...seams }) {
+    super()
+    this.#user = user
+    this.#limits = limits
+    this.#options = { url, clock, store, ...seams }
+    this.#socket = new Socket({ url, token, clock, ...seams })
+    const request = (command) => this.#socket.request(command)
+    this.#syncs = new SyncBatch({ request, isLive: () => this.isLive, most: () => this.#limits.syncRooms })
+    this.rooms = new Rooms({ me: user.id, clock, request, sync: (room) => this.#syncs.ask(room) })
+    this.#socket.on("state", (state) => this.#connectionChanged(state))
+    this.#socket.on("hello", (hello) => this.#greeted(hello))
+    this.#socket.on("event", (event) => this.#handle(event))
+  }
+
+  get user() {
+    return this.#user
+  }
+
+  get clock() {
+    return this.#options.clock
+  }
+
+  get limits() {
+    return this.#limits
+  }
+
+  /** @returns {import("./socket.js").ConnectionState} */
+  get connection() {
+    return this.#socket.state
+  }
+
+  get isLive() {
+    return this.#socket.isLive
+  }
+
+  /** Whether unsent messages outlive this tab. */
+  get keepsMessages() {
+    return this.#outbox?.isDurable ?? true
+  }
+
+  // Lifecycle
+
+  async start() {
+    const { url, clock, store } = this.#options
+    this.#socket.connect()
+    const { host, pathname } = new URL(url)
+    const owner = `${host}${pathname}|${this.#user.id}`
+    const tabs = this.#options.tabs ?? new Tabs({ name: `chat-outbox|${owner}`, clock, isLive: () => this.isLive })
+    const request = (command) => this.#socket.request(command)
+    this.#outbox = new Outbox({ owner, tabs, clock, store: await store(), request, limits: () => this.#limits })
+    this.#outbox.on("change", (room) => this.emit("outbox", room))
+    if (this.isLive) this.#outbox.connected()
+    await this.#outbox.start()
+    this.emit("outbox", null)
+  }
+
+  stop() {
+    this.#socket.disconnect()
+    this.#outbox?.stop()
+  }
+
+  reconnectNow() {
+    this.#socket.retryNow()
+  }
+
+  // Actions. Each throws ChatError when it is refused, or when there is no connection; only posting never needs one.
+
+  /** Keeps the message and sends it when it can be. */
+  async post(room, body, { replyTo = null } = {}) {
+    if (!this.#outbox) throw new ChatError({ code: "client.starting", message: "The page is not ready yet.", retry: true })
+    await this.#outbox.add({ room, body, replyTo })
+  }
+
+  retry(clientId) {
+    return this.#outbox.retry(clientId)
+  }
+
+  discard(clientId) {
+    return this.#outbox.discard(clientId)
+  }
+
+  /** @returns {import("./outbox.js").Item[]} */
+  pending(room) {
+    const seen = this.rooms.get(room).cursor
+    if (seen) this.#outbox?.settle(room, seen)
+    return this.#outbox?.pending(room) ?? []
+  }
+
+  edit(message, body) {
+    return this.#socket.request({ type: "message.edit", message, body })
+  }
+
+  delete(message) {
+    return this.#socket.request({ type: "message.delete", message })
+  }
+
+  async react(room, message, emoji, isOn) {
+    const { mine } = await this.#socket.request({ type: isOn ? "reaction.add" : "reaction.remove", message, emoji })
+    this.rooms.get(room).setMine(message, mine)
+  }
+
+  async markRead(room, number) {
+    this.rooms.get(room).moveRead(await this.#socket.request({ type: "read", room, number }))
+  }
+
+  tellTyping(room, active) {
+    this.#socket.tell({ type: "typing", room, active })
+  }
+
+  /** @param {string} clientId the same for each try, so that a repeat makes no second room */
+  async createRoom({ name, kind, topic, clientId }) {
+    const { room } = await this.#socket.request({ type: "room.create", name, kind, topic, clientId })
+    this.rooms.add(room)
+    return room
+  }
+
+  openRooms(after) {
+    return this.#socket.request({ type: "room.list", scope: "open", after })
+  }
+
+  async join(id) {
+    const { room } = await this.#socket.request({ type: "room.join", room: id })
+    this.rooms.add(room)
+    return room
+  }
+
+  leave(id) {
+    return this.#socket.request({ type: "room.leave", room: id })
+  }
+
+  // Callbacks
+
+  #connectionChanged(state) {
+    if (state.name !== "live") {
+      this.#syncs.clear()
+      this.#outbox?.disconnected()
+      this.rooms.disconnected()
+    }
+    this.emit("connection", state)
+  }
+
+  #greeted(hello) {
+    if (hello.user.id !== this.#user.id) {
+      // Somebody else signed in in another tab: neither their rooms nor our messages belong on this page.
+      this.#socket.disconnect()
+      return this.emit("failure", new ChatError({ code: "client.other_user", message: "Somebody else is signed in now." }))
+    }
+    this.#limits = hello.limits
+    this.rooms.greeted(hello)
+    this.#outbox?.connected()
+  }
+
+  #handle(event) {
+    if (event.type === "notice") this.emit("notice", event.payload)
+    else if (event.type === "error") this.emit("failure", event.error)
+    else this.rooms.handle(event)
+  }
+}

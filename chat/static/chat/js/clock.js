@@ -1,0 +1,17 @@
+// Time and chance are passed in wherever they matter, so that tests decide both.
+
+/**
+ * @typedef {object} Clock
+ * @property {() => number} now milliseconds
+ * @property {(work: () => void, ms: number) => any} after runs `work` once, `ms` later; returns a handle
+ * @property {(handle: any) => void} cancel a handle that has run or is null is no error
+ * @property {() => number} random 0 ≤ x < 1
+ */
+
+/** @type {Clock} */
+export const systemClock = {
+  now: () => Date.now(),
+  after: (work, ms) => setTimeout(work, ms),
+  cancel: (handle) => clearTimeout(handle),
+  random: () => Math.random(),
+}

@@ -1,0 +1,77 @@
+const AGAIN_MS = 300
+
+/** The people of one room, present ones and those who left; loaded when somebody asks, kept current by events. */
+export class Members {
+  /** @type {Map<string, import("./protocol.js").Member>} by user id */
+  #all = new Map()
+  #loading = null
+  #isLoaded = false
+  #kept = []
+  #room
+  #request
+  #clock
+
+  constructor({ room, request, clock }) {
+    this.#room = room
+    this.#request = request
+    this.#clock = clock
+  }
+
+  get isLoaded() {
+    return this.#isLoaded
+  }
+
+  /** @returns {import("./protocol.js").Member[]} who is in the room now */
+  get present() {
+    return [...this.#all.values()].filter(({ leftAt }) => leftAt === null)
+  }
+
+  find(userId) {
+    return this.#all.get(userId)
+  }
+
+  put(member) {
+    if (this.#loading) this.#kept.push(member)
+    this.#all.set(member.user.id, member)
+  }
+
+  clear() {
+    this.#all.clear()
+    this.#isLoaded = false
+    this.#loading = null
+    this.#kept = []
+  }
+
+  /**
+   * Loads the whole list once. Pages may be older than events that came meanwhile: those are put over them.
+   * @param {() => {epoch: string, seq: number} | null} cursor where the room stands now
+   * @throws {import("./protocol.js").ChatError}
+   */
+  async load(cursor) {
+    if (this.#isLoaded || this.#loading) return
+    const ticket = (this.#loading = {})
+    const asked = cursor()
+    try {
+      let after
+      for (;;) {
+        const page = await this.#request({ type: "member.list", room: this.#room, after })
+        if (ticket !== this.#loading) return
+        if (asked && (page.epoch !== asked.epoch || page.seq < asked.seq)) {
+          await new Promise((resolve) => this.#clock.after(resolve, AGAIN_MS))
+          if (ticket !== this.#loading) return
+          continue
+        }
+        page.members.forEach((member) => this.#all.set(member.user.id, member))
+        after = page.members.at(-1)?.user.id
+        if (!page.more || !page.members.length) break
+      }
+      this.#kept.forEach((member) => this.#all.set(member.user.id, member))
+      this.#isLoaded = true
+    } finally {
+      if (ticket === this.#loading) {
+        this.#loading = null
+        this.#kept = []
+      }
+    }
+  }
+}

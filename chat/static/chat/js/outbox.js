@@ -1,0 +1,207 @@
+// Messages on their way: durable, in order per room, one unanswered at a time, each stored exactly once however often
+// connection, tab or machine go down in between (docs/protocol.md, section 4, point 5).
+
+import { Emitter } from "./emitter.js"
+import { checkMessage, postOf } from "./message-limits.js"
+import { uuid } from "./uuid.js"
+
+const PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 30_000
+
+/** @typedef {{order: number, owner: string, clientId: string, room: string, body: string, replyTo: string | null,
+ *   createdAt: string, state: "queued" | "failed" | "stored", error: {code: string, message: string} | null,
+ *   epoch?: string, seq?: number}} Item  `stored`: acknowledged, and not yet seen in the room's stream */
+
+/** Emits `change` with a room's id. */
+export class Outbox extends Emitter {
+  /** @type {Item[]} what the store holds, in order */
+  #items = []
+  /** @type {Map<string, Item>} acknowledged ones, by client id */
+  #stored = new Map()
+  #posting = new Map()
+  #pauses = new Map()
+  #reads = 0
+  #isLive = false
+  #owner
+  #store
+  #tabs
+  #clock
+  #request
+  #limits
+
+  /**
+   * @param {object} options
+   * @param {string} options.owner site and user: nobody else's messages are ever sent
+   * @param {import("./outbox-store.js").OutboxStore} options.store
+   * @param {import("./tabs.js").Tabs} options.tabs
+   * @param {import("./clock.js").Clock} options.clock
+   * @param {(command: object) => Promise<object>} options.request
+   * @param {() => {frameBytes: number, bodyChars: number}} options.limits those in force
+   */
+  constructor({ owner, store, tabs, clock, request, limits }) {
+    super()
+    this.#owner = owner
+    this.#store = store
+    this.#tabs = tabs
+    this.#clock = clock
+    this.#request = request
+    this.#limits = limits
+  }
+
+  // Lifecycle
+
+  async start() {
+    this.#tabs.on("news", (news) => this.#heard(news))
+    this.#tabs.on("lead", () => this.#reload())
+    this.#tabs.start()
+    await this.#reload()
+  }
+
+  stop() {
+    this.disconnected()
+    this.#tabs.stop()
+  }
+
+  /** The owner is signed in on a live connection. */
+  connected() {
+    this.#isLive = true
+    this.#pump()
+  }
+
+  /** What was unanswered has an unknown outcome: it stays at the head and is sent again with the same client id. */
+  disconnected() {
+    this.#isLive = false
+    this.#posting.clear()
+    this.#pauses.forEach(({ timer }) => this.#clock.cancel(timer))
+    this.#pauses.clear()
+  }
+
+  // Actions
+
+  get isDurable() {
+    return this.#store.isDurable
+  }
+
+  /** A room's messages that are not seen in its stream yet. @returns {Item[]} in order */
+  pending(room) {
+    const stored = [...this.#stored.values()].filter((item) => item.room === room)
+    const waiting = this.#items.filter((item) => item.room === room && !this.#stored.has(item.clientId))
+    return [...stored, ...waiting].sort((a, b) => a.order - b.order)
+  }
+
+  /**
+   * Keeps a message and sends it as soon as it can be.
+   * @param {{room: string, body: string, replyTo?: string | null}} message
+   * @throws {import("./protocol.js").ChatError} the server would refuse it @throws {DOMException} the browser could not keep it
+   */
+  async add({ room, body, replyTo = null }) {
+    const createdAt = new Date(this.#clock.now()).toISOString()
+    const written = { owner: this.#owner, clientId: uuid(), room, body: body.trim(), replyTo, createdAt }
+    const item = { ...written, state: "queued", error: null }
+    checkMessage(item, this.#limits())
+    await this.#store.add(item)
+    await this.#changed(room)
+  }
+
+  /** Sends a failed message once more, behind those that wait. */
+  async retry(clientId) {
+    const item = this.#items.find((each) => each.clientId === clientId && each.state === "failed")
+    if (!item) return
+    const { order, ...again } = item
+    // This id belongs to another text on the server for ever.
+    if (item.error.code === "message.client_id_conflict") again.clientId = uuid()
+    await this.#store.add({ ...again, state: "queued", error: null })
+    await this.#store.remove(order)
+    await this.#changed(item.room)
+  }
+
+  async discard(clientId) {
+    const item = this.#items.find((each) => each.clientId === clientId && each.state === "failed")
+    if (!item) return
+    await this.#store.remove(item.order)
+    await this.#changed(item.room)
+  }
+
+  /** The room's stream has come so far: acknowledged messages up to there need no place of their own any more. */
+  settle(room, { epoch, seq }) {
+    for (const item of this.#stored.values()) {
+      if (item.room === room && (item.epoch !== epoch || item.seq <= seq)) this.#stored.delete(item.clientId)
+    }
+  }
+
+  // Internal
+
+  async #changed(room) {
+    this.#tabs.tell({ room })
+    await this.#reload(room)
+  }
+
+  #heard({ room, stored }) {
+    if (stored) this.#stored.set(stored.clientId, stored)
+    this.#reload(room)
+  }
+
+  /** The store is the truth, shared with the other tabs; a read that a later one has overtaken is dropped. */
+  async #reload(room = null) {
+    const read = (this.#reads += 1)
+    const items = await this.#store.list(this.#owner)
+    if (read !== this.#reads) return
+    const rooms = room ? [room] : new Set([...this.#items, ...items].map((item) => item.room))
+    this.#items = items
+    for (const each of rooms) this.emit("change", each)
+    this.#pump()
+  }
+
+  #pump() {
+    if (!this.#isLive) return
+    const heads = new Map()
+    for (const item of this.#items) {
+      if (item.state === "queued" && !this.#stored.has(item.clientId) && !heads.has(item.room)) heads.set(item.room, item)
+    }
+    if (heads.size && !this.#tabs.leads) return this.#tabs.claim()
+    for (const [room, item] of heads) {
+      if (!this.#posting.has(room) && !this.#pauses.get(room)?.timer) this.#post(item)
+    }
+  }
+
+  async #post(item) {
+    const turn = {}
+    this.#posting.set(item.room, turn)
+    let outcome
+    try {
+      outcome = { result: await this.#request(postOf(item)) }
+    } catch (error) {
+      outcome = { error }
+    }
+    const isCurrent = this.#posting.get(item.room) === turn
+    await this.#settleOutcome(item, outcome, isCurrent)
+    if (isCurrent) this.#posting.delete(item.room)
+    await this.#changed(item.room)
+  }
+
+  async #settleOutcome(item, { result, error }, isCurrent) {
+    if (result) {
+      const stored = { ...item, state: "stored", epoch: result.epoch, seq: result.seq }
+      this.#stored.set(item.clientId, stored)
+      this.#pauses.delete(item.room)
+      this.#tabs.tell({ room: item.room, stored })
+      // If the disk fails here the item is sent again some day, and answered as the repeat it is.
+      await this.#store.remove(item.order).catch(reportError)
+    } else if (!error.retry) {
+      const failed = { ...item, state: "failed", error: { code: error.code, message: error.message } }
+      await this.#store.put(failed).catch(reportError)
+    } else if (isCurrent) {
+      this.#pause(item.room, error.retryAfterMs)
+    }
+  }
+
+  #pause(room, afterMs) {
+    const ms = Math.min(LONGEST_PAUSE_MS, (this.#pauses.get(room)?.ms ?? PAUSE_MS / 2) * 2)
+    const pause = { ms, timer: null }
+    this.#pauses.set(room, pause)
+    pause.timer = this.#clock.after(() => {
+      pause.timer = null
+      this.#pump()
+    }, afterMs ?? ms)
+  }
+}

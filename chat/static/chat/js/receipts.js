@@ -1,0 +1,44 @@
+/** However generous the server's window, it hears from us at least each so many characters taken in. */
+const CHARS = 256 * 1024
+
+/** Tells the server how much this connection has taken in, as often as `hello.flow` asks for; null: never. */
+export class Receipts {
+  /** @type {{frames: number, seconds: number} | null} as `hello` says; null: not wanted */
+  flow = null
+  #clock
+  #send
+  #frames = 0
+  #acknowledged = 0
+  #chars = 0
+  #timer = null
+
+  /**
+   * @param {import("./clock.js").Clock} clock
+   * @param {(frames: number) => void} send gets the number of frames since the connection opened
+   */
+  constructor(clock, send) {
+    this.#clock = clock
+    this.#send = send
+  }
+
+  /** Call after each frame of the connection was handled, from the first one on. */
+  took(chars) {
+    this.#frames += 1
+    this.#chars += chars
+    if (!this.flow) return
+    if (this.#frames - this.#acknowledged >= this.flow.frames || this.#chars >= CHARS) this.#acknowledge()
+    else this.#timer ??= this.#clock.after(() => this.#acknowledge(), this.flow.seconds * 1000)
+  }
+
+  stop() {
+    this.#clock.cancel(this.#timer)
+  }
+
+  #acknowledge() {
+    this.#clock.cancel(this.#timer)
+    this.#timer = null
+    this.#chars = 0
+    this.#acknowledged = this.#frames
+    this.#send(this.#frames)
+  }
+}

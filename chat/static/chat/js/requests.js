@@ -1,0 +1,66 @@
+import { ChatError, DEFAULT_LIMITS, encode, resultOf } from "./protocol.js"
+
+const REPLY_MS = 30_000
+
+export const disconnected = () =>
+  new ChatError({ code: "client.disconnected", message: "There is no connection right now.", retry: true })
+
+/** The commands of one connection that wait for their reply. */
+export class Requests {
+  /** How many the server keeps unanswered; one more would be refused, so here it waits for its turn. */
+  limit = DEFAULT_LIMITS.unanswered
+  #clock
+  #send
+  #ref = 0
+  #unanswered = new Map()
+  #queued = []
+
+  /**
+   * @param {import("./clock.js").Clock} clock
+   * @param {(frame: string) => void} send
+   */
+  constructor(clock, send) {
+    this.#clock = clock
+    this.#send = send
+  }
+
+  /** @returns {Promise<object>} the result @throws {ChatError} refused, `client.disconnected` or `client.no_reply` */
+  ask(command) {
+    return new Promise((resolve, reject) => {
+      const waiting = { command, resolve, reject, timer: null }
+      if (this.#unanswered.size >= this.limit) this.#queued.push(waiting)
+      else this.#sendNow(waiting)
+    })
+  }
+
+  answered({ ref, ok, result, error }) {
+    const waiting = this.#unanswered.get(ref)
+    if (!waiting) return
+    this.#unanswered.delete(ref)
+    this.#clock.cancel(waiting.timer)
+    if (ok) waiting.resolve(resultOf(waiting.command.type, result))
+    else waiting.reject(error)
+    if (this.#queued.length) this.#sendNow(this.#queued.shift())
+  }
+
+  /** The connection is gone: whether the server did what it was asked is unknown. */
+  abandon() {
+    const orphans = [...this.#unanswered.values(), ...this.#queued]
+    this.#unanswered.clear()
+    this.#queued = []
+    for (const { timer, reject } of orphans) {
+      this.#clock.cancel(timer)
+      reject(disconnected())
+    }
+  }
+
+  #sendNow(waiting) {
+    const ref = (this.#ref += 1)
+    this.#unanswered.set(ref, waiting)
+    waiting.timer = this.#clock.after(() => {
+      this.#unanswered.delete(ref)
+      waiting.reject(new ChatError({ code: "client.no_reply", message: "The server did not answer.", retry: true }))
+    }, REPLY_MS)
+    this.#send(encode(waiting.command, ref))
+  }
+}

@@ -1,0 +1,241 @@
+// One room as this page sees it: its state in the list, the loaded part of its timeline, who is typing. It stays
+// right through gaps, repeats, reconnects and resets (docs/protocol.md, section 4).
+
+import { Conversation } from "./conversation.js"
+import { Cursor } from "./cursor.js"
+import { Emitter } from "./emitter.js"
+import { Members } from "./members.js"
+import { withMessage, withRead, withRoom } from "./summary.js"
+import { Typing } from "./typing.js"
+
+const RETRY_MS = 2_000
+
+/**
+ * Emits `change` (anything to see is different) and `failure` (ChatError of something that the room did by itself).
+ */
+export class Room extends Emitter {
+  typing
+  members
+  #id
+  #me
+  #state
+  #access = "pending"
+  #isOpen = false
+  #cursor
+  #conversation
+  #clock
+
+  /**
+   * @param {object} options
+   * @param {string} options.id
+   * @param {string} options.me the user's id
+   * @param {import("./protocol.js").RoomState | null} [options.state] null until the server has said
+   * @param {import("./clock.js").Clock} options.clock
+   * @param {(command: object) => Promise<any>} options.request
+   * @param {(room: Room) => void} options.sync sends a `sync` with the room's cursor; `syncEnded` follows
+   */
+  constructor({ id, me, state = null, clock, request, sync }) {
+    super()
+    this.#id = id
+    this.#me = me
+    this.#state = state
+    this.#clock = clock
+    this.#cursor = new Cursor({ clock, apply: (event) => this.#apply(event), sync: () => sync(this) })
+    this.#conversation = new Conversation({ room: id, me, request, clock })
+    this.members = new Members({ room: id, request, clock })
+    this.typing = new Typing(clock, () => this.emit("change"))
+  }
+
+  get id() {
+    return this.#id
+  }
+
+  /** @returns {import("./protocol.js").RoomState | null} */
+  get state() {
+    return this.#state
+  }
+
+  get cursor() {
+    return this.#cursor.position
+  }
+
+  /** @returns {"pending" | "live" | "denied" | "removed"} whether this person may follow the room */
+  get access() {
+    return this.#access
+  }
+
+  get timeline() {
+    return this.#conversation.timeline
+  }
+
+  /** @returns {Map<string, string[]>} own reactions by message id, as far as known */
+  get mine() {
+    return this.#conversation.mine
+  }
+
+  get isLoading() {
+    return this.#conversation.isLoading
+  }
+
+  // Lifecycle
+
+  /** A new connection is live. `state`: what `hello` says of this room, if it does. */
+  connected(state) {
+    this.#cursor.disconnect()
+    this.#conversation.abandonLoading()
+    if (state) {
+      this.#state = state
+      // Nothing is held of it, so there is nothing to catch up with: start from where its state was read.
+      if (!this.timeline.isLoaded) this.#cursor.reset(state)
+    }
+    this.#cursor.sync()
+    this.emit("change")
+  }
+
+  disconnected() {
+    if (this.#access === "live") this.#access = "pending"
+    this.#cursor.disconnect()
+    this.#conversation.abandonLoading()
+    this.typing.clear()
+    this.emit("change")
+  }
+
+  /** The server told the room's state outside the stream: the person joined, or the list was read again. */
+  adopt(state) {
+    const known = this.#state
+    if (this.#access !== "live") return this.connected(state)
+    const isAhead = known !== null && this.cursor.epoch === state.epoch && this.cursor.seq > state.seq
+    this.#state = isAhead ? withRead({ ...known, role: state.role, notify: state.notify }, state) : state
+    this.emit("change")
+  }
+
+  /** The result of `sync` for this room, or null when it failed and has to be asked again. */
+  syncEnded(result) {
+    if (result === "denied") this.#access = "denied"
+    else if (result) this.#access = "live"
+    this.#cursor.syncEnded()
+    if (!result) this.#clock.after(() => this.#access !== "removed" && this.#cursor.sync(), RETRY_MS)
+    else if (this.#isOpen) this.#loadNewest()
+    this.emit("change")
+  }
+
+  removed() {
+    this.#access = "removed"
+    this.disconnected()
+  }
+
+  // Actions
+
+  /** Somebody looks at it: its messages are loaded as soon as there is a connection, and kept. */
+  open() {
+    this.#isOpen = true
+    if (this.#access === "live") this.#loadNewest()
+  }
+
+  sync() {
+    this.#cursor.sync()
+  }
+
+  /** Loads the page before the loaded part. @throws {import("./protocol.js").ChatError} */
+  async loadOlder() {
+    if (this.timeline.hasOlder) await this.#load({ before: this.timeline.from })
+  }
+
+  async loadMembers() {
+    await this.members.load(() => this.cursor)
+    this.emit("change")
+  }
+
+  /** The person's read pointer is known to have moved. */
+  moveRead(read) {
+    if (!this.#state) return
+    this.#state = withRead(this.#state, read)
+    this.emit("change")
+  }
+
+  /** The reply to one's own reaction says exactly which ones stand. */
+  setMine(messageId, emoji) {
+    this.mine.set(messageId, emoji)
+    this.emit("change")
+  }
+
+  // Callbacks
+
+  /** An event of this room. */
+  handle(event) {
+    switch (event.type) {
+      case "changes":
+        if (event.epoch === this.cursor?.epoch) this.#takeChanges(event)
+        break
+      case "synced":
+        this.#cursor.synced(event)
+        break
+      case "reset":
+        this.#takeReset(event)
+        break
+      case "typing":
+        if (event.user !== this.#me) this.typing.heard(event.user, event.active)
+        break
+      default:
+        this.#cursor.take(event)
+    }
+    this.emit("change")
+  }
+
+  /** `heads` names the highest seq that this connection was passed. */
+  heard(seq) {
+    this.#cursor.heard(seq)
+  }
+
+  // Internal
+
+  #apply(event) {
+    if (event.message) this.#takeMessage(event.message)
+    if (event.state) this.#state &&= withRoom(this.#state, event.state)
+    if (event.member) this.#takeMember(event.member)
+  }
+
+  #takeChanges({ messages, mine, members, state }) {
+    messages.forEach((message) => this.#takeMessage(message, mine.get(message.id) ?? []))
+    members.forEach((member) => this.#takeMember(member))
+    if (state) this.#state &&= withRoom(this.#state, state)
+  }
+
+  #takeReset({ epoch, seq, state }) {
+    this.#conversation.clear()
+    this.members.clear()
+    this.#state = state
+    this.#access = "live"
+    this.#cursor.reset({ epoch, seq })
+    if (this.#isOpen) this.#loadNewest()
+  }
+
+  #takeMessage(message, mine) {
+    this.#conversation.take(message, mine)
+    if (message.author) this.typing.heard(message.author.id, false)
+    this.#state &&= withMessage(this.#state, message, this.#me)
+  }
+
+  #takeMember(member) {
+    this.members.put(member)
+    if (member.user.id === this.#me) this.#state &&= { ...this.#state, role: member.leftAt ? null : member.role }
+  }
+
+  async #loadNewest() {
+    if (this.timeline.isLoaded || this.isLoading) return
+    try {
+      await this.#load({})
+    } catch (error) {
+      if (!error.retry) return this.emit("failure", error)
+      // Without a connection the next one loads; otherwise the server had no time just now.
+      this.#clock.after(() => this.#access === "live" && this.#loadNewest(), error.retryAfterMs ?? RETRY_MS)
+    }
+  }
+
+  async #load(which) {
+    const loading = this.#conversation.load(which, () => this.cursor)
+    this.emit("change")
+    const outcome = await loading.finally(() => this.emit("change"))
+    if (outcome === "epoch") this.#cursor.sync()
+  }
+}

@@ -1,0 +1,217 @@
+// One connection that keeps coming back (docs/protocol.md, sections 1 and 5). It knows frames, replies, heartbeats
+// and when to try again; what the events mean is for room.js, rooms.js and outbox.js.
+
+import { Backoff } from "./backoff.js"
+import { Emitter } from "./emitter.js"
+import { Close, PROTOCOL_VERSION, SUBPROTOCOL, decode, encode, mayReconnect } from "./protocol.js"
+import { Receipts } from "./receipts.js"
+import { Requests, disconnected } from "./requests.js"
+
+const HELLO_WAIT_MS = 2_000
+/** From the first byte to `hello`; a server that takes thousands of clients back at once needs a while. */
+const OPENING_MS = 30_000
+const HEARTBEATS_MISSED = 2.5
+
+/** @typedef {{name: "idle" | "connecting" | "live"} | {name: "waiting", until: number} |
+ *   {name: "stopped", code: number}} ConnectionState */
+
+/**
+ * Emits `state` (ConnectionState), `hello` (the event) and `event` (every other event, in order).
+ */
+export class Socket extends Emitter {
+  #url
+  #token
+  #clock
+  #Transport
+  #network
+  #backoff
+  /** @type {WebSocket | null} the connection that counts; an older one is ignored from the moment it is replaced */
+  #transport = null
+  #state = { name: "idle" }
+  #requests = null
+  #receipts = null
+  #heartbeatMs = 0
+  #timers = { deadline: null, hello: null, retry: null, drain: null }
+  #drainUntil = null
+  #triedFreshToken = false
+  #online = () => this.retryNow()
+
+  /**
+   * @param {object} options
+   * @param {string} options.url ws: or wss:
+   * @param {string | (() => Promise<string>) | null} [options.token] for pages of another site; a function is asked
+   *   for a fresh one at each connection. Without one, the session cookie signs in.
+   * @param {import("./clock.js").Clock} options.clock
+   * @param {typeof WebSocket} [options.Transport]
+   * @param {EventTarget} [options.network] says "online"; `window` in a page
+   */
+  constructor({ url, token = null, clock, Transport = globalThis.WebSocket, network = globalThis }) {
+    super()
+    this.#url = url
+    this.#token = token
+    this.#clock = clock
+    this.#Transport = Transport
+    this.#network = network
+    this.#backoff = new Backoff(clock)
+  }
+
+  // Lifecycle
+
+  connect() {
+    this.#network.addEventListener("online", this.#online)
+    this.#open()
+  }
+
+  disconnect() {
+    this.#network.removeEventListener("online", this.#online)
+    this.#drop(1000)
+    this.#become({ name: "idle" })
+  }
+
+  // Actions
+
+  get state() {
+    return this.#state
+  }
+
+  get isLive() {
+    return this.#state.name === "live"
+  }
+
+  /** Connects at once if it is waiting to; the network came back, or a person asked. */
+  retryNow() {
+    if (this.#state.name === "waiting") this.#open()
+  }
+
+  /** Sends what gets no reply. Lost without a word when there is no connection. */
+  tell(command) {
+    if (this.isLive) this.#transport.send(encode(command))
+  }
+
+  /**
+   * Sends a command; resolves with its result.
+   * @throws {ChatError} the server's refusal, or `client.disconnected` / `client.no_reply`: outcome unknown, retry
+   */
+  request(command) {
+    return this.isLive ? this.#requests.ask(command) : Promise.reject(disconnected())
+  }
+
+  // Callbacks
+
+  async #opened(transport) {
+    if (!this.#token) {
+      // A cookie is greeted at once. No greeting: ask, and be told with 4501 that nobody is signed in.
+      this.#timers.hello = this.#clock.after(() => this.#authenticate(null), HELLO_WAIT_MS)
+      return
+    }
+    const token = typeof this.#token === "function" ? await this.#token().catch(() => null) : this.#token
+    if (transport === this.#transport) this.#authenticate(token)
+  }
+
+  #received(transport, frame) {
+    if (transport !== this.#transport) return
+    this.#expectMore()
+    let events
+    try {
+      events = decode(frame)
+    } catch (error) {
+      // What was in it is lost; only a new connection, with its syncs and repeats, brings it for certain.
+      reportError(error)
+      return this.#lost()
+    }
+    for (const event of events) {
+      if (transport !== this.#transport) return
+      this.#dispatch(event)
+    }
+    this.#receipts.took(frame.length)
+  }
+
+  #dispatch(event) {
+    if (event.type === "reply") return this.#requests.answered(event)
+    if (event.type === "hello") return this.#greeted(event)
+    if (event.type === "drain") this.#drain(event.reconnectInMs)
+    this.emit("event", event)
+  }
+
+  #greeted(hello) {
+    if (hello.protocol !== PROTOCOL_VERSION) return this.#closed(this.#transport, Close.unsupported)
+    this.#clock.cancel(this.#timers.hello)
+    this.#requests.limit = hello.limits.unanswered
+    this.#heartbeatMs = hello.heartbeatS * 1000 * HEARTBEATS_MISSED
+    this.#receipts.flow = hello.flow
+    this.#triedFreshToken = false
+    this.#backoff.live()
+    this.#expectMore()
+    this.#become({ name: "live" })
+    this.emit("hello", hello)
+  }
+
+  #closed(transport, code) {
+    if (transport !== this.#transport) return
+    if (code === Close.notSignedIn && typeof this.#token === "function" && !this.#triedFreshToken) {
+      this.#triedFreshToken = true
+    } else if (!mayReconnect(code)) {
+      this.#drop(1000)
+      return this.#become({ name: "stopped", code })
+    }
+    this.#lost()
+  }
+
+  // Internal
+
+  #open() {
+    this.#drop(1000)
+    this.#drainUntil = null
+    this.#requests = new Requests(this.#clock, (frame) => this.#transport.send(frame))
+    this.#receipts = new Receipts(this.#clock, (frames) => this.tell({ type: "received", frames }))
+    const transport = (this.#transport = new this.#Transport(this.#url, [SUBPROTOCOL]))
+    transport.onopen = () => transport === this.#transport && this.#opened(transport)
+    transport.onmessage = ({ data }) => this.#received(transport, data)
+    transport.onclose = ({ code }) => this.#closed(transport, code)
+    this.#timers.deadline = this.#clock.after(() => this.#lost(), OPENING_MS)
+    this.#become({ name: "connecting" })
+  }
+
+  /** A refusal is followed by a close code, success by `hello`: the reply itself says nothing new. */
+  #authenticate(token) {
+    this.#requests.ask({ type: "auth", token }).catch(() => {})
+  }
+
+  /** Any frame proves life; after too long a silence the connection counts as dead, whatever the browser says. */
+  #expectMore() {
+    if (!this.#heartbeatMs) return
+    this.#clock.cancel(this.#timers.deadline)
+    this.#timers.deadline = this.#clock.after(() => this.#lost(Close.heartbeatMissed), this.#heartbeatMs)
+  }
+
+  #drain(reconnectInMs) {
+    this.#drainUntil = this.#clock.now() + reconnectInMs
+    this.#timers.drain = this.#clock.after(() => this.#open(), reconnectInMs)
+  }
+
+  /** The connection is gone or given up: what is unanswered has an unknown outcome; come back later. */
+  #lost(code = 1000) {
+    const drainUntil = this.#drainUntil
+    this.#drop(code)
+    const now = this.#clock.now()
+    const until = drainUntil ?? now + this.#backoff.nextMs()
+    this.#timers.retry = this.#clock.after(() => this.#open(), Math.max(0, until - now))
+    this.#become({ name: "waiting", until })
+  }
+
+  #drop(code) {
+    Object.values(this.#timers).forEach((timer) => this.#clock.cancel(timer))
+    this.#receipts?.stop()
+    this.#heartbeatMs = 0
+    const transport = this.#transport
+    this.#transport = null
+    if (transport) this.#backoff.closed()
+    transport?.close(code)
+    this.#requests?.abandon()
+  }
+
+  #become(state) {
+    this.#state = state
+    this.emit("state", state)
+  }
+}

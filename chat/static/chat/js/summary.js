@@ -1,0 +1,27 @@
+// The arithmetic of a room's line in the list: unread counts and the read pointer. Pure functions on a RoomState.
+
+/** @typedef {import("./protocol.js").RoomState} RoomState */
+
+/** The state after a message that it may or may not count already. @returns {RoomState} */
+export function withMessage(state, message, me) {
+  if (message.number <= state.lastNumber) return state
+  const next = { ...state, lastNumber: message.number, lastMessageAt: message.createdAt }
+  const own = message.author !== null && message.author.id === me
+  if (own) return { ...next, read: message.number, unread: 0, mentions: 0 }
+  const mentioned = message.mentions.includes(me) ? 1 : 0
+  return { ...next, unread: next.lastNumber - next.read, mentions: next.mentions + mentioned }
+}
+
+/** The state after the person's pointer moved, here or on another device; older news of it are dropped. */
+export function withRead(state, { read, mentions, rev }) {
+  if (rev < state.rev) return state
+  return { ...state, read, rev, mentions, unread: Math.max(0, state.lastNumber - read) }
+}
+
+/** The state after the room itself changed: name, topic, archived, counts. */
+export const withRoom = (state, room) => ({ ...state, ...room })
+
+/** Rooms with something new first come by time; rooms without messages last, by name. */
+export function compareRooms(a, b) {
+  return (b.lastMessageAt ?? "").localeCompare(a.lastMessageAt ?? "") || a.name.localeCompare(b.name)
+}

@@ -1,0 +1,108 @@
+// The tabs of one person share an outbox; one of them sends. The one that holds a Web Lock is it. The lock goes to the
+// next tab when that one closes or dies; from one that is asleep or offline, a tab that is connected takes it.
+
+import { Emitter } from "./emitter.js"
+
+const PATIENCE_MS = 3_000
+
+/** Emits `lead` when this tab becomes the sender, and `news` with what another tab told. */
+export class Tabs extends Emitter {
+  #name
+  #clock
+  #locks
+  #channel
+  #leads = false
+  #queued = null
+  #release = () => {}
+  #claim = null
+  #isLive
+
+  /**
+   * @param {object} options
+   * @param {string} options.name the same in all tabs of one person on one site
+   * @param {import("./clock.js").Clock} options.clock
+   * @param {() => boolean} options.isLive whether this tab has a connection
+   * @param {LockManager | undefined} [options.locks] absent on pages without TLS: then every tab sends. That costs
+   *   repeats, which the server answers as such; order holds, for no tab sends a message before the one ahead is stored.
+   */
+  constructor({ name, clock, isLive, locks = globalThis.navigator?.locks, Channel = globalThis.BroadcastChannel }) {
+    super()
+    this.#name = name
+    this.#clock = clock
+    this.#locks = locks
+    this.#isLive = isLive
+    this.#channel = new Channel(name)
+    this.#channel.onmessage = ({ data }) => this.#heard(data)
+  }
+
+  get leads() {
+    return this.#leads
+  }
+
+  // Lifecycle
+
+  start() {
+    if (this.#locks) this.#queue()
+    else this.#take()
+  }
+
+  stop() {
+    this.#leads = false
+    this.#queued?.abort()
+    this.#release()
+    this.#clock.cancel(this.#claim)
+    this.#channel.close()
+  }
+
+  // Actions
+
+  tell(news) {
+    this.#channel.postMessage({ news })
+  }
+
+  /** There is something to send and a connection here: takes over, unless the sender says that it has one too. */
+  claim() {
+    if (this.#leads || this.#claim !== null || !this.#locks) return
+    this.#channel.postMessage({ whoSends: true })
+    this.#claim = this.#clock.after(() => {
+      this.#claim = null
+      if (this.#isLive() && !this.#leads) this.#hold({ steal: true })
+    }, PATIENCE_MS)
+  }
+
+  // Internal
+
+  #heard({ news, whoSends, iSend }) {
+    if (whoSends && this.#leads && this.#isLive()) this.#channel.postMessage({ iSend: true })
+    if (iSend) {
+      this.#clock.cancel(this.#claim)
+      this.#claim = null
+    }
+    if (news) this.emit("news", news)
+  }
+
+  #queue() {
+    this.#queued = new AbortController()
+    this.#hold({ signal: this.#queued.signal })
+  }
+
+  async #hold(how) {
+    if (how.steal) this.#queued?.abort()
+    try {
+      await this.#locks.request(this.#name, how, () => {
+        this.#take()
+        return new Promise((resolve) => (this.#release = resolve))
+      })
+    } catch (error) {
+      if (error.name !== "AbortError") throw error
+      // Taken by another tab: stand in line again. Given up by this one before it had it: nothing to do.
+      if (this.#leads) this.#queue()
+      this.#leads = false
+    }
+  }
+
+  #take() {
+    this.#leads = true
+    this.emit("lead")
+  }
+}

@@ -1,0 +1,108 @@
+// The part of a room's messages that this page holds, in the order of their numbers. Pure data: no clock, no network.
+// Merging follows docs/protocol.md, section 4: of two states of a message the higher changed_seq stands, and what is
+// not held comes in only within or after what is loaded up to the newest.
+
+/** @typedef {import("./protocol.js").Message} Message */
+
+export class Timeline {
+  /** @type {Map<number, Message>} */
+  #byNumber = new Map()
+  #numbers = []
+  /** Lowest and highest number that is loaded, holes apart; null: nothing was loaded yet. */
+  #from = null
+  #to = null
+  #reachesNewest = false
+
+  get isLoaded() {
+    return this.#from !== null
+  }
+
+  get isEmpty() {
+    return this.#numbers.length === 0
+  }
+
+  get from() {
+    return this.#from
+  }
+
+  get to() {
+    return this.#to
+  }
+
+  get reachesNewest() {
+    return this.#reachesNewest
+  }
+
+  get hasOlder() {
+    return this.#from !== null && this.#from > 1
+  }
+
+  /** @returns {Message[]} in order */
+  get messages() {
+    return this.#numbers.map((number) => this.#byNumber.get(number))
+  }
+
+  /** @returns {Message | undefined} */
+  at(number) {
+    return this.#byNumber.get(number)
+  }
+
+  find(id) {
+    return this.messages.find((message) => message.id === id)
+  }
+
+  /** Numbers that must exist between the loaded ends and are not here (yet): they come while catching up. */
+  get holes() {
+    const holes = []
+    let expected = this.#from
+    for (const number of this.#numbers) {
+      if (number > expected) holes.push({ from: expected, to: number - 1 })
+      expected = number + 1
+    }
+    return holes
+  }
+
+  /** @returns {boolean} whether the message now stands, as it came */
+  merge(message) {
+    const held = this.#byNumber.get(message.number)
+    if (held ? held.changedSeq >= message.changedSeq : !this.#takes(message.number)) return false
+    if (!held) this.#insert(message.number)
+    this.#byNumber.set(message.number, message)
+    return true
+  }
+
+  /**
+   * Takes in a page of history. One that doesn't touch what is held replaces it: there is one window, without gaps.
+   * @param {{messages: Message[], moreBefore: boolean, moreAfter: boolean}} page oldest first
+   */
+  mergePage({ messages, moreBefore, moreAfter }) {
+    if (messages.length) this.#widen(moreBefore ? messages[0].number : 1, messages.at(-1).number)
+    else if (!this.isLoaded) this.#widen(1, 0)
+    this.#reachesNewest ||= !moreAfter
+    messages.forEach((message) => this.merge(message))
+  }
+
+  clear() {
+    this.#byNumber.clear()
+    this.#numbers = []
+    this.#from = this.#to = null
+    this.#reachesNewest = false
+  }
+
+  #widen(first, last) {
+    if (this.isLoaded && (last < this.#from - 1 || first > this.#to + 1)) this.clear()
+    this.#from = Math.min(this.#from ?? first, first)
+    this.#to = Math.max(this.#to ?? last, last)
+  }
+
+  #takes(number) {
+    return this.isLoaded && number >= this.#from && (this.#reachesNewest || number <= this.#to)
+  }
+
+  #insert(number) {
+    let place = this.#numbers.length
+    while (place > 0 && this.#numbers[place - 1] > number) place -= 1
+    this.#numbers.splice(place, 0, number)
+    this.#to = Math.max(this.#to, number)
+  }
+}

@@ -1,0 +1,80 @@
+import { h } from "./dom.js"
+import { texts } from "./texts.js"
+
+/** A short interruption is nobody's business: say nothing for so long. */
+const QUIET_MS = 1_500
+
+/** The state of the connection, visible only when something is not well. */
+export class ConnectionBanner {
+  #banner
+  #client
+  #timer = null
+  #hadTrouble = false
+  #problem = null
+  #shown = null
+  #ends = []
+
+  constructor(banner, client) {
+    this.#banner = banner
+    this.#client = client
+  }
+
+  connect() {
+    this.#ends = [
+      this.#client.on("connection", () => this.#update()),
+      this.#client.on("failure", (error) => {
+        if (error.code === "client.other_user") this.#problem = [texts.otherUser, texts.reload]
+        this.#update()
+      }),
+    ]
+    this.#update()
+  }
+
+  disconnect() {
+    this.#ends.forEach((end) => end())
+    this.#stopWaiting()
+  }
+
+  #update() {
+    const { name, code } = this.#client.connection
+    this.#banner.dataset.state = name
+    const isTrying = name !== "live" && name !== "stopped" && !this.#problem
+    if (!isTrying || !this.#banner.hidden) this.#stopWaiting()
+    if (name === "live") {
+      this.#hadTrouble = true // the next "connecting" is one again
+      this.#show(null)
+    } else if (this.#problem) {
+      this.#show(...this.#problem, () => location.reload())
+    } else if (name === "stopped") {
+      const needsSignIn = code !== 4510
+      const way = needsSignIn ? texts.signIn : texts.reload
+      this.#show(texts.stopped[code] ?? texts.stoppedOtherwise, way, () => location.reload())
+    } else if (this.#banner.hidden) {
+      // Counted from the loss of the connection on, however many tries there are meanwhile.
+      this.#timer ??= setTimeout(() => this.#showLost(), QUIET_MS)
+    } else {
+      this.#showLost()
+    }
+  }
+
+  #showLost() {
+    if (this.#client.connection.name === "waiting") this.#hadTrouble = true
+    if (this.#hadTrouble) this.#show(texts.reconnecting, texts.reconnectNow, () => this.#client.reconnectNow())
+    else this.#show(texts.connecting)
+  }
+
+  #stopWaiting() {
+    clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  #show(sentence, button = null, work = null) {
+    // Drawing the same again would take the focus from the button, and be read out once more.
+    if (this.#shown === sentence) return
+    this.#shown = sentence
+    this.#banner.hidden = sentence === null
+    const children = sentence === null ? [] : [h("span", {}, sentence)]
+    if (button) children.push(h("button", { class: "button", type: "button", onclick: work }, button))
+    this.#banner.replaceChildren(...children)
+  }
+}

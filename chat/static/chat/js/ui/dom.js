@@ -1,0 +1,40 @@
+/**
+ * Makes an element. Text goes in as text, never as markup.
+ * @param {string} tag
+ * @param {object} [props] `class`, `data` (an object) and attributes; functions named `on…` listen; false and null: absent
+ * @param {...(Node | string | null)} children
+ * @returns {HTMLElement}
+ */
+export function h(tag, props = {}, ...children) {
+  const element = document.createElement(tag)
+  for (const [name, value] of Object.entries(props)) {
+    if (value === null || value === undefined || value === false) continue
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value)
+    else if (name === "data") Object.assign(element.dataset, value)
+    else element.setAttribute(name, value === true ? "" : value)
+  }
+  element.append(...children.filter((child) => child !== null))
+  return element
+}
+
+/** The parts of a component that its template names with `data-part`. */
+export function partsOf(root) {
+  const parts = {}
+  for (const each of root.querySelectorAll("[data-part]")) parts[each.dataset.part] = each
+  return parts
+}
+
+const language = document.documentElement.lang || undefined
+const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" })
+const moment = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "short" })
+const dayOfYear = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" })
+const dayAndYear = new Intl.DateTimeFormat(language, { dateStyle: "long" })
+
+export const timeOf = (iso) => time.format(new Date(iso))
+export const momentOf = (iso) => moment.format(new Date(iso))
+
+/** A calendar day (2026-11-20) as a heading says it. */
+export function dayName(day) {
+  const date = new Date(`${day}T12:00:00`)
+  return (date.getFullYear() === new Date().getFullYear() ? dayOfYear : dayAndYear).format(date)
+}

@@ -1,0 +1,25 @@
+// The entry of every page of the chat: one client, the elements on it, and what belongs to the window itself.
+
+import { ChatRoomList } from "./chat-room-list.js"
+import { ChatRoom } from "./chat-room.js"
+import { alertAbout } from "./dialogs.js"
+import { pageClient } from "./page-client.js"
+import { texts } from "./texts.js"
+
+const title = document.title
+const client = pageClient()
+
+customElements.define("chat-room", ChatRoom)
+customElements.define("chat-room-list", ChatRoomList)
+
+client.rooms.on("change", () => {
+  const { unread } = client.rooms
+  const wanted = unread ? `(${unread > 99 ? "99+" : unread}) ${title}` : title
+  if (document.title !== wanted) document.title = wanted
+})
+
+// A timer of a hidden tab may be a minute late; who looks again doesn't wait for it.
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && client.reconnectNow())
+
+await client.start()
+if (!client.keepsMessages) alertAbout(texts.notKept)
