@@ -1,0 +1,251 @@
+"""Reads the environment for project/settings.py: typed, with defaults, and one line when a value can't be used.
+
+``.env`` in the root of the checkout is read too; the environment itself wins.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+T = TypeVar("T")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+PASSWORD_IN_URL = re.compile(r"(://[^:/@]*:)[^@]*@")
+
+
+class Misconfigured(SystemExit):
+    """A variable that can't be used. Ends the process with status 1 and one line, whatever command is running."""
+
+    def __init__(self, variable: str, why: str):
+        super().__init__(f"{variable}: {why}")
+
+
+def shown(url: str) -> str:
+    """``url`` without its password, for messages."""
+    return PASSWORD_IN_URL.sub(r"\1***@", url)
+
+
+class Env:
+    """The process environment over ``.env``. Remembers every name that was asked for, with its default.
+
+    Args:
+        dotenv: A file of ``NAME=value`` lines; it need not exist.
+    """
+
+    def __init__(self, environ: Mapping[str, str], dotenv: Path):
+        self._values = {**_dotenv(dotenv), **environ}
+        self.asked: dict[str, str] = {}
+
+    def text(self, name: str, default: str = "") -> str:
+        """The value, without white space around it. An empty value counts as not set."""
+        self.asked[name] = default
+        return self._values.get(name, "").strip() or default
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.text(name, "1" if default else "0").lower()
+        if value not in TRUE | FALSE:
+            raise Misconfigured(name, f"{value!r} is neither 1 nor 0.")
+        return value in TRUE
+
+    def integer(self, name: str, default: int, *, least: int = 0, most: int = 2**31) -> int:
+        return self._number(name, default, int, least, most)
+
+    def decimal(self, name: str, default: float, *, least: float = 0, most: float = 2**31) -> float:
+        return self._number(name, default, float, least, most)
+
+    def _number(self, name: str, default: T, kind: Callable[[str], T], least: Any, most: Any) -> T:
+        value = self.text(name, str(default))
+        try:
+            number: Any = kind(value)
+        except ValueError:
+            raise Misconfigured(name, f"{value!r} is not a number.") from None
+        if not least <= number <= most:
+            raise Misconfigured(name, f"{value} is not between {least} and {most}.")
+        return number  # type: ignore[no-any-return]
+
+    def words(self, name: str, default: str = "") -> list[str]:
+        """The values of a comma separated list."""
+        return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
+
+    def level(self, name: str, default: str) -> str:
+        """The name of a logging level."""
+        value = self.text(name, default).upper()
+        if value not in LEVELS:
+            raise Misconfigured(name, f"{value!r} is none of {', '.join(LEVELS)}.")
+        return value
+
+    def zone(self, name: str, default: str) -> str:
+        """The name of a time zone, such as Europe/Berlin."""
+        value = self.text(name, default)
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise Misconfigured(name, f"{value!r} is no time zone that this machine knows.") from None
+        return value
+
+    def folder(self, name: str, default: str, base: Path) -> Path:
+        """A folder that exists and can be written to; made if need be. Relative to ``base``."""
+        path = base / Path(self.text(name, default)).expanduser()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            probe = path / f".writable-{os.getpid()}-{secrets.token_hex(4)}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            why = "a file has that name" if isinstance(error, FileExistsError) else error.strerror
+            raise Misconfigured(name, f"can't write to the folder {path}: {why}. Name another one.") from None
+        return path.resolve()
+
+    def secret(self, name: str, file: Path) -> str:
+        """The value, or a secret made once and kept in ``file``, readable by its owner alone."""
+        if given := self.text(name):
+            return given
+        made = file.with_name(f".{file.name}-{os.getpid()}-{secrets.token_hex(4)}")
+        try:
+            if not file.exists():
+                made.touch(mode=0o600)
+                made.write_text(secrets.token_urlsafe(64))
+                with suppress(FileExistsError):
+                    os.link(made, file)  # of processes that start together, the first one's key is everybody's
+                made.unlink()
+            secret = file.read_text().strip()
+        except OSError as error:
+            raise Misconfigured(name, f"not set, and its file {file} can't be used: {error.strerror}.") from None
+        if len(secret) < 50:
+            raise Misconfigured(name, f"not set, and its file {file} holds no secret. Remove it to get a new one.")
+        return secret
+
+    def options(self, prefix: str, defaults: Any, *, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Those fields of the dataclass instance ``defaults`` that are set, as ``PREFIX_FIELD``, by field name."""
+        given = {}
+        for name in (field.name.upper() for field in fields(defaults)):
+            if name in leave_out:
+                continue
+            default = getattr(defaults, name.lower())
+            readers: dict[type, Callable[..., Any]] = {
+                bool: self.flag, int: self.integer, float: self.decimal, str: self.text, tuple: self.words
+            }  # fmt: skip
+            read = readers[type(default)]
+            value = read(prefix + name, ",".join(default) if isinstance(default, tuple) else default)
+            if value != default:
+                given[name] = tuple(value) if isinstance(value, list) else value
+        return given
+
+    def database(self, name: str, home: Path, *, pool: int) -> dict[str, Any]:
+        """One of ``DATABASES``, from a URL.
+
+        ``sqlite:///chat.sqlite3`` is relative to ``home``, ``sqlite:////srv/chat.sqlite3`` is absolute;
+        ``postgresql://user:password@host:5432/name?sslmode=require`` takes every parameter that libpq knows.
+        """
+        url = self.text(name, "sqlite:///db.sqlite3")
+        scheme = url.partition("://")[0]
+        if scheme == "sqlite":
+            return _sqlite(name, url, home)
+        if scheme in ("postgresql", "postgres"):
+            return _postgresql(name, url, pool)
+        raise Misconfigured(
+            name, f"{shown(url)!r} is no database URL: it starts with sqlite:/// or postgresql://, not {scheme!r}."
+        )
+
+    def redis_shards(self, name: str) -> list[str]:
+        """The URLs of a comma separated list of Redis servers; none: there is no Redis."""
+        for url in (urls := self.words(name)):
+            _check_redis(name, url)
+        return urls
+
+
+def _dotenv(file: Path) -> dict[str, str]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Misconfigured(".env", f"can't be read: {error}.") from None
+    pairs = (line.removeprefix("export ").split("=", 1) for line in map(str.strip, lines) if line and line[0] != "#")
+    return {pair[0].strip(): _unquoted(pair[1].strip()) for pair in pairs if len(pair) == 2}
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+
+
+def _sqlite(name: str, url: str, home: Path) -> dict[str, Any]:
+    path = unquote(url.removeprefix("sqlite://"))
+    if not path.startswith("/") or path == "/":
+        raise Misconfigured(name, f"{url!r} names no file: write sqlite:///FILE or sqlite:////FULL/PATH.")
+    if path == "/:memory:":
+        raise Misconfigured(name, "a database in memory is gone with the process. Name a file.")
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": home / path[1:],
+        "OPTIONS": {
+            # Without IMMEDIATE, read-then-write transactions fail at once with "database is locked". FULL: what was
+            # acknowledged survives a power cut; NORMAL keeps it through a crash of the process only.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        },
+    }
+
+
+def _postgresql(name: str, url: str, pool: int) -> dict[str, Any]:
+    from psycopg import ProgrammingError  # a site on SQLite needn't load libpq
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        given = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
+    except ProgrammingError as error:
+        raise Misconfigured(name, f"{shown(url)!r} can't be read: {' '.join(shown(str(error)).split())}.") from None
+    for port in filter(None, given.get("port", "").split(",")):
+        _check_port(name, url, port)
+    if not given.get("dbname"):
+        raise Misconfigured(name, f"{shown(url)!r} names no database: write postgresql://…/NAME.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": given.pop("dbname"),
+        "USER": given.pop("user", ""),
+        "PASSWORD": given.pop("password", ""),
+        "HOST": given.pop("host", ""),
+        "PORT": given.pop("port", ""),
+        # A pool, because a connection a transaction costs 5 times the throughput; 5 s, because the default would freeze
+        # a thread for 30 s. With a pool Django wants CONN_MAX_AGE = 0, and the health check replaces what a restart of
+        # the server killed.
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": "5",
+            **given,
+            "pool": {"min_size": 1, "max_size": pool, "timeout": 5, "max_lifetime": 1800},
+        },
+    }
+
+
+def _check_redis(name: str, url: str) -> None:
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("redis", "rediss", "unix"):
+        raise Misconfigured(
+            name, f"{shown(url)!r} is no Redis URL: it starts with redis://, rediss:// or unix://, not {scheme!r}."
+        )
+    if scheme == "unix":
+        if not rest.partition("@")[2].startswith("/") and not rest.startswith("/"):
+            raise Misconfigured(name, f"{shown(url)!r} names no socket: write unix:///run/redis.sock.")
+        return
+    address = rest.rpartition("@")[2].partition("?")[0]
+    host, _, database = address.partition("/")
+    _check_port(name, url, host.rpartition(":")[2] if ":" in host.rpartition("]")[2] else "")
+    if not urlsplit(url).hostname:
+        raise Misconfigured(name, f"{shown(url)!r} names no host.")
+    if database and not database.isdigit():
+        raise Misconfigured(name, f"{shown(url)!r}: the database is a number, not {database!r}.")
+
+
+def _check_port(name: str, url: str, port: str) -> None:
+    if port and not (port.isdigit() and 1 <= int(port) <= 65535):
+        raise Misconfigured(name, f"{shown(url)!r}: {port!r} is no port.")

@@ -1,0 +1,131 @@
+"""``make run``, once .venv is ready: brings database and static files up to date, then serves with daphne.
+
+``python -m project.serve`` serves; with ``--prepare`` it stops before that. The server is daphne's own command line on
+``project.asgi:application``; it runs in this process, so that a second start is quick and Ctrl-C reaches it.
+"""
+
+import hashlib
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from chat.conf import conf
+from project import startup
+from project.env import Misconfigured, shown
+
+ANNOUNCE_WITHIN_S = 60.0
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    try:
+        django.setup()
+        startup.check_database()
+        migrate()
+        collect_static()
+        if "--prepare" in sys.argv:
+            return
+        for url, error in startup.unreachable_redis():
+            raise Misconfigured("REDIS_URL", f"{shown(url)} does not answer: {error}.")
+        hint = first_account_hint()
+        connection.close()
+        threading.Thread(target=announce, args=(hint,), daemon=True).start()
+        serve()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def migrate() -> None:
+    """Apply what the database lacks. Silent when it lacks nothing."""
+    executor = MigrationExecutor(connection)
+    if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return
+    print("Preparing the database …", flush=True)
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    except DatabaseError as error:
+        raise Misconfigured("DATABASE_URL", f"migrating failed: {' '.join(str(error).split())}") from None
+
+
+def collect_static() -> None:
+    """Copy static files to ``STATIC_ROOT`` under hashed names, unless that was done for exactly these files."""
+    stamp, now = Path(settings.STATIC_ROOT) / ".collected", _static_files()
+    if stamp.is_file() and stamp.read_text() == now:
+        return
+    print("Collecting static files …", flush=True)
+    try:
+        call_command("collectstatic", interactive=False, verbosity=0)
+        stamp.write_text(now)
+    except (OSError, ValueError, CommandError) as error:
+        sys.exit(f"The static files can't be collected to {settings.STATIC_ROOT}: {error}")
+
+
+def _static_files() -> str:
+    """A digest that changes with every change of a source file, of the storage, or of this checkout's place."""
+    digest = hashlib.sha256(repr((settings.STORAGES["staticfiles"], settings.STATIC_URL)).encode())
+    for finder in get_finders():
+        for name, storage in finder.list(["CVS", ".*", "*~"]):
+            found = Path(storage.path(name)).stat()
+            digest.update(f"{storage.path(name)}\0{found.st_mtime_ns}\0{found.st_size}\0".encode())
+    return digest.hexdigest()
+
+
+def first_account_hint() -> str:
+    """What to do about having no account yet; empty when there is one."""
+    if get_user_model()._default_manager.exists():
+        return ""
+    return "Nobody has an account yet. Make the first one, in another terminal: make superuser"
+
+
+def announce(hint: str) -> None:
+    """Print the address once the server takes connections there."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
+    deadline = time.monotonic() + ANNOUNCE_WITHIN_S
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((host, settings.PORT), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+            continue
+        shown_host = f"[{host}]" if ":" in host else host
+        print(f"Hearth is ready: http://{shown_host}:{settings.PORT} (Ctrl-C ends it)", flush=True)
+        if hint:
+            print(hint, flush=True)
+        return
+
+
+def daphne_flags(host: str, port: int) -> list[str]:
+    """How daphne has to run for this chat.
+
+    The sockets live as long as they like (the chat has its own heartbeat), a herd of them gets a minute to shake hands,
+    and a frame may be four times what the chat takes, so that an over-long one is answered and not cut off.
+    """
+    frame = str(4 * conf.frame_bytes)
+    return [
+        *("--bind", host, "--port", str(port), "--verbosity", "0", "--no-server-name"),
+        *("--websocket_timeout", "-1", "--websocket_connect_timeout", "60"),
+        *("--ping-interval", "20", "--ping-timeout", "30", "--application-close-timeout", "10"),
+        *("--websocket-max-message-size", frame, "--websocket-max-frame-size", frame),
+    ]
+
+
+def serve() -> None:
+    """Run daphne until it is told to stop."""
+    from daphne.cli import CommandLineInterface  # installs Twisted's reactor: not before everything else has passed
+
+    CommandLineInterface().run([*daphne_flags(settings.HOST, settings.PORT), "project.asgi:application"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Whether the site can work, asked once when a process starts: configuration, database, Redis."""
+
+import logging
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.core import checks
+from django.db import Error, connection, transaction
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from project.env import Misconfigured, shown
+
+logger = logging.getLogger(__name__)
+
+
+def verify() -> None:
+    """Return if this process can serve.
+
+    A Redis that is down is logged and no reason to stay away: chat goes on without it, more slowly between processes.
+
+    Raises:
+        Misconfigured: One line that names the variable; ends the process.
+    """
+    check_configuration()
+    check_database()
+    for url, error in unreachable_redis():
+        logger.error("REDIS_URL: %s does not answer (%s). Going on; it is used as soon as it does.", shown(url), error)
+
+
+def check_configuration() -> None:
+    """Raise ``Misconfigured`` with the first error among the chat's system checks; log its warnings."""
+    found = [each for each in checks.run_checks(tags=["chat"]) if not each.is_silenced()]
+    for each in found:
+        if each.is_serious():
+            raise Misconfigured("CHAT", f"{each.msg} {each.hint or ''}".strip())
+        logger.warning("%s %s", each.msg, each.hint or "")
+
+
+def check_database() -> None:
+    """Raise ``Misconfigured`` unless the database answers and lets us write."""
+    driver: Any = connection.Database  # type: ignore[attr-defined]
+    try:
+        if connection.vendor == "sqlite":
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        else:
+            # Past the pool: it would wait, and then say nothing of what is wrong.
+            driver.connect(**connection.get_connection_params()).close()
+        for each in checks.run_checks(tags=["chat_database"], databases=["default"]):
+            logger.warning("%s %s", each.msg, each.hint or "")
+    except Exception as error:
+        # What Django ran raises Django's errors, the direct connection raises the driver's.
+        if not isinstance(error, Error | driver.Error):
+            raise
+        raise Misconfigured("DATABASE_URL", f"{_where()} can't be used: {_line(error)}.") from None
+    finally:
+        connection.close()
+
+
+def unreachable_redis() -> list[tuple[str, str]]:
+    """The shards that don't answer, each with the reason.
+
+    Raises:
+        Misconfigured: One answers, but won't let us in: that doesn't pass by itself.
+    """
+    missing = []
+    for url in settings.REDIS_SHARDS:
+        client: Any = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
+        try:
+            client.ping()
+        except (redis.AuthenticationError, redis.ResponseError) as error:
+            raise Misconfigured("REDIS_URL", f"{shown(url)} refuses us: {_line(error)}.") from None
+        except (redis.RedisError, OSError) as error:
+            missing.append((url, _line(error)))
+        finally:
+            client.close()
+    return missing
+
+
+def _where() -> str:
+    given = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"the file {given['NAME']}"
+    return f"the database {given['NAME']!r} on {given['HOST'] or 'the local socket'}"
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].strip().rstrip(".") if lines else type(error).__name__
