@@ -1,0 +1,375 @@
+"""The promise, seen from the chair in front of the screen: nothing lost, nothing doubled, everybody sees the same."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from tests.browser.conftest import Meet, Person, is_live, messages, write
+from tests.conftest import CHROMIUM
+from tests.rig.site import Site
+
+MAKE_ROOM = """
+from django.contrib.auth import get_user_model
+from chat.services import memberships, rooms
+users = get_user_model().objects
+room = rooms.create(creator=users.get(username="ana"), name="Kitchen", kind="open", topic="Who cooks what")
+memberships.join(user=users.get(username="ben"), room_id=str(room.pk))
+print(room.pk)
+"""
+STORED = """
+from chat.models import Message
+for each in Message.objects.order_by("number"):
+    print(each.number, each.author.username, each.body)
+"""
+
+
+@pytest.fixture
+def kitchen(make_site: Callable[..., Site]) -> Site:
+    """A site of one process with a room of ana and ben: /rooms/kitchen/."""
+    site = make_site()
+    site.python(MAKE_ROOM)
+    return site
+
+
+async def stored(site: Site) -> list[str]:
+    return (await asyncio.to_thread(site.python, STORED)).splitlines()
+
+
+async def both(meet: Meet, site: Site) -> tuple[Page, Page]:
+    pages = []
+    for name in ("ana", "ben"):
+        page = await (await meet(name, site)).open("/rooms/kitchen/")
+        await is_live(page)
+        pages.append(page)
+    return pages[0], pages[1]
+
+
+async def test_two_people_talk(meet: Meet, kitchen: Site) -> None:
+    ana, ben = await both(meet, kitchen)
+    await write(ana, "Soup today?", "With **leek**")
+    await expect(messages(ben)).to_have_text(["Soup today?", "With leek"])
+    await write(ben, "Yes!")
+    for page in (ana, ben):
+        await expect(messages(page)).to_have_text(["Soup today?", "With leek", "Yes!"])
+    await expect(ben.locator(".message__body strong")).to_have_text("leek")
+
+
+async def test_after_the_server_was_killed_both_catch_up_and_nothing_is_missing_or_doubled(
+    meet: Meet, kitchen: Site
+) -> None:
+    ana, ben = await both(meet, kitchen)
+    await write(ana, "before 1", "before 2")
+    await expect(messages(ben)).to_have_count(2)
+    kitchen.processes[0].kill()
+    await write(ana, "meanwhile 1", "meanwhile 2")
+    await write(ben, "meanwhile ben")
+    await expect(ana.get_by_text("Waiting for the connection").first).to_be_visible()
+    await expect(ana.locator("[data-part=banner]")).to_contain_text("The connection is lost")
+    await expect(messages(ana).last).to_be_in_viewport(ratio=1)
+    await asyncio.to_thread(kitchen.processes[0].start)
+    for page in (ana, ben):
+        await is_live(page)
+    for page in (ana, ben):
+        await expect(messages(page)).to_have_count(5)
+        await expect(page.locator(".message__state")).to_have_count(0)
+    rows = await stored(kitchen)
+    assert sorted(row.partition(" ")[2] for row in rows) == [
+        "ana before 1",
+        "ana before 2",
+        "ana meanwhile 1",
+        "ana meanwhile 2",
+        "ben meanwhile ben",
+    ]
+    assert [int(row.split()[0]) for row in rows] == [1, 2, 3, 4, 5]
+    in_order = [row.split(" ", 2)[2] for row in rows]
+    for page in (ana, ben):
+        await expect(messages(page)).to_have_text(in_order)
+    assert in_order.index("meanwhile 1") < in_order.index("meanwhile 2")
+
+
+async def test_a_message_written_while_the_server_is_down_survives_closing_the_browser_and_arrives_once(
+    kitchen: Site, tmp_path: Path
+) -> None:
+    async with async_playwright() as playwright:
+        options: dict[str, Any] = {"executable_path": CHROMIUM, "args": ["--no-sandbox"]}
+
+        async def ana_at_her_machine() -> Person:
+            context = await playwright.chromium.launch_persistent_context(tmp_path / "profile", **options)
+            person = Person("ana", kitchen, context)
+            await person.sign_in()
+            return person
+
+        person = await ana_at_her_machine()
+        page = await person.open("/rooms/kitchen/")
+        await is_live(page)
+        kitchen.processes[0].kill()
+        await write(page, "written in the dark", "and one more")
+        await expect(page.get_by_text("Waiting for the connection")).to_have_count(2)
+        await person.context.close()
+        await asyncio.to_thread(kitchen.processes[0].start)
+        assert await stored(kitchen) == []
+
+        person = await ana_at_her_machine()
+        page = await person.open("/rooms/kitchen/")
+        await expect(messages(page)).to_have_text(["written in the dark", "and one more"])
+        await expect(page.locator(".message__state")).to_have_count(0)
+        await person.context.close()
+        assert person.complaints == []
+    assert await stored(kitchen) == ["1 ana written in the dark", "2 ana and one more"]
+
+
+async def test_two_tabs_of_one_person_send_each_message_once_and_in_order(meet: Meet, kitchen: Site) -> None:
+    ana = await meet("ana", kitchen)
+    tabs = [await ana.open("/rooms/kitchen/") for _ in range(2)]
+    for tab in tabs:
+        await is_live(tab)
+    wanted = [f"tab {number % 2}, message {number}" for number in range(8)]
+    for number, body in enumerate(wanted):
+        await write(tabs[number % 2], body)
+    for tab in tabs:
+        await expect(messages(tab)).to_have_text(wanted)
+        await expect(tab.locator(".message__state")).to_have_count(0)
+    # The tab that sends goes; the other one takes over.
+    await tabs[0].close()
+    await write(tabs[1], "alone")
+    await expect(messages(tabs[1])).to_have_text([*wanted, "alone"])
+    await expect(tabs[1].locator(".message__state")).to_have_count(0)
+    assert [row.split(" ", 2)[2] for row in await stored(kitchen)] == [*wanted, "alone"]
+
+
+async def test_an_edit_a_deletion_and_a_reaction_show_on_the_other_screen(meet: Meet, kitchen: Site) -> None:
+    ana, ben = await both(meet, kitchen)
+    await write(ana, "Soop", "To be deleted")
+    await expect(messages(ben)).to_have_count(2)
+    await expect(ana.locator(".message__state")).to_have_count(0)
+
+    await act(ana, "Soop", "Edit")
+    await ana.get_by_label("Message", exact=True).fill("Soup")
+    await ana.keyboard.press("Enter")
+    await expect(messages(ben).first).to_contain_text("Soup")
+    await expect(messages(ben).first).to_contain_text("(edited)")
+
+    await act(ana, "To be deleted", "Delete")
+    await ana.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(ben.locator(".message__gone")).to_have_text("This message was deleted.")
+
+    await act(ben, "Soup", "React with 🎉")
+    await expect(ana.get_by_role("button", name="🎉, 1")).to_have_attribute("aria-pressed", "false")
+    await expect(ben.get_by_role("button", name="🎉, 1")).to_have_attribute("aria-pressed", "true")
+    await ben.get_by_role("button", name="🎉, 1").click()
+    await expect(ana.locator(".reaction")).to_have_count(0)
+
+    await act(ben, "Soup", "Reply")
+    await expect(ben.get_by_text("Replying to ana")).to_be_visible()
+    await write(ben, "With bread")
+    await expect(ana.locator(".message__quote")).to_have_text("ana: Soup")
+
+
+async def act(page: Page, body: str, what: str) -> None:
+    """Choose something in the menu of the message with that text."""
+    message = page.locator(".message", has_text=body).first
+    await message.hover()
+    await message.get_by_label("Message actions").click()
+    await page.get_by_label("Message actions").get_by_role("button", name=what).click()
+
+
+async def test_the_one_who_types_is_named_on_the_other_screen_and_unread_counts_rise(meet: Meet, kitchen: Site) -> None:
+    ana, ben = await both(meet, kitchen)
+    await ana.get_by_label("Message", exact=True).press_sequentially("So")
+    await expect(ben.get_by_text("ana is typing …")).to_be_visible()
+    await ben.goto(kitchen.url)
+    await write(ana, "one", "two")
+    await expect(ben.locator(".room-link__count")).to_contain_text("2")
+    await expect(ben).to_have_title("(2) Rooms · Hearth")
+    await ben.get_by_role("link", name="Kitchen").click()
+    await expect(messages(ben)).to_have_text(["one", "two"])
+    await expect(ben.locator(".room-link__count")).to_have_count(0)
+
+
+async def test_history_comes_by_scrolling_and_the_place_on_the_screen_is_kept(meet: Meet, kitchen: Site) -> None:
+    await asyncio.to_thread(kitchen.python, MANY)
+    page = await (await meet("ana", kitchen)).open("/rooms/kitchen/")
+    await is_live(page)
+    await expect(messages(page).last).to_have_text("message 180")
+    count = await messages(page).count()
+    assert count < 180, "all of it came at once"
+    log = page.get_by_role("log")
+    for _ in range(2):
+        place = await page.evaluate(TO_THE_TOP)
+        await expect(page.locator(f"[data-number='{place['number'] - 1}']")).to_be_attached()
+        top = await page.evaluate(
+            "number => document.querySelector(`[data-number='${number}']`).getBoundingClientRect().top", place["number"]
+        )
+        assert abs(top - place["top"]) <= 2, "the text under the eyes has moved"
+    for _ in range(8):
+        await log.evaluate("log => { log.scrollTop = 0 }")
+        if await page.get_by_text("This is where the conversation begins.").is_visible():
+            break
+        await page.wait_for_timeout(100)
+    await expect(messages(page)).to_have_count(180)
+    await expect(page.get_by_role("button", name="Newest messages")).to_be_visible()
+
+
+MANY = """
+from django.contrib.auth import get_user_model
+from uuid import uuid4
+from chat.models import Room
+from chat.services import messages
+author, room = get_user_model().objects.get(username="ben"), Room.objects.get(slug="kitchen")
+for number in range(1, 181):
+    messages.post(author=author, room_id=str(room.pk), client_id=uuid4(), body=f"message {number}")
+"""
+TO_THE_TOP = """() => {
+  const log = document.querySelector("[role=log]")
+  log.scrollTop = 40
+  const first = document.querySelector("[data-number]")
+  return { number: Number(first.dataset.number), top: first.getBoundingClientRect().top }
+}"""
+
+
+async def test_a_room_is_made_found_and_joined_in_the_page(meet: Meet, kitchen: Site) -> None:
+    ana = await (await meet("ana", kitchen)).open()
+    await ana.get_by_role("button", name="New room").click()
+    await ana.get_by_label("Name").fill("Garden")
+    await ana.get_by_label("Topic").fill("Seeds")
+    await ana.get_by_role("button", name="Create").click()
+    await expect(ana.get_by_role("heading", name="Garden")).to_be_visible()
+    await is_live(ana)
+    await write(ana, "Tomatoes")
+    eve = await (await meet("eve", kitchen)).open()
+    await eve.get_by_role("button", name="Find a room").click()
+    await eve.get_by_role("listitem").filter(has_text="Garden").get_by_role("button", name="Join").click()
+    await expect(messages(eve)).to_have_text(["Tomatoes"])
+    await write(eve, "Beans")
+    await expect(messages(ana)).to_have_text(["Tomatoes", "Beans"])
+
+
+async def test_a_missing_room_and_somebody_elses_are_the_same_404(browser: Browser, meet: Meet, kitchen: Site) -> None:
+    secret = await asyncio.to_thread(
+        kitchen.python,
+        MAKE_ROOM.replace('"open"', '"private"').replace("Kitchen", "Secret").replace("memberships.join", "dict"),
+    )
+    eve = await meet("eve", kitchen)
+    answers = [
+        await eve.context.request.get(f"{kitchen.url}/rooms/{room}/")
+        for room in (secret.strip(), "99999", "secret", "nothing")
+    ]
+    assert [answer.status for answer in answers] == [404] * 4
+    assert len({await answer.text() for answer in answers}) == 1
+    stranger = await browser.new_context()
+    answer = await stranger.request.get(f"{kitchen.url}/rooms/kitchen/")
+    assert "/accounts/login/" in answer.url
+
+
+async def test_who_signs_out_elsewhere_is_told(meet: Meet, kitchen: Site) -> None:
+    ana = await meet("ana", kitchen)
+    page = await ana.open("/rooms/kitchen/")
+    await is_live(page)
+    other = await ana.open()
+    await other.get_by_role("button", name="Sign out").click()
+    await expect(other.get_by_role("button", name="Sign in")).to_be_visible()
+    await expect(page.locator("[data-part=banner]")).to_contain_text("You are signed out.")
+
+
+ARCHIVE = """
+from django.contrib.auth import get_user_model
+from chat.models import Room
+from chat.services import rooms
+ana = get_user_model().objects.get(username="ana")
+rooms.update(user=ana, room_id=str(Room.objects.get(slug="kitchen").pk), archived=True)
+"""
+
+
+async def test_a_message_that_is_refused_says_why_and_can_be_thrown_away(meet: Meet, kitchen: Site) -> None:
+    page = await (await meet("ben", kitchen)).open("/rooms/kitchen/")
+    await is_live(page)
+    kitchen.processes[0].kill()
+    await write(page, "too late")
+    await expect(page.get_by_text("Waiting for the connection")).to_be_visible()
+    await asyncio.to_thread(kitchen.python, ARCHIVE)
+    await asyncio.to_thread(kitchen.processes[0].start)
+    await is_live(page)
+    await expect(page.get_by_text("Not sent: This room is archived")).to_be_visible()
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_text("Not sent: This room is archived")).to_be_visible()
+    await page.get_by_role("button", name="Discard").click()
+    await expect(messages(page)).to_have_count(0)
+    await expect(page.get_by_label("Message", exact=True)).to_be_hidden()
+    assert await stored(kitchen) == []
+
+
+DIFFICULT = (
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 4,
+    "```python\n" + "x = " + "1 + " * 80 + "1\n```",
+    "| a | b |\n|---|---|\n| " + "wide " * 60 + " | 2 |",
+    "مرحبا بالجميع، متى نأكل اليوم؟ https://example.org/" + "path/" * 40,
+)
+
+
+WIDER_THAN_THEIR_PLACE = """() =>
+  [document.documentElement, ...document.querySelectorAll(".timeline, .message")]
+    .filter(each => each.scrollWidth > each.clientWidth).map(each => each.className)
+"""
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280, 2560])
+async def test_no_page_is_wider_than_its_window(meet: Meet, kitchen: Site, width: int) -> None:
+    ana = await meet("ana", kitchen, viewport={"width": width, "height": 700})
+    page = await ana.open("/rooms/kitchen/")
+    await is_live(page)
+    await write(page, *DIFFICULT)
+    await expect(messages(page)).to_have_count(len(DIFFICULT))
+    await expect(page.locator(".message__state")).to_have_count(0)
+    for path in ("/rooms/kitchen/", "/"):
+        await page.goto(kitchen.url + path)
+        assert await page.evaluate(WIDER_THAN_THEIR_PLACE) == []
+
+
+async def test_the_keyboard_is_enough(meet: Meet, kitchen: Site) -> None:
+    page = await (await meet("ana", kitchen)).open("/rooms/kitchen/")
+    await is_live(page)
+    press = page.keyboard.press
+    await expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    await page.keyboard.type("first")
+    await press("Shift+Enter")
+    await page.keyboard.type("second line")
+    await press("Enter")
+    await expect(messages(page)).to_have_text(["first\nsecond line"], use_inner_text=True)
+    await expect(page.locator(".message__state")).to_have_count(0)
+    await press("ArrowUp")
+    await expect(page.get_by_text("Editing your message")).to_be_visible()
+    await press("Escape")
+    await expect(page.get_by_text("Editing your message")).to_be_hidden()
+    await page.get_by_role("log").focus()
+    await press("ArrowUp")
+    await press("Enter")
+    await expect(page.get_by_role("button", name="React with 👍")).to_be_focused()
+    await press("Enter")
+    await expect(page.get_by_role("button", name="👍, 1")).to_be_visible()
+
+
+REMOVE = """
+from django.contrib.auth import get_user_model
+from chat.models import Room
+from chat.services import memberships
+memberships.withdraw(room_id=str(Room.objects.get(name="Secret").pk), user=get_user_model().objects.get(username="ben"))
+"""
+SECRET = (
+    MAKE_ROOM.replace("Kitchen", "Secret")
+    .replace('"open"', '"private"')
+    .replace("memberships.join", "memberships.place")
+)
+
+
+async def test_somebody_who_is_removed_is_told_and_can_write_no_more(meet: Meet, kitchen: Site) -> None:
+    room = (await asyncio.to_thread(kitchen.python, SECRET)).strip()
+    page = await (await meet("ben", kitchen)).open(f"/rooms/{room}/")
+    await is_live(page)
+    await asyncio.to_thread(kitchen.python, REMOVE)
+    await expect(page.get_by_text("You are not in this room any more.")).to_be_visible(timeout=10_000)
+    await expect(page.get_by_label("Message", exact=True)).to_be_hidden()
+    await expect(page.get_by_role("link", name="Secret")).to_have_count(0)

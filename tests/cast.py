@@ -1,0 +1,150 @@
+"""The cast of the stories that run in pytest's own process, and what their acts publish.
+
+``ana`` owns the rooms, ``ben`` is in all of them, ``cleo`` in none yet, ``eve`` is the outsider of each story.
+``lobby`` is open, ``staff`` private, ``ana_and_ben`` direct. A test that needs real commits asks for
+``transactional_db``; otherwise everything happens in one transaction that is rolled back.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connections
+from django.test import TestCase
+
+from chat.live import publisher
+from chat.live.hints import Hint, RoomEvents
+from chat.models import Message, Room
+from chat.services import memberships, messages, rooms
+from chat.services.messages import Post
+from chat.wire import protocol
+from chat.wire.protocol import PostResult
+
+__all__ = ["ana", "ana_and_ben", "ben", "cleo", "eve", "lobby", "make_person", "staff"]
+
+AMPLE = {"POST_RATE": 100_000.0, "POST_BURST": 100_000}
+"""Rates that tests of other subjects should not run into."""
+
+
+@pytest.fixture
+def make_person(db: None, settings: Any) -> Callable[..., Any]:
+    """``make_person(name, **fields)`` stores somebody who may post as fast as they like."""
+    settings.CHAT = {**settings.CHAT, **AMPLE}
+    return person
+
+
+@pytest.fixture
+def ana(make_person: Callable[..., Any]) -> Any:
+    return make_person("ana")
+
+
+@pytest.fixture
+def ben(make_person: Callable[..., Any]) -> Any:
+    return make_person("ben")
+
+
+@pytest.fixture
+def cleo(make_person: Callable[..., Any]) -> Any:
+    return make_person("cleo")
+
+
+@pytest.fixture
+def eve(make_person: Callable[..., Any]) -> Any:
+    return make_person("eve")
+
+
+@pytest.fixture
+def lobby(ana: Any, ben: Any) -> Room:
+    room = rooms.create(creator=ana, name="Lobby")
+    memberships.join(user=ben, room_id=room.pk)
+    return fresh(room)
+
+
+@pytest.fixture
+def staff(ana: Any, ben: Any) -> Room:
+    return fresh(rooms.create(creator=ana, name="Staff", kind="private", members=[ben]))
+
+
+@pytest.fixture
+def ana_and_ben(ana: Any, ben: Any) -> Room:
+    return fresh(rooms.open_direct(user=ana, user_ids=[str(ben.pk)]))
+
+
+def person(name: str, **fields: Any) -> Any:
+    return get_user_model()._default_manager.create(username=name, **fields)
+
+
+def say(
+    author: Any, room: Room, body: str = "hello", *, client_id: UUID | None = None, **options: Any
+) -> protocol.PostResult:
+    return messages.post(author=author, room_id=room.pk, body=body, client_id=client_id or uuid4(), **options)
+
+
+def said(author: Any, room: Room, body: str = "hello", **options: Any) -> Message:
+    """Post and return the row."""
+    return Message.objects.get(pk=say(author, room, body, **options).id)
+
+
+def fresh(row: Any) -> Any:
+    """The row as the database has it now."""
+    return type(row)._default_manager.get(pk=row.pk)
+
+
+def numbers(room: Room) -> list[int]:
+    return list(Message.objects.filter(room=room).order_by("number").values_list("number", flat=True))
+
+
+@contextmanager
+def published() -> Iterator[list[Hint]]:
+    """What the acts inside publish, in order, once they are committed. Inside a test's own transaction, the end of
+    the block stands for the commit."""
+    hints: list[Hint] = []
+    with patch.object(publisher, "publish", hints.extend), TestCase.captureOnCommitCallbacks(execute=True):
+        yield hints
+
+
+def events_in(hints: list[Hint], room: Room) -> list[Any]:
+    """The room's numbered events among the hints, as clients read them."""
+    encoded = [
+        event.encoded
+        for hint in hints
+        if isinstance(hint, RoomEvents) and hint.room_id == room.pk
+        for event in hint.events
+    ]
+    return [each for frame in encoded for each in protocol.decode_events(frame)]
+
+
+def post_of(author: Any, room: Room, body: str = "hello", **options: Any) -> Post:
+    return Post(author, str(room.pk), options.pop("client_id", None) or uuid4(), body, **options)
+
+
+def at_once(works: list[Callable[[], Any]]) -> list[Any]:
+    """Run them in threads that start together; results or exceptions, in order."""
+    start = threading.Barrier(len(works))
+    outcomes: list[Any] = [None] * len(works)
+
+    def run(place: int, work: Callable[[], Any]) -> None:
+        try:
+            start.wait(10)
+            outcomes[place] = work()
+        except Exception as error:
+            outcomes[place] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=each) for each in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return outcomes
+
+
+def posted(outcomes: list[Any]) -> list[PostResult]:
+    assert all(isinstance(each, PostResult) for each in outcomes), outcomes
+    return outcomes

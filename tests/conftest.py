@@ -1,0 +1,143 @@
+"""Fixtures for every test: real servers and sites started on demand, a browser, the four back-ends.
+
+Sites, PostgreSQL and Redis come from tests/rig. Tests that run in pytest's own process use pytest-django's database
+(SQLite; ``DATABASE_URL`` changes that) and settings of tests/settings.py.
+"""
+
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rig.factory import SiteFactory
+from tests.rig.four import BACKENDS, Backend, complain_about_missing
+from tests.rig.postgres import PostgresServer
+from tests.rig.redis_server import RedisServer
+from tests.rig.site import Site
+from tests.rig.templates import Templates
+
+CI = os.environ.get("CI", "").lower() in ("1", "true")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+LOG_TAIL = 6_000
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A terminated run must still end the servers that it started.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if CI:
+        complain_about_missing(session)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A failing test shows what the servers of its sites wrote."""
+    report = yield
+    if report.failed:
+        for site in getattr(item, "sites", []):
+            for process in site.processes:
+                report.sections.append((f"log of {process.url}", process.written()[-LOG_TAIL:]))
+    return report
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Databases and static files that the sites of this session start from."""
+    return Templates(tmp_path_factory.mktemp("templates"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL. A test that stops it starts it again."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A running Redis of this test alone."""
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=[pytest.param(backend, id=str(backend)) for backend in BACKENDS])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each of {SQLite, PostgreSQL} x {in-memory, Redis} in turn."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def make_site(request: pytest.FixtureRequest, tmp_path: Path, templates: Templates) -> Iterator[SiteFactory]:
+    """``make_site(backend, processes=1, env={…}, database_port=…, redis_port=…)`` starts a site and returns it.
+
+    At the end, the test fails if the watchdog has seen an event loop held up (tests/rig/watchdog.py).
+    """
+    factory = SiteFactory(
+        tmp_path,
+        templates,
+        lambda: request.getfixturevalue("postgres"),
+        lambda: request.getfixturevalue("redis_server"),
+    )
+    request.node.sites = factory.sites
+    yield factory
+    complain(factory.stop())
+
+
+@pytest.fixture(scope="session")
+def shared_sites(
+    tmp_path_factory: pytest.TempPathFactory, templates: Templates, postgres: PostgresServer
+) -> Iterator[Callable[[Backend], Site]]:
+    """One site of one process for each back-end, for all tests that leave it as they found it."""
+    folder = tmp_path_factory.mktemp("shared")
+    redis = RedisServer(folder / "redis")
+    redis.start()
+    factory = SiteFactory(folder, templates, lambda: postgres, lambda: redis)
+    yield cache(factory)
+    complaints = factory.stop()
+    redis.stop()
+    complain(complaints)
+
+
+def complain(complaints: str) -> None:
+    if complaints:
+        pytest.fail(f"An event loop was held up:\n{complaints[:LOG_TAIL]}", pytrace=False)
+
+
+@pytest.fixture
+def shared_site(request: pytest.FixtureRequest, shared_sites: Callable[[Backend], Site], backend: Backend) -> Site:
+    """The shared site, on each of the four back-ends in turn. Rooms are the tests' own; people are shared."""
+    site = shared_sites(backend)
+    request.node.sites = [site]
+    return site
+
+
+@pytest.fixture
+def site(make_site: SiteFactory, backend: Backend) -> Site:
+    """A site of one process, on each of the four back-ends in turn."""
+    return make_site(backend)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Any]:
+    """A Chromium of Playwright's async API, without a page yet."""
+    if not Path(CHROMIUM).exists():
+        (pytest.fail if CI else pytest.skip)(f"There is no browser at {CHROMIUM}: install chromium, or set CHROMIUM.")
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield chromium
+        await chromium.close()

@@ -1,0 +1,168 @@
+import { IndexedDbStore, MemoryStore } from "/chat/js/outbox-store.js"
+import { Outbox } from "/chat/js/outbox.js"
+import { ChatError } from "/chat/js/protocol.js"
+import { Tabs } from "/chat/js/tabs.js"
+import { FakeClock, settle } from "./fake-clock.js"
+import { assert, test } from "./runner.js"
+
+class Alone {
+  leads = true
+  on() {}
+  start() {}
+  stop() {}
+  tell() {}
+  claim() {}
+}
+
+async function arrange({ store = new MemoryStore(), owner = "site|ana" } = {}) {
+  const clock = new FakeClock()
+  const posts = []
+  const request = (command) => new Promise((resolve, reject) => posts.push({ ...command, resolve, reject }))
+  const outbox = new Outbox({ owner, store, tabs: new Alone(), clock, request, limits: () => ({ frameBytes: 400, bodyChars: 100 }) })
+  await outbox.start()
+  outbox.connected()
+  return { outbox, posts, clock, store }
+}
+
+const answer = (number) => ({ id: `${number}`, number, seq: number, epoch: "e", createdAt: "", duplicate: false })
+const refusal = (code, retry, retryAfterMs = null) => new ChatError({ code, message: code, retry, retryAfterMs })
+
+test("one post of a room is unanswered at a time; rooms don't wait for each other", async () => {
+  const { outbox, posts } = await arrange()
+  for (const [room, body] of [["1", "a"], ["1", "b"], ["2", "c"]]) await outbox.add({ room, body })
+  assert.equal(posts.map(({ body }) => body), ["a", "c"])
+  posts[0].resolve(answer(1))
+  await settle()
+  assert.equal(posts.map(({ body }) => body), ["a", "c", "b"])
+})
+
+test("retry: true stays at the head and waits as long as the server says", async () => {
+  const { outbox, posts, clock } = await arrange()
+  await outbox.add({ room: "1", body: "a" })
+  await outbox.add({ room: "1", body: "b" })
+  posts[0].reject(refusal("rate.limited", true, 4000))
+  await clock.advance(3999)
+  assert.equal(posts.length, 1)
+  await clock.advance(1)
+  assert.equal([posts[1].body, posts[1].clientId === posts[0].clientId], ["a", true])
+})
+
+test("retry: false takes it out, shows it as failed, and the next one goes", async () => {
+  const { outbox, posts, store } = await arrange()
+  await outbox.add({ room: "1", body: "a" })
+  await outbox.add({ room: "1", body: "b" })
+  posts[0].reject(refusal("room.archived", false))
+  await settle()
+  assert.equal(outbox.pending("1").map(({ body, state }) => [body, state]), [["a", "failed"], ["b", "queued"]])
+  assert.equal(posts.at(-1).body, "b")
+  posts[1].resolve(answer(1))
+  await settle()
+  await outbox.retry(posts[0].clientId)
+  assert.equal([posts.at(-1).body, posts.at(-1).clientId === posts[0].clientId], ["a", true])
+  posts.at(-1).reject(refusal("message.client_id_conflict", false))
+  await settle()
+  await outbox.retry(posts[0].clientId)
+  assert.ok(posts.at(-1).clientId !== posts[0].clientId, "an id that belongs to another text was used again")
+  posts.at(-1).reject(refusal("room.archived", false))
+  await settle()
+  await outbox.discard(posts.at(-1).clientId)
+  assert.equal((await store.list("site|ana")).length, 0)
+})
+
+test("after a lost connection the same message goes again, first, with the same id", async () => {
+  const { outbox, posts } = await arrange()
+  await outbox.add({ room: "1", body: "a" })
+  await outbox.add({ room: "1", body: "b" })
+  outbox.disconnected()
+  posts[0].reject(refusal("client.disconnected", true))
+  await settle()
+  assert.equal(posts.length, 1)
+  outbox.connected()
+  assert.equal([posts.length, posts[1].body, posts[1].clientId === posts[0].clientId], [2, "a", true])
+})
+
+test("an acknowledged message stays to be seen until the room's stream has come so far", async () => {
+  const { outbox, posts, store } = await arrange()
+  await outbox.add({ room: "1", body: "a" })
+  posts[0].resolve(answer(7))
+  await settle()
+  assert.equal([(await store.list("site|ana")).length, outbox.pending("1").map(({ state }) => state)], [0, ["stored"]])
+  outbox.settle("1", { epoch: "e", seq: 6 })
+  assert.equal(outbox.pending("1").length, 1)
+  outbox.settle("1", { epoch: "e", seq: 7 })
+  assert.equal(outbox.pending("1").length, 0)
+})
+
+test("nobody else's messages are sent, whoever signs in on the same machine", async () => {
+  const { outbox, store } = await arrange()
+  outbox.disconnected()
+  await outbox.add({ room: "1", body: "ana's" })
+  const { posts } = await arrange({ store, owner: "site|ben" })
+  assert.equal(posts, [])
+  const again = await arrange({ store })
+  assert.equal(again.posts.map(({ body }) => body), ["ana's"])
+})
+
+test("what the server would refuse never enters: blank, too long, too large, not storable", async () => {
+  const { outbox, store } = await arrange()
+  const refused = { " \n": "message.empty", ["x".repeat(101)]: "message.too_long", ["👋🏽".repeat(48)]: "message.too_long", "a\0b": "message.invalid_text", "a\ud800": "message.invalid_text" }
+  for (const [body, code] of Object.entries(refused)) await assert.rejects(outbox.add({ room: "1", body }), code)
+  await outbox.add({ room: "1", body: "é".repeat(100) })
+  assert.equal((await store.list("site|ana")).map(({ body }) => body.length), [100])
+})
+
+for (const [name, open] of [["memory", async () => new MemoryStore()], ["IndexedDB", () => IndexedDbStore.open(`test-${Math.random()}`)]]) {
+  test(`the ${name} store keeps an owner's items in the order added`, async () => {
+    const store = await open()
+    const orders = await Promise.all(["a", "b", "c"].map((body) => store.add({ owner: "o", body })))
+    await store.add({ owner: "p", body: "another's" })
+    assert.equal(orders, [...orders].sort((a, b) => a - b))
+    await store.put({ owner: "o", body: "B", order: orders[1] })
+    await store.remove(orders[0])
+    await store.put({ owner: "o", body: "gone", order: orders[0] })
+    assert.equal((await store.list("o")).map(({ body, order }) => [body, order]), [["B", orders[1]], ["c", orders[2]]])
+  })
+}
+
+const until = async (condition, what) => {
+  for (let i = 0; i < 2000; i += 1) {
+    if (condition()) return
+    await settle()
+    await new Promise((resolve) => setTimeout(resolve))
+  }
+  throw new Error(`never: ${what}`)
+}
+
+test("of two tabs one sends; when it closes the other does", async () => {
+  const clock = new FakeClock()
+  const name = `tabs-${Math.random()}`
+  const [a, b] = [0, 1].map(() => new Tabs({ name, clock, isLive: () => true }))
+  a.start()
+  await until(() => a.leads, "the first leads")
+  b.start()
+  b.claim()
+  await until(() => { clock.advance(10_000); return true }, "time passes")
+  await settle()
+  assert.equal([a.leads, b.leads], [true, false])
+  a.stop()
+  await until(() => b.leads, "the second leads")
+  b.stop()
+})
+
+test("a tab that is connected takes over from one that is not, and that one stands in line again", async () => {
+  const clock = new FakeClock()
+  const name = `tabs-${Math.random()}`
+  let isOnline = false
+  const a = new Tabs({ name, clock, isLive: () => isOnline })
+  const b = new Tabs({ name, clock, isLive: () => true })
+  a.start()
+  await until(() => a.leads, "the first leads")
+  b.start()
+  b.claim()
+  await clock.advance(3_000)
+  await until(() => b.leads && !a.leads, "the second took over")
+  isOnline = true
+  b.stop()
+  await until(() => a.leads, "the first leads again")
+  a.stop()
+})

@@ -1,0 +1,60 @@
+import { rowsOf } from "/chat/js/rows.js"
+import { Timeline } from "/chat/js/timeline.js"
+import { withMessage, withRead } from "/chat/js/summary.js"
+import { assert, test } from "./runner.js"
+
+const at = (day, minute) => `2026-11-${day}T10:${String(minute).padStart(2, "0")}:00.000Z`
+const message = (number, author, createdAt, more = {}) => ({
+  id: `m${number}`, number, changedSeq: number, author: author && { id: author, name: author }, clientId: `c${number}`, replyTo: null,
+  createdAt, reactions: [], mentions: [], deletedAt: null, ...more,
+})
+const dayOf = (iso) => iso.slice(0, 10)
+
+function rows(messages, pending = []) {
+  const timeline = new Timeline()
+  timeline.mergePage({ messages, moreBefore: messages.length > 0, moreAfter: false })
+  return rowsOf({ timeline, pending, me: "ana", mine: new Map(), dayOf })
+}
+
+test("a new day has a line of its own, and names are said once for what one person writes in a row", () => {
+  const shown = rows([
+    message(1, "ben", at(20, 0)), message(2, "ben", at(20, 4)), message(3, "ben", at(20, 10)), message(4, "ana", at(20, 11)),
+    message(5, "ana", at(20, 12), { replyTo: { id: "m1", number: 1 } }), message(6, "ana", at(21, 0)),
+  ])
+  assert.equal(shown.map(({ kind, continues }) => [kind, continues ?? null]), [
+    ["day", null], ["message", false], ["message", true], ["message", false], ["message", false], ["message", false], ["day", null], ["message", false],
+  ])
+  assert.equal(shown[5].quoted.id, "m1")
+})
+
+test("a pending message keeps its key when it becomes a stored one, and is never shown twice", () => {
+  const item = { order: 1, clientId: "c2", body: "x", createdAt: at(20, 1), state: "stored", replyTo: null }
+  const before = rows([message(1, "ben", at(20, 0))], [item])
+  const after = rows([message(1, "ben", at(20, 0)), message(2, "ana", at(20, 1))], [item])
+  assert.equal([before.length, after.length, before.at(-1).kind, after.at(-1).kind], [3, 3, "pending", "message"])
+  assert.equal(before.at(-1).key, after.at(-1).key)
+})
+
+test("somebody else's message with the same client id doesn't hide one's own", () => {
+  const item = { order: 1, clientId: "c1", body: "x", createdAt: at(20, 1), state: "queued", replyTo: null }
+  assert.equal(rows([message(1, "ben", at(20, 0))], [item]).map(({ kind }) => kind), ["day", "message", "pending"])
+})
+
+test("a hole that is being filled is shown as one", () => {
+  const timeline = new Timeline()
+  timeline.mergePage({ messages: [message(1, "ben", at(20, 0))], moreBefore: false, moreAfter: false })
+  timeline.merge(message(4, "ben", at(20, 1)))
+  assert.equal(timeline.holes, [{ from: 2, to: 3 }])
+  assert.equal(rowsOf({ timeline, pending: [], me: "ana", mine: new Map(), dayOf }).map(({ kind }) => kind), ["day", "message", "hole", "message"])
+})
+
+test("unread is arithmetic, and older news of the read pointer are dropped", () => {
+  const state = { lastNumber: 5, read: 3, unread: 2, mentions: 0, rev: 4 }
+  const two = withMessage(withMessage(state, message(6, "ben", at(20, 0), { mentions: ["ana"] }), "ana"), message(6, "ben", at(20, 0)), "ana")
+  assert.equal([two.lastNumber, two.unread, two.mentions], [6, 3, 1])
+  const read = withRead(two, { read: 6, mentions: 0, rev: 5 })
+  assert.equal([read.unread, read.mentions], [0, 0])
+  assert.equal(withRead(read, { read: 3, mentions: 1, rev: 4 }), read)
+  const own = withMessage(two, message(7, "ana", at(20, 1)), "ana")
+  assert.equal([own.read, own.unread, own.mentions], [7, 0, 0])
+})

@@ -1,0 +1,8 @@
+"""The site as tests run it: project.asgi, watched."""
+
+from project.asgi import application
+from tests.rig.watchdog import Watchdog
+
+Watchdog().install()
+
+__all__ = ["application"]

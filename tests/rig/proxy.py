@@ -1,0 +1,177 @@
+"""A TCP proxy that hurts: it cuts, holds and loses connections between two parties of a test.
+
+It lives in a thread of its own, so that it goes on while the test blocks (starting a server, say). All methods are
+called from the test and take effect before they return.
+"""
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+CHUNK = 64 * 1024
+
+
+@dataclass(eq=False)
+class _Link:
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    pumps: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class Proxy:
+    """Passes what arrives at ``port`` on to ``target_port``, both on the loopback address."""
+
+    def __init__(self, target_port: int):
+        self.target_port = target_port
+        self.port = 0
+        self.connections = 0
+        """How many were taken so far."""
+        self._links: set[_Link] = set()
+        self._flows = asyncio.Event()
+        self._open = True
+        self._cut_at: bytes | None = None
+        self._answers_left: int | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._flows.set()
+        self._server = self._do(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._do(self._finish())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def cut(self) -> None:
+        """Break all connections that are open now (RST). New ones are taken."""
+        self._call(self._cut)
+
+    def refuse(self) -> None:
+        """Break all connections, and each new one as soon as it comes."""
+        self._open = False
+        self.cut()
+
+    def accept(self) -> None:
+        self._open = True
+
+    def pause(self) -> None:
+        """Hold everything back, connections stay open: what a dead network looks like from inside."""
+        self._call(self._flows.clear)
+
+    def resume(self) -> None:
+        """Pass on what was held back, and go on."""
+        self._call(self._flows.set)
+
+    def cut_once_sent(self, pattern: bytes) -> None:
+        """Cut when a client has sent ``pattern`` and the server has answered it; the answer is lost.
+
+        With ``b"COMMIT"`` in front of PostgreSQL: committed for certain, and the client can't know. Once only.
+        """
+        self._cut_at = pattern
+
+    def cut_after(self, answer_bytes: int) -> None:
+        """End a connection when the servers have sent so many more bytes; the rest is lost. Once only."""
+        self._answers_left = answer_bytes
+
+    async def _finish(self) -> None:
+        self._server.close()
+        self._open = False
+        self._flows.set()
+        while serving := [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]:
+            self._cut()
+            await asyncio.wait(serving, timeout=0.1)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        if not self._open:
+            writer.transport.abort()
+            return
+        try:
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
+        except OSError:
+            writer.transport.abort()
+            return
+        link = _Link(writer, server_writer)
+        lost = asyncio.Event()
+        link.pumps = [
+            asyncio.ensure_future(self._pump_requests(link, reader, lost)),
+            asyncio.ensure_future(self._pump_answers(link, server_reader, lost)),
+        ]
+        self._links.add(link)
+        await asyncio.wait(link.pumps)
+        self._links.discard(link)
+        link.client.close()
+        link.server.close()
+
+    async def _pump_requests(self, link: _Link, reader: asyncio.StreamReader, lost: asyncio.Event) -> None:
+        while chunk := await _read(reader):
+            await self._flows.wait()
+            if self._cut_at and self._cut_at in chunk:
+                self._cut_at = None
+                lost.set()
+            if not await _write(link.server, chunk):
+                break
+        link.server.close()
+
+    async def _pump_answers(self, link: _Link, reader: asyncio.StreamReader, lost: asyncio.Event) -> None:
+        while chunk := await _read(reader):
+            await self._flows.wait()
+            if lost.is_set():
+                self._abort(link)
+                return
+            if self._answers_left is not None:
+                self._answers_left -= len(chunk)
+                if self._answers_left <= 0:
+                    await _write(link.client, chunk[: len(chunk) + self._answers_left])
+                    self._answers_left = None
+                    break
+            if not await _write(link.client, chunk):
+                break
+        link.client.close()
+
+    def _cut(self) -> None:
+        for link in list(self._links):
+            self._abort(link)
+
+    def _abort(self, link: _Link) -> None:
+        for writer in (link.client, link.server):
+            # A linger of 0 makes it a reset; otherwise a close would look like a polite end.
+            with suppress(OSError):  # closed already
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
+    def _call(self, action: Callable[[], None]) -> None:
+        async def run() -> None:
+            action()
+
+        self._do(run())
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(CHUNK)
+    except OSError:
+        return b""
+
+
+async def _write(writer: asyncio.StreamWriter, chunk: bytes) -> bool:
+    try:
+        writer.write(chunk)
+        await writer.drain()
+    except OSError:
+        return False
+    return True

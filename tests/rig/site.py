@@ -1,0 +1,253 @@
+"""Chat sites that tests start: a database of their own, daphne processes, people.
+
+    site = make_site(backend, processes=2)
+    site.processes[0].kill()
+    site.processes[0].restart()
+
+Calls that wait block the caller. Where a test's clients must go on meanwhile:
+``await asyncio.to_thread(process.restart)``.
+"""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from project.serve import daphne_flags
+from project.settings import env as settings
+from tests.rig import leash
+from tests.rig.ports import free_port, listens, wait_until
+from tests.rig.watchdog import MARK
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 60.0
+TERMINATE_S = 15.0
+CAST = ("ana", "ben", "cleo", "dan", "eve", "olga")
+"""Who is in every site's database from the start. ``eve`` is the outsider of each story, ``olga`` a superuser."""
+RATES = {"CHAT_POST_RATE": "100000", "CHAT_POST_BURST": "100000", "CHAT_SOCKETS_PER_USER": "10000"}
+"""Limits that tests of other subjects should not run into."""
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str
+    id: str
+    token: str
+    session: str
+    """The value of the session cookie."""
+
+    @property
+    def cookie(self) -> str:
+        return f"sessionid={self.session}"
+
+
+class SiteProcess:
+    """One daphne. Keeps its port through restarts."""
+
+    def __init__(self, site: "Site", number: int):
+        self.site = site
+        self.port = free_port()
+        self.log = site.folder / f"daphne-{number}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws/chat/"
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def written(self) -> str:
+        """Its log so far, that of former runs included."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def launch(self) -> None:
+        """Start it and return at once; ``wait()`` says when it listens."""
+        assert not self.is_running
+        command = [sys.executable, "-m", "daphne", *daphne_flags("127.0.0.1", self.port), "tests.rig.asgi:application"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=ROOT, env=self.site.environment, stdout=log, stderr=log)
+        leash.hold(self._process.pid)
+
+    def wait(self) -> None:
+        """Return once it takes connections.
+
+        Raises:
+            AssertionError: It ended instead; the message holds its log.
+        """
+        wait_until(lambda: listens(self.port) or not self.is_running, f"daphne on port {self.port}", START_S)
+        assert self.is_running, f"daphne ended while starting:\n{self.log.read_text()[-4000:]}"
+
+    def start(self) -> None:
+        self.launch()
+        self.wait()
+
+    def restart(self) -> None:
+        """Kill it if it runs, start it again, wait until it listens."""
+        if self.is_running:
+            self.kill()
+        self.start()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """SIGTERM; return its exit status."""
+        return self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """SIGSTOP: its sockets stay open and nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it however it takes, if it runs."""
+        if not self.is_running:
+            return
+        try:
+            self.resume()
+            self.terminate()
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self._process
+        self._process.send_signal(number)
+        return self._process.wait(timeout=TERMINATE_S)
+
+
+class Site:
+    """A site of one test.
+
+    Args:
+        folder: Its HEARTH_HOME, and the place of the logs.
+        environment: What its processes run with.
+        people: Who is in the database already.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], people: Iterable[Person] = ()):
+        self.folder = folder
+        self.environment = dict(environment)
+        self.people = {person.name: person for person in people}
+        self.processes: list[SiteProcess] = []
+
+    @property
+    def url(self) -> str:
+        """The address of the first process."""
+        return self.processes[0].url
+
+    @property
+    def ws_url(self) -> str:
+        return self.processes[0].ws_url
+
+    def start(self, processes: int = 1) -> None:
+        """Start so many more processes, side by side, and wait until all of them listen."""
+        added = [SiteProcess(self, len(self.processes) + number) for number in range(processes)]
+        self.processes += added
+        for process in added:
+            process.launch()
+        for process in added:
+            process.wait()
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.stop()
+
+    def user(self, name: str) -> Person:
+        """A person by that name, made if need be."""
+        if name not in self.people:
+            self.add_people(name)
+        return self.people[name]
+
+    def token(self, name: str) -> str:
+        return self.user(name).token
+
+    def session_cookie(self, name: str) -> str:
+        """The ``Cookie`` header of a signed-in browser."""
+        return self.user(name).cookie
+
+    def add_people(self, *names: str) -> list[Person]:
+        """Make many people at once: one process, one transaction."""
+        made = [Person(**each) for each in json.loads(self._run("-m", "tests.rig.cast", *names))]
+        self.people.update({person.name: person for person in made})
+        return made
+
+    def manage(self, *arguments: str) -> str:
+        """The output of ``manage.py …`` in this site.
+
+        Raises:
+            AssertionError: It failed; the message holds what it said.
+        """
+        return self._run("manage.py", *arguments)
+
+    def python(self, code: str) -> str:
+        """What ``code`` prints, run in a process of its own with Django set up."""
+        return self._run("-c", "import django; django.setup()\n" + code)
+
+    def log(self) -> str:
+        """All that its processes have written."""
+        return "".join(process.written() for process in self.processes)
+
+    def complaints(self) -> str:
+        """What the watchdog of the event loops has found; empty when all is well."""
+        return "".join(part for part in _records(self.log()) if MARK in part.partition("\n")[0])
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+
+def environment(home: Path, static_root: Path, **variables: str) -> dict[str, str]:
+    """The environment of a site: nothing of the caller's own settings, and fixed secrets, so that sites can share a
+    template database with its sessions."""
+    kept = {name: value for name, value in os.environ.items() if name not in settings.asked}
+    return {
+        **kept,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT),
+        "DJANGO_SETTINGS_MODULE": "tests.rig.settings",
+        "ENV_FILE": os.devnull,
+        "HEARTH_HOME": str(home),
+        "STATIC_ROOT": str(static_root),
+        "SECRET_KEY": "only-for-tests-" + "0123456789" * 5,
+        **RATES,
+        **variables,
+    }
+
+
+def _records(log: str) -> list[str]:
+    """Log records with their stacks: a line that starts with a year opens one."""
+    records: list[str] = []
+    for line in log.splitlines(keepends=True):
+        if line[:2] == "20" or not records:
+            records.append(line)
+        else:
+            records[-1] += line
+    return records
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a database that nobody has open, its write-ahead log included."""
+    with sqlite3.connect(source) as old, sqlite3.connect(target) as new:
+        old.backup(new)

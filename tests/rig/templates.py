@@ -1,0 +1,57 @@
+"""Databases made once a session, migrated and peopled, and copied for each site."""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from tests.rig.postgres import PostgresServer
+from tests.rig.site import CAST, ROOT, Person, copy_sqlite, environment
+
+
+class Templates:
+    """The template databases and collected static files of one session; each is made at first use.
+
+    Args:
+        folder: Of this session.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.sqlite = cache(self._sqlite)
+        self.postgresql = cache(self._postgresql)
+        self.static_root = cache(self._static_root)
+
+    def copy_of_sqlite(self, folder: Path) -> tuple[str, list[Person]]:
+        """The ``DATABASE_URL`` of a fresh copy, and who is in it."""
+        people = self.sqlite()
+        copy_sqlite(self.folder / "template.sqlite3", folder / "db.sqlite3")
+        return f"sqlite:///{folder}/db.sqlite3", people
+
+    def copy_of_postgresql(self, server: PostgresServer) -> tuple[str, list[Person]]:
+        """The name of a fresh database, and who is in it."""
+        template, people = self.postgresql(server)
+        return server.create(template=template), people
+
+    def _sqlite(self) -> list[Person]:
+        return self._make(f"sqlite:///{self.folder}/template.sqlite3")
+
+    def _postgresql(self, server: PostgresServer) -> tuple[str, list[Person]]:
+        name = server.create()
+        return name, self._make(server.url(name))
+
+    def _make(self, database_url: str) -> list[Person]:
+        home = environment(self.folder, self.folder / "static", DATABASE_URL=database_url)
+        return [Person(**each) for each in json.loads(_run(home, "-m", "tests.rig.cast", "--migrate", *CAST))]
+
+    def _static_root(self) -> Path:
+        root = self.folder / "static"
+        _run(environment(self.folder, root), "manage.py", "collectstatic", "--no-input", "--verbosity", "0")
+        return root
+
+
+def _run(env: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
+    return done.stdout

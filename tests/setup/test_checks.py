@@ -1,0 +1,105 @@
+"""chat/checks.py: each trap of the stack is named before it bites."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.db import connection
+from django.test import override_settings
+
+from tests.rig.four import Backend
+from tests.rig.postgres import PostgresServer
+from tests.rig.site import Site
+
+CORE = "channels_redis.core.RedisChannelLayer"
+
+
+def found(tag: str = "chat", **kwargs: Any) -> list[str]:
+    return [str(message.id) for message in run_checks(tags=[tag], **kwargs)]
+
+
+def test_the_site_itself_is_clean() -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("chat", "problem"),
+    [
+        ([], "chat.E001"),
+        ({"BODY_CHAR": 5}, "chat.E002"),
+        ({"BODY_CHARS": "5"}, "chat.E003"),
+        ({"BODY_CHARS": True}, "chat.E003"),
+        ({"BODY_CHARS": 5.5}, "chat.E003"),
+        ({"BODY_CHARS": -1}, "chat.E003"),
+        ({"QUERY_TOKEN": 1}, "chat.E003"),
+        ({"ORIGINS": "https://a.example"}, "chat.E003"),
+        ({"ORIGINS": ["*"]}, "chat.E004"),
+        ({"ORIGINS": ["https://*"]}, "chat.E004"),
+    ],
+)
+def test_a_wrong_chat_setting_is_an_error(chat: Any, problem: str) -> None:
+    with override_settings(CHAT=chat):
+        assert found() == [problem]
+
+
+def test_good_chat_settings_pass() -> None:
+    good = {"BODY_CHARS": 5, "POLL_S": 1, "ORIGINS": ["https://*.example.com"], "QUERY_TOKEN": True}
+    with override_settings(CHAT=good):
+        assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "problems"),
+    [
+        (None, ["chat.E005"]),
+        ([("localhost", 6379)], ["chat.E005"]),
+        (["redis://localhost"], ["chat.E005"]),
+        ([{"address": "redis://localhost"}], ["chat.E005"]),
+        ([{"address": "redis://localhost", "socket_timeout": None}], []),
+    ],
+)
+def test_the_core_layer_needs_a_timeout_of_its_own(hosts: Any, problems: list[str]) -> None:
+    layer = {"BACKEND": CORE, "CONFIG": {"hosts": hosts} if hosts else {}}
+    with override_settings(CHANNEL_LAYERS={"default": layer}):
+        assert found() == problems
+
+
+def test_the_core_layer_is_fine_with_an_older_redis_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.checks.version", lambda _: "7.4.0")
+    with override_settings(CHANNEL_LAYERS={"default": {"BACKEND": CORE}}):
+        assert found() == []
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
+@pytest.mark.parametrize("mode", [None, "DEFERRED"])
+def test_deferred_sqlite_transactions_are_an_error(monkeypatch: pytest.MonkeyPatch, mode: str | None) -> None:
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "transaction_mode", mode)
+    assert found() == ["chat.E006"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
+def test_sqlite_that_does_not_wait_for_the_disk_is_a_warning() -> None:
+    assert found("chat_database", databases=["default"]) == []
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=NORMAL")
+    assert found("chat_database", databases=["default"]) == ["chat.W002"]
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=FULL")
+
+
+ASK_THE_DATABASE = """
+from django.core.checks import run_checks
+print([message.id for message in run_checks(tags=["chat_database"], databases=["default"])])
+"""
+
+
+def test_postgresql_that_does_not_wait_for_the_disk_is_a_warning(
+    make_site: Callable[..., Site], postgres: PostgresServer
+) -> None:
+    site = make_site(Backend("postgresql", "memory"), processes=0)
+    assert site.python(ASK_THE_DATABASE) == "[]\n"
+    name = site.environment["DATABASE_URL"].rpartition("/")[2]
+    postgres.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    assert site.python(ASK_THE_DATABASE) == "['chat.W003']\n"

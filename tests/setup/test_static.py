@@ -1,0 +1,62 @@
+"""Hashed static files: a page's modules refer to each other by their hashed names."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.files.base import ContentFile
+
+from project.static import HashedStatic
+from tests.rig.templates import Templates
+
+IMPORT = re.compile(r"""(?:^\s*(?:import|export)\s[^'"`;()]*?|\bimport\()["'](\.[^"']+)["']""", re.MULTILINE)
+HASHED = re.compile(r"\.[0-9a-f]{12}\.js$")
+
+
+def collected(folder: Path, **files: str) -> HashedStatic:
+    storage = HashedStatic(location=folder, base_url="/static/")
+    for name, text in files.items():
+        storage.save(f"{name}.js", ContentFile(text.encode()))
+    for name, _, processed in storage.post_process({f"{name}.js": (storage, f"{name}.js") for name in files}):
+        assert not isinstance(processed, Exception), (name, processed)
+    return storage
+
+
+def hashed(storage: HashedStatic, name: str) -> str:
+    return Path(storage.path(storage.stored_name(f"{name}.js"))).read_text()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import { b } from "./b.js"',
+        "import { b } from './b.js';",
+        'import b, {\n  c,\n  d\n} from "./b.js"',
+        'import * as b from "./b.js"',
+        'import "./b.js"',
+        'export { b } from "./b.js"',
+        'export * from "./b.js"',
+        'const b = await import("./b.js")',
+    ],
+)
+def test_each_form_of_import_is_rewritten(tmp_path: Path, line: str) -> None:
+    storage = collected(tmp_path, a=f'// one\n{line}\nconst x = "./b.js"\n', b="export const b = 1\n")
+    text = hashed(storage, "a")
+    assert re.search(r'"\./b\.[0-9a-f]{12}\.js"', text), text
+    assert 'const x = "./b.js"' in text
+
+
+def test_a_change_deep_down_renames_everything_above_it(tmp_path: Path) -> None:
+    chain = {f"m{n}": f'import "./m{n + 1}.js"\n' for n in range(9)}
+    before = collected(tmp_path / "before", **chain, m9="export const x = 1\n")
+    after = collected(tmp_path / "after", **chain, m9="export const x = 2\n")
+    assert before.stored_name("m0.js") != after.stored_name("m0.js")
+
+
+def test_no_module_of_ours_refers_to_an_unhashed_one(templates: Templates) -> None:
+    modules = [path for path in (templates.static_root() / "chat").rglob("*.js") if HASHED.search(path.name)]
+    assert modules
+    for module in modules:
+        for target in IMPORT.findall(module.read_text()):
+            assert HASHED.search(target), f"{module.name} imports {target}"
+            assert (module.parent / target).exists()

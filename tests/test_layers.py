@@ -1,0 +1,130 @@
+"""The import ladder of docs/architecture.md: a module imports from its own rank or below, never above."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RANKS = {
+    "chat.wire": 0,
+    "chat.core": 0,
+    "chat.conf": 1,
+    "chat.offload": 1,
+    "chat.markdown": 1,
+    "chat.highlight": 1,
+    "chat.models": 1,
+    "chat.access": 2,
+    "chat.live": 3,
+    "chat.services": 4,
+    "chat.commands": 5,
+    "chat.web": 5,
+    "chat.admin": 5,
+    "chat.api": 5,
+    "chat.handshake": 5,
+    "chat.consumers": 6,
+    "chat.relay": 6,
+    "chat.routing": 7,
+    "chat.urls": 7,
+    "chat.apps": 7,
+    "chat.checks": 7,
+    "chat.signals": 7,
+    "chat.management": 7,
+    "chat.server": 7,
+    "chat.templatetags": 7,
+    # Beside the ladder: the client, and what Django itself calls.
+    "chat.client": 0,
+    "chat.migrations": 1,
+}
+WITHOUT_DJANGO = ("chat.wire", "chat.core", "chat.client")
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "chat").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_module_imports_nothing_from_above_its_rank(file: str) -> None:
+    assert violations(module_name(file), (ROOT / file).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "finds"),
+    [
+        ("chat.wire.protocol", "import chat.models", "chat.models is of rank 1, above 0"),
+        ("chat.access.doors", "from chat.services import rooms", "chat.services.rooms is of rank 4, above 2"),
+        ("chat.live.hub", "def f():\n    from chat.consumers import X", "chat.consumers.X is of rank 6, above 3"),
+        ("chat.api", "import project.settings", "chat never imports project.settings"),
+        ("chat.core.feed", "from django.db import models", "chat.core imports no Django"),
+        ("chat.client.socket", "from chat.conf import conf", "chat.conf.conf is of rank 1, above 0"),
+        ("chat.models.rooms", "import tests.rig", "chat never imports tests.rig"),
+        ("chat.attic", "import chat.wire", "chat.attic has no rank"),
+        ("chat.models.rooms", "from .. import services", "a relative import"),
+    ],
+)
+def test_the_ladder_finds_what_it_forbids(module: str, source: str, finds: str) -> None:
+    found = violations(module, source)
+    assert len(found) == 1
+    assert finds in found[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("chat.services.messages", "from chat.access import doors\nfrom chat.wire import errors"),
+        ("chat.services.messages", "from chat.services import ledger"),
+        ("chat.client.socket", "from chat.core.client import Client\nimport websockets"),
+        (
+            "chat.models.rooms",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from chat.services import rooms",
+        ),
+    ],
+)
+def test_the_ladder_allows_what_goes_down(module: str, source: str) -> None:
+    assert violations(module, source) == []
+
+
+def module_name(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def violations(module: str, source: str) -> list[str]:
+    """What the module's imports break, one sentence each."""
+    own = rank(module)
+    if own is None:
+        return [f"{module} has no rank: add it to the ladder in {Path(__file__).name}."]
+    return [problem for name in imports(ast.parse(source)) if (problem := judge(module, own, name))]
+
+
+def judge(module: str, own: int, name: str) -> str:
+    top = name.partition(".")[0]
+    package = ".".join(module.split(".")[:2])
+    if top in ("", "project", "tests", "bench", "torture"):
+        return f"{module}: chat never imports {name}" if top else f"{module}: a relative import"
+    if package in WITHOUT_DJANGO and top in ("django", "channels"):
+        return f"{module}: {package} imports no Django ({name})"
+    if top != "chat":
+        return ""
+    other = rank(name)
+    if other is None:
+        return f"{module}: {name} has no rank"
+    return f"{module}: {name} is of rank {other}, above {own}" if other > own else ""
+
+
+def rank(module: str) -> int | None:
+    if module == "chat":
+        return 0
+    return RANKS.get(".".join(module.split(".")[:2]))
+
+
+def imports(tree: ast.AST) -> list[str]:
+    """The full names that a module imports, inside functions too; types imported for the checker alone don't count."""
+    found: list[str] = []
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "" if node.level else node.module or ""
+            found += [f"{base}.{alias.name}" if base else "" for alias in node.names]
+        else:
+            found += imports(node)
+    return found
