@@ -1,0 +1,1 @@
+"""The one table of the peer that stores."""

@@ -1,0 +1,207 @@
+"""Servers under measurement: started on their core, read through /proc, ended when done."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from project.serve import daphne_flags
+from tests.rig.ports import free_port, listens, wait_until
+from tests.rig.postgres import PostgresServer
+from tests.rig.redis_server import RedisServer
+from tests.rig.site import ROOT, Site, environment
+from tests.rig.templates import Templates
+
+SERVER_CORE, GENERATOR_CORE = 0, 1
+START_S = 60.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """One server process, alone on its core.
+
+    Args:
+        name: As the tables call it.
+        command: What to run; ``PORT`` in it stands for the port.
+    """
+
+    def __init__(self, name: str, command: list[str], env: Mapping[str, str], folder: Path):
+        self.name = name
+        self.port = free_port()
+        self.log = folder / f"{name.replace(' ', '-').replace('/', '-')}-{self.port}.log"
+        self._command = [part.replace("PORT", str(self.port)) for part in command]
+        self._env = dict(env)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Return once it takes connections."""
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+        # Before it has threads: they inherit it.
+        os.sched_setaffinity(process.pid, {SERVER_CORE})
+        self._process = process
+        wait_until(lambda: listens(self.port) or process.poll() is not None, self.name, START_S)
+        if process.poll() is not None:
+            raise RuntimeError(f"{self.name} ended while starting:\n{self.log.read_text()[-4000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process
+        self._process.kill()
+        self._process.wait(timeout=10)
+
+    def stop(self) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds that all its threads have used, by the operating system's count (in steps of 10 ms)."""
+        assert self._process
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    @property
+    def rss_kib(self) -> int:
+        """Resident memory."""
+        assert self._process
+        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise RuntimeError(f"{self.name} has ended.")
+
+    @property
+    def path(self) -> str:
+        """Where its socket is."""
+        return "/ws/chat/lobby/"
+
+    def headers(self, person: str) -> dict[str, str]:
+        """What signs ``person`` in; peers know nobody."""
+        return {}
+
+
+class Ours(Server):
+    """The site on stock daphne, with the people of ``site``."""
+
+    def __init__(self, name: str, site: Site):
+        command = [sys.executable, "-m", "daphne", *daphne_flags("127.0.0.1", 0), "project.asgi:application"]
+        command[command.index("--port") + 1] = "PORT"
+        super().__init__(name, command, {**site.environment, "DJANGO_SETTINGS_MODULE": "project.settings"}, site.folder)
+        self.site = site
+
+    @property
+    def path(self) -> str:
+        return "/ws/chat/"
+
+    def headers(self, person: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.site.people[person].token}"}
+
+
+class Stand:
+    """What a run stands on, each started at first need and ended with the run: databases, Redis, servers."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._templates = Templates(folder)
+        self._postgres: PostgresServer | None = None
+        self._redis: RedisServer | None = None
+        self._sites = 0
+
+    @contextmanager
+    def ours(self, database: str, *, redis: bool = False, people: int = 0) -> Iterator[Ours]:
+        """Our site, running, with people ``p0`` … ``p<people - 1>``."""
+        self._sites += 1
+        home = self.folder / f"site-{self._sites}"
+        home.mkdir()
+        variables = {"REDIS_PREFIX": home.name, "LOG_LEVEL": "WARNING"}
+        drop = None
+        if database == "postgresql":
+            name, known = self._templates.copy_of_postgresql(self.postgres)
+            variables["DATABASE_URL"], drop = self.postgres.url(name), name
+        else:
+            variables["DATABASE_URL"], known = self._templates.copy_of_sqlite(home)
+        if redis:
+            variables["REDIS_URL"] = self.redis.url
+        site = Site(home, environment(home, self._templates.static_root(), **variables), known)
+        if people:
+            site.add_people(*(f"p{number}" for number in range(people)))
+        server = Ours("ours", site)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            if drop:
+                self.postgres.drop(drop)
+
+    @contextmanager
+    def channels_peer(
+        self, name: str, module: str, *, database: str | None = None, redis: bool = False
+    ) -> Iterator[Server]:
+        """A Channels application of bench/peers on daphne, with daphne's flags as ours has them."""
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "bench.peers.settings"}
+        env.pop("DATABASE_URL", None)
+        env.pop("REDIS_URL", None)
+        drop = None
+        if database == "postgresql":
+            drop = self.postgres.create()
+            env["DATABASE_URL"] = self.postgres.url(drop)
+        elif database:
+            env["DATABASE_URL"] = f"sqlite:///{self.folder}/peer-{free_port()}.sqlite3"
+        if redis:
+            env["REDIS_URL"] = self.redis.url
+        if database:
+            make_table = (
+                "import django; django.setup()\n"
+                "from django.db import connection\n"
+                "from bench.peers.posts.models import Post\n"
+                "with connection.schema_editor() as editor: editor.create_model(Post)"
+            )
+            subprocess.run([sys.executable, "-c", make_table], cwd=ROOT, env=env, check=True, timeout=60)
+        command = [sys.executable, "-m", "daphne", *daphne_flags("127.0.0.1", 0), f"bench.peers.{module}:application"]
+        command[command.index("--port") + 1] = "PORT"
+        server = Server(name, command, env, self.folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            if drop:
+                self.postgres.drop(drop)
+
+    @contextmanager
+    def broadcast_peer(self, name: str) -> Iterator[Server]:
+        """The websockets library alone."""
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        server = Server(name, [sys.executable, "-m", "bench.peers.broadcast", "PORT"], env, self.folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+    @property
+    def postgres(self) -> PostgresServer:
+        if not self._postgres:
+            self._postgres = PostgresServer()
+            self._postgres.start()
+        return self._postgres
+
+    @property
+    def redis(self) -> RedisServer:
+        if not self._redis:
+            self._redis = RedisServer(self.folder / "redis")
+            self._redis.start()
+        return self._redis
+
+    def close(self) -> None:
+        if self._redis:
+            self._redis.stop()
+        if self._postgres:
+            self._postgres.remove()
