@@ -14,7 +14,7 @@ from django.core.signals import setting_changed
 
 @dataclass(frozen=True, kw_only=True)
 class ChatSettings:
-    """The settings in force. Sizes are in what the name says; times in seconds (``_s``); 0 is never "no limit"."""
+    """The settings in force. Sizes are in what the name says; times in seconds (``_s``)."""
 
     policy: str = "chat.access.policy.Policy"
     """Dotted path of the class that decides who may do what (docs/architecture.md)."""
@@ -22,8 +22,6 @@ class ChatSettings:
     origins: tuple[str, ...] = ()
     """Full origins (``https://chat.example.com``) whose pages may open the socket, beside the page's own and
     ``CSRF_TRUSTED_ORIGINS``."""
-    trusted_proxies: tuple[str, ...] = ()
-    """Networks (``10.0.0.0/8``) whose ``X-Forwarded-For`` is believed. Empty: the peer address counts."""
     query_token: bool = False
     """Whether ``?token=…`` in the socket's URL signs in. Off: proxies log query strings."""
     socket_path: str = "/ws/chat/"

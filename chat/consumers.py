@@ -22,6 +22,7 @@ from chat.commands.context import Context
 from chat.commands.hello import hello
 from chat.commands.registry import READS, WRITES
 from chat.conf import conf
+from chat.faults import describe
 from chat.handshake import Handshake
 from chat.live import process
 from chat.live.connection import Connection
@@ -336,4 +337,4 @@ class ChatConsumer(AsyncConsumer):
 
     def _log(self, error: BaseException) -> None:
         if not isinstance(error, ChatError):
-            logger.error("connection %s: %s", self._connection.id, type(error).__name__, exc_info=error)
+            logger.error("connection %s: %s", self._connection.id, describe(error))

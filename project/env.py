@@ -122,12 +122,10 @@ class Env:
             raise Misconfigured(name, f"not set, and its file {file} holds no secret. Remove it to get a new one.")
         return secret
 
-    def options(self, prefix: str, defaults: Any, *, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    def options(self, prefix: str, defaults: Any) -> dict[str, Any]:
         """Those fields of the dataclass instance ``defaults`` that are set, as ``PREFIX_FIELD``, by field name."""
         given = {}
         for name in (field.name.upper() for field in fields(defaults)):
-            if name in leave_out:
-                continue
             default = getattr(defaults, name.lower())
             readers: dict[type, Callable[..., Any]] = {
                 bool: self.flag, int: self.integer, float: self.decimal, str: self.text, tuple: self.words

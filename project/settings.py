@@ -34,8 +34,7 @@ LOG_LEVEL = env.level("LOG_LEVEL", "INFO")
 TIME_ZONE = env.zone("TIME_ZONE", "UTC")
 CHAT = {
     # Every setting of chat/conf.py, as CHAT_BODY_CHARS and so on.
-    **env.options("CHAT_", ChatSettings(), leave_out=("TRUSTED_PROXIES",)),
-    "TRUSTED_PROXIES": tuple(env.words("TRUSTED_PROXIES")),
+    **env.options("CHAT_", ChatSettings()),
 }
 
 DATABASES = {"default": DATABASE}

@@ -10,6 +10,7 @@ RANKS = {
     "chat.wire": 0,
     "chat.core": 0,
     "chat.conf": 1,
+    "chat.faults": 1,
     "chat.offload": 1,
     "chat.markdown": 1,
     "chat.highlight": 1,

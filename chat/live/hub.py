@@ -15,6 +15,7 @@ from typing import Protocol
 from chat.access import identity
 from chat.conf import conf
 from chat.core.feed import Feed, FeedEvent
+from chat.faults import describe
 from chat.live.connection import Chunk, Connection
 from chat.live.hints import (
     ALL,
@@ -311,9 +312,9 @@ class Hub:
             self._sending.pop(connection, None)
             try:
                 self._send_out(connection)
-            except Exception:
+            except Exception as error:
                 # Whatever one socket's queue holds, the others must get theirs.
-                logger.exception("connection %s: its queue can't be sent", connection.id)
+                logger.error("connection %s: its queue can't be sent: %s", connection.id, describe(error))
                 connection.close(Close.TOO_SLOW)
         if self._sending:
             self.loop.call_soon(self._send_some)

@@ -16,6 +16,7 @@ from chat import offload
 from chat.access import changes, identity, queries
 from chat.conf import conf
 from chat.core.feed import FeedEvent
+from chat.faults import describe
 from chat.live.catch_up import CatchUp
 from chat.live.connection import Connection
 from chat.live.hub import Hub
@@ -76,7 +77,7 @@ class Keeper:
             try:
                 await work()
             except Exception as error:
-                logger.warning("%s: %s: %s", work.__name__, type(error).__name__, error)
+                logger.warning("%s: %s", work.__name__, describe(error))
 
     # Heads -------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
@@ -180,7 +181,23 @@ def _background_outlet() -> Outlet:
         if _background is None:
             loop = asyncio.new_event_loop()
             _background = Outlet(loop)
-            threading.Thread(target=loop.run_forever, name="chat-publisher", daemon=True).start()
-            # A command that posts and ends: its hint should leave before it does.
-            atexit.register(_background.is_idle.wait, LAST_WORDS_S)
+            thread = threading.Thread(target=loop.run_forever, name="chat-publisher", daemon=True)
+            thread.start()
+            atexit.register(_end_background, _background, loop, thread)
     return _background
+
+
+def _end_background(outlet: Outlet, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    """A command that posts and ends: its hints leave before it does, and its loop ends in order."""
+
+    async def cancel_tasks() -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    outlet.is_idle.wait(LAST_WORDS_S)
+    with suppress(TimeoutError):
+        asyncio.run_coroutine_threadsafe(cancel_tasks(), loop).result(LAST_WORDS_S)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(LAST_WORDS_S)

@@ -183,6 +183,18 @@ def renew_epoch(room_id: int, epoch: str) -> None:
         Room.objects.filter(pk=room_id, epoch=epoch).update(epoch=new_epoch())
 
 
+def renew_all_epochs() -> int:
+    """Begin a new run of numbers in every room, after a restored backup; how many rooms that were.
+
+    Every client is told to forget what it holds: it may have seen what the backup lacks.
+    """
+    count = 0
+    for room_id, epoch in Room.objects.values_list("pk", "epoch").iterator():
+        renew_epoch(room_id, epoch)
+        count += 1
+    return count
+
+
 def _direct_people(user: Any, user_ids: list[str]) -> list[Any]:
     wanted = {each for each in user_ids if each != str(user.pk)}
     if len(wanted) >= conf.direct_people:

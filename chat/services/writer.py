@@ -26,6 +26,7 @@ from chat import offload
 from chat.access import doors
 from chat.access.policy import policy
 from chat.conf import conf
+from chat.faults import describe
 from chat.live.hints import CompareHeads
 from chat.live.publisher import publish
 from chat.models import Message, Room
@@ -170,14 +171,14 @@ def _outcomes(changes: list[Change], *, deadline: float, in_doubt: bool = False)
             offload.close_connections()
             in_doubt = True
             if time.monotonic() + pause_s > deadline:
-                logger.error("writer: giving up on %d changes: %s", len(changes), error)
+                logger.error("writer: giving up on %d changes: %s", len(changes), describe(error))
                 return [ServerError() for _ in changes]
             logger.warning("writer: %s; again in %.1f s", type(error).__name__, pause_s)
             time.sleep(pause_s)
             pause_s *= 2
         except Exception as error:  # the database refused a row, or policy or renderer failed on a post
             if len(changes) == 1:
-                logger.exception("writer: a change was refused")
+                logger.error("writer: a change was refused: %s", describe(error))
                 return [ServerError()]
             # One bad row must not fail its neighbours, nor leave a number unused: all is rolled back, and each
             # change gets a transaction of its own.
@@ -239,8 +240,8 @@ def _one(change: Call) -> Any:
         return error  # raised inside the service's own savepoint: nothing of it is left
     except DatabaseError:
         raise  # the whole batch is run again without it
-    except Exception:
-        logger.exception("writer: a change failed")
+    except Exception as error:
+        logger.error("writer: a change failed: %s", describe(error))
         return ServerError()
 
 
