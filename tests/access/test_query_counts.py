@@ -1,0 +1,82 @@
+"""What a socket costs the database, counted: reads don't grow with the rooms, members or messages they show."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from chat.access import changes, queries
+from chat.models import Room
+from chat.services import messages, reactions, rooms
+
+
+def count(work: Callable[[], Any]) -> int:
+    """Queries of ``work``, leaving out what opens and closes its transaction."""
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    marks = ("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT", "SET TRANSACTION")
+    return sum(not each["sql"].startswith(marks) for each in captured.captured_queries)
+
+
+@pytest.fixture
+def writer(db: None) -> Any:
+    return get_user_model().objects.create_user("writer")
+
+
+@pytest.fixture
+def reader(db: None) -> Any:
+    return get_user_model().objects.create_user("reader")
+
+
+def make_rooms(writer: Any, reader: Any, number: int) -> list[Room]:
+    """Rooms of both, each with an unread message that names the reader, and one direct room."""
+    made = [
+        rooms.create(creator=writer, name=f"Room {place}", kind="private", members=[reader]) for place in range(number)
+    ]
+    made.append(rooms.open_direct(user=writer, user_ids=[str(reader.pk)]))
+    for room in made:
+        messages.post(author=writer, room_id=room.pk, body="hello @reader", is_limited=False)
+    return made
+
+
+@pytest.mark.parametrize("number", [1, 30])
+def test_hello_takes_four_queries_however_many_rooms(writer: Any, reader: Any, number: int):
+    make_rooms(writer, reader, number)
+    # memberships with rooms, unread mentions, names of direct rooms, rooms_version
+    assert count(lambda: queries.hello(reader)) == 4
+
+
+@pytest.mark.parametrize("number", [1, 30])
+def test_a_sync_asks_about_all_its_rooms_in_two_queries(writer: Any, reader: Any, number: int):
+    wanted = [str(each.pk) for each in make_rooms(writer, reader, number)]
+    assert count(lambda: changes.standings(reader, wanted)) == 2
+
+
+@pytest.mark.parametrize("number", [2, 60])
+def test_a_page_of_changes_takes_five_queries_however_long(writer: Any, reader: Any, number: int):
+    room = rooms.create(creator=writer, name="Room", kind="private", members=[reader])
+    for place in range(number):
+        messages.post(author=writer, room_id=room.pk, body=f"{place}", is_limited=False)
+    posted = messages.post(author=writer, room_id=room.pk, body="last", is_limited=False)
+    reactions.add(actor=reader, message_id=posted.id, emoji="👍")
+    # room, membership, messages with authors, members with people, own reactions
+    assert count(lambda: changes.page(reader, room.pk, 0)) == 5
+
+
+@pytest.mark.parametrize("number", [2, 60])
+def test_a_page_of_history_takes_four_queries_however_long(writer: Any, reader: Any, number: int):
+    room = rooms.create(creator=writer, name="Room", kind="private", members=[reader])
+    for place in range(number):
+        messages.post(author=writer, room_id=room.pk, body=f"{place}", is_limited=False)
+    posted = messages.post(author=writer, room_id=room.pk, body="last", is_limited=False)
+    reactions.add(actor=reader, message_id=posted.id, emoji="👍")
+    # room, membership, messages with authors, own reactions
+    assert count(lambda: queries.history(reader, str(room.pk), limit=100)) == 4
+
+
+def test_comparing_heads_takes_one_query_for_all_rooms(writer: Any, reader: Any):
+    made = make_rooms(writer, reader, 20)
+    assert count(lambda: changes.heads([each.pk for each in made])) == 1

@@ -1,0 +1,183 @@
+"""Making and changing rooms: each of a kind once, however often and however simultaneously it is asked for."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError
+
+from chat.live.hints import RoomsMoved
+from chat.models import Membership, Room
+from chat.models.database import write
+from chat.services import memberships, rooms
+from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, UserNotFound
+from tests.cast import at_once, events_in, fresh, published
+from tests.services.log import check_log
+
+
+def test_who_makes_a_room_owns_it_and_is_told(ana: Any, ben: Any) -> None:
+    with published() as hints:
+        room = rooms.create(creator=ana, name=" Long   name ", topic="What\nfor", kind="private", members=[ben, ana])
+    assert (room.name, room.topic, room.kind, room.slug) == ("Long name", "What for", "private", "long-name")
+    assert list(Membership.objects.filter(room=room).order_by("pk").values_list("user", "role")) == [
+        (ana.pk, "owner"),
+        (ben.pk, "member"),
+    ]
+    assert {each.user_id for each in hints if isinstance(each, RoomsMoved)} == {str(ana.pk), str(ben.pk)}
+    assert [each.seq for each in events_in(hints, room)] == [1, 2]
+    check_log(room)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\x00b", "\ud800"])
+def test_a_name_that_cannot_be_is_refused(ana: Any, lobby: Room, name: str) -> None:
+    with pytest.raises(RoomInvalid) as refused:
+        rooms.create(creator=ana, name=name)
+    assert refused.value.field == "name"
+    with pytest.raises(RoomInvalid):
+        rooms.update(user=ana, room_id=lobby.pk, name=name)
+
+
+@pytest.mark.parametrize("kind", ["direct", "", "secret"])
+def test_a_room_is_open_or_private(ana: Any, ben: Any, kind: str) -> None:
+    with pytest.raises(CommandInvalid):
+        rooms.create(creator=ana, name="Room", kind=kind)
+    with pytest.raises(CommandInvalid):
+        rooms.room_for(ben, kind=kind)
+
+
+def test_making_a_room_is_repeatable_with_a_client_id(ana: Any, ben: Any) -> None:
+    client_id = uuid4()
+    room = rooms.create(creator=ana, name="Lobby", client_id=client_id)
+    with published() as hints:
+        assert rooms.create(creator=ana, name="Another", client_id=client_id) == room
+    assert not hints
+    assert rooms.create(creator=ben, name="Lobby", client_id=client_id) != room
+    assert rooms.create(creator=ana, name="Lobby") != room
+
+
+def test_names_may_repeat_and_slugs_differ(ana: Any) -> None:
+    slugs = [
+        rooms.create(creator=ana, name=name).slug for name in ("Lobby", "lobby!", "!!!", "???", "Räume 日本", "x" * 100)
+    ]
+    assert len(set(slugs)) == 6
+    assert slugs[0] == "lobby"
+    assert slugs[4] == "räume-日本"
+
+
+def test_rooms_of_one_name_made_at_once_are_all_made(transactional_db: None, ana: Any, ben: Any) -> None:
+    made = at_once([lambda who=who: rooms.create(creator=who, name="Lobby") for who in (ana, ben) * 3])
+    assert len({each.slug for each in made}) == 6
+
+
+def test_repeats_that_come_at_once_make_one_room(transactional_db: None, ana: Any) -> None:
+    client_id = uuid4()
+    made = at_once([lambda: rooms.create(creator=ana, name="Lobby", client_id=client_id)] * 5)
+    assert len({each.pk for each in made}) == 1
+    assert Room.objects.count() == 1
+    check_log(made[0])
+
+
+# Direct rooms ----------------------------------------------------------------------------------------------------
+
+
+def test_there_is_one_direct_room_of_the_same_people(ana: Any, ben: Any, cleo: Any) -> None:
+    pair = rooms.open_direct(user=ana, user_ids=[str(ben.pk)])
+    assert rooms.open_direct(user=ben, user_ids=[str(ana.pk), str(ben.pk), str(ana.pk)]) == pair
+    three = rooms.open_direct(user=ana, user_ids=[str(ben.pk), str(cleo.pk)])
+    assert three != pair
+    assert rooms.open_direct(user=cleo, user_ids=[str(ana.pk), str(ben.pk)]) == three
+    alone = rooms.open_direct(user=ana, user_ids=[])
+    assert rooms.open_direct(user=ana, user_ids=[str(ana.pk)]) == alone
+    for room, count in ((pair, 2), (three, 3), (alone, 1)):
+        assert fresh(room).member_count == count
+        check_log(room)
+
+
+def test_a_direct_room_opened_by_both_at_once_is_one(transactional_db: None, ana: Any, ben: Any) -> None:
+    works = [
+        lambda: rooms.open_direct(user=ana, user_ids=[str(ben.pk)]),
+        lambda: rooms.open_direct(user=ben, user_ids=[str(ana.pk)]),
+    ]
+    made = at_once(works * 3)
+    assert len({each.pk for each in made}) == 1, made
+    assert fresh(made[0]).member_count == 2
+    check_log(made[0])
+
+
+def test_a_direct_room_has_a_limit(ana: Any, make_person: Any) -> None:
+    others = [str(make_person(f"person{n}").pk) for n in range(8)]
+    with pytest.raises(CommandInvalid):
+        rooms.open_direct(user=ana, user_ids=others)
+    assert fresh(rooms.open_direct(user=ana, user_ids=others[:7])).member_count == 8
+
+
+def test_one_unknown_person_is_enough_to_refuse(ana: Any, ben: Any) -> None:
+    with pytest.raises(UserNotFound):
+        rooms.open_direct(user=ana, user_ids=[str(ben.pk), "987654"])
+    assert not Room.objects.exists()
+
+
+def test_the_database_knows_that_direct_rooms_are_unique(ana: Any, ana_and_ben: Room) -> None:
+    for wrong in ({"direct_key": ana_and_ben.direct_key}, {"direct_key": None}, {"kind": "open", "direct_key": "x"}):
+        with pytest.raises(IntegrityError), write():
+            Room.objects.create(**{"kind": "direct", "slug": "other", **wrong})
+
+
+# Changing --------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_is_one_seq_and_the_same_again_is_none(ana: Any, lobby: Room) -> None:
+    with published() as hints:
+        for _ in range(2):
+            rooms.update(user=ana, room_id=lobby.pk, name="Hall", topic="News", archived=True)
+    (event,) = events_in(hints, lobby)
+    assert (event.state.name, event.state.topic, event.state.archived) == ("Hall", "News", True)
+    check_log(lobby)
+
+
+def test_an_archived_room_can_only_be_opened_again(ana: Any, lobby: Room) -> None:
+    rooms.update(user=ana, room_id=lobby.pk, archived=True)
+    with pytest.raises(RoomArchived):
+        rooms.update(user=ana, room_id=lobby.pk, name="Hall")
+    assert rooms.update(user=ana, room_id=lobby.pk, name="Hall", archived=False).name == "Hall"
+
+
+def test_plain_members_and_outsiders_change_nothing(
+    ana: Any, ben: Any, eve: Any, lobby: Room, ana_and_ben: Room
+) -> None:
+    for who in (ben, eve):
+        with pytest.raises(RoomForbidden):
+            rooms.update(user=who, room_id=lobby.pk, name="Mine")
+    with pytest.raises(RoomForbidden):
+        rooms.update(user=ana, room_id=ana_and_ben.pk, name="Us")
+
+
+def test_a_run_of_numbers_is_renewed_once(lobby: Room) -> None:
+    rooms.renew_epoch(lobby.pk, lobby.epoch)
+    second = fresh(lobby).epoch
+    assert second != lobby.epoch
+    rooms.renew_epoch(lobby.pk, lobby.epoch)
+    assert fresh(lobby).epoch == second
+
+
+# Rooms on the host's own things ----------------------------------------------------------------------------------
+
+
+def test_a_thing_has_one_room_without_members(ana: Any, ben: Any, lobby: Room) -> None:
+    room = rooms.room_for(ben)
+    assert (room.name, room.kind, room.member_count, room.head) == ("ben", "private", 0, 0)
+    assert rooms.room_for(ben, name="Another") == room
+    assert rooms.room_for(ana) != room
+    assert rooms.room_for(lobby) != room
+    memberships.place(room_id=room.pk, user=ana, role="owner")
+    check_log(room)
+
+
+def test_a_thing_asked_for_at_once_has_one_room(transactional_db: None, ana: Any) -> None:
+    made = at_once([lambda: rooms.room_for(ana)] * 5)
+    assert len({each.pk for each in made}) == 1, made
+
+
+def test_a_thing_without_a_key_has_no_room(ana: Any) -> None:
+    with pytest.raises(CommandInvalid):
+        rooms.room_for(type(ana)(username="unsaved"))
