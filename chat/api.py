@@ -20,7 +20,7 @@ from chat.access import doors
 from chat.live.hints import Hint, Recheck, RoomTransient, ToEverybody, ToUser
 from chat.live.publisher import publish_on_commit
 from chat.models import Message, Room
-from chat.services import memberships, messages, reactions, rooms
+from chat.services import memberships, messages, posting, reactions, rooms
 from chat.services.writer import writer
 from chat.wire import protocol
 from chat.wire.errors import ChatError, CommandInvalid, RoomNotFound
@@ -92,7 +92,7 @@ async def apost(
     reply_to: Message | int | str | None = None,
 ) -> PostResult:
     """``post``, through the process's group commit: many at once cost one transaction."""
-    request = messages.Post(
+    request = posting.Post(
         author,
         str(_key(room)),
         client_id or uuid4(),

@@ -21,7 +21,7 @@ from chat.live import publisher
 from chat.live.hints import Hint, RoomEvents
 from chat.models import Message, Room
 from chat.services import memberships, messages, rooms
-from chat.services.messages import Post
+from chat.services.posting import Post
 from chat.wire import protocol
 from chat.wire.protocol import PostResult
 

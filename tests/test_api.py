@@ -16,7 +16,7 @@ from chat import api, offload
 from chat.live import publisher
 from chat.live.hints import Hint, Recheck, RoomTransient, ToEverybody, ToUser
 from chat.models import Message, Room
-from chat.services import messages, rooms
+from chat.services import messages, posting, rooms
 from chat.services.writer import Writer
 from chat.wire.errors import (
     ChatError,
@@ -247,7 +247,7 @@ def test_many_posts_from_coroutines_share_transactions(transactional_db: None, a
         return await asyncio.gather(*posts, refused, return_exceptions=True)
 
     try:
-        with patch.object(api, "writer", made), patch.object(messages, "post_many", wraps=messages.post_many) as runs:
+        with patch.object(api, "writer", made), patch.object(messages, "post_many", wraps=posting.post_many) as runs:
             *results, refused = asyncio.run(talk())
     finally:
         made.stop()

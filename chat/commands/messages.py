@@ -2,8 +2,9 @@ from functools import partial
 
 from chat import markdown, offload
 from chat.commands.context import Context
-from chat.services import messages, reactions
-from chat.services.messages import Post, Rendered
+from chat.services import bodies, messages, reactions
+from chat.services.bodies import Rendered
+from chat.services.posting import Post
 from chat.services.writer import Call, Change
 from chat.wire import protocol
 
@@ -50,6 +51,6 @@ async def unreact(context: Context, command: protocol.RemoveReaction) -> Change:
 
 async def _rendered(room_id: str, body: str) -> Rendered | None:
     """Markdown takes its time: it is rendered before the writer's turn. Plain text costs the writer next to nothing."""
-    if markdown.is_plain(body) or not messages.is_acceptable(body):
+    if markdown.is_plain(body) or not bodies.is_acceptable(body):
         return None
-    return await offload.render.run(messages.render, room_id, body)
+    return await offload.render.run(bodies.render, room_id, body)

@@ -1,74 +1,21 @@
-"""Posting, editing and deleting. ``post_many`` is the heart of the product: many posts, one transaction, no gaps."""
+"""Messages: posting one, editing, deleting. ``chat.services.posting`` stores many at once."""
 
-import hashlib
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.core.signals import setting_changed
 from django.utils import timezone
 
-from chat import markdown
 from chat.access import doors, shapes
 from chat.access.policy import policy
-from chat.conf import conf
-from chat.core.rate import RateLimit
-from chat.live.hints import Hint
 from chat.live.publisher import publish_on_commit
-from chat.models import Membership, Mention, Message, Reaction, Room
+from chat.models import Mention, Message, Reaction, Room
 from chat.models.database import write
-from chat.services import ledger, memberships, read_pointers
+from chat.services import ledger
+from chat.services.bodies import Rendered, checked, render, store_mentions
+from chat.services.posting import Post, post_many
 from chat.wire import protocol
-from chat.wire.errors import (
-    AttachmentNotFound,
-    ChatError,
-    ClientIdConflict,
-    MessageEmpty,
-    MessageForbidden,
-    MessageInvalidText,
-    MessageNotFound,
-    MessageTooLong,
-    RateLimited,
-    RoomArchived,
-    RoomForbidden,
-    RoomNotFound,
-)
-from chat.wire.protocol import PostResult, rfc3339
-
-MENTIONS_AT_MOST = 50
-
-
-@dataclass(slots=True, eq=False)
-class Post:
-    """What somebody wants to say. ``rendered`` comes from ``prepare``; None lets the service render.
-
-    ``is_limited``: whether the author's rate counts; the site's own code is not limited.
-    """
-
-    author: Any
-    room_id: str
-    client_id: UUID
-    body: str
-    reply_to: str | None = None
-    attachments: tuple[str, ...] = ()
-    rendered: "Rendered | None" = None
-    is_limited: bool = True
-    refusal: ChatError | None = None
-    """The answer of the rate limit, once asked: a transaction that is run again must not count twice."""
-    was_new: bool = False
-    """Set when it was first taken for a new message: found stored by a second run, it is this very post's doing."""
-
-
-@dataclass(frozen=True)
-class Rendered:
-    html: str
-    mentions: list[str]
-
-
-Outcome = PostResult | ChatError
+from chat.wire.errors import ChatError, MessageForbidden, MessageNotFound, RoomArchived
+from chat.wire.protocol import PostResult
 
 
 def post(
@@ -109,19 +56,6 @@ def post(
     return outcome
 
 
-def post_many(posts: list[Post]) -> list[Outcome]:
-    """Store many messages in one transaction; an outcome for each, in order. A refused one costs the others nothing.
-
-    Raises:
-        IntegrityError, DataError: The database refused a row. Nothing is stored; post them one by one.
-    """
-    for each in posts:
-        if each.rendered is None and policy().is_welcome(each.author) and is_acceptable(each.body):
-            each.rendered = render(each.room_id, each.body)
-    with write():
-        return _Batch(posts).store()
-
-
 def edit(*, actor: Any, message_id: str | int, body: str, rendered: Rendered | None = None) -> int:
     """Replace a message's text; the seq of its present state. The same text again changes nothing.
 
@@ -130,7 +64,7 @@ def edit(*, actor: Any, message_id: str | int, body: str, rendered: Rendered | N
         MessageForbidden: Not theirs to edit.
         RoomArchived, MessageEmpty, MessageTooLong, MessageInvalidText.
     """
-    text = _checked(body)
+    text = checked(body)
     with write():
         message, entry = doors.message(actor, message_id, lock=True)
         if message.is_deleted:
@@ -144,7 +78,7 @@ def edit(*, actor: Any, message_id: str | int, body: str, rendered: Rendered | N
             message.body, message.html, message.mentions = text, rendered.html, rendered.mentions
             message.edited_at = timezone.now()
             Mention.objects.filter(message=message).delete()
-            _store_mentions([message])
+            store_mentions([message])
             announce_change(entry.room, message, "body", "html", "mentions", "edited_at")
         return message.changed_seq
 
@@ -181,224 +115,3 @@ def announce_change(room: Room, message: Message, *fields: str) -> None:
     ledger.save_numbers(room)
     changed = protocol.MessageChanged(room=str(room.pk), seq=message.changed_seq, message=shapes.message(message))
     publish_on_commit([ledger.events_of(room, [changed])])
-
-
-def is_acceptable(body: str) -> bool:
-    """Whether a message may have this body at all."""
-    try:
-        _checked(body)
-    except ChatError:
-        return False
-    return True
-
-
-def render(room: Room | str, body: str) -> Rendered:
-    """The body as sanitised HTML, with the members of the room that it names. One query where it has an @."""
-    text = body.strip()
-    handles = markdown.handles(text)[:MENTIONS_AT_MOST] if "@" in text else []
-    if not handles:
-        return Rendered(markdown.render(text), [])
-    place = room if isinstance(room, Room) else Room.objects.filter(pk=doors.key(room) or 0).first()
-    named: Mapping[str, str] = policy().mentioned(place, handles) if place is not None else {}
-    return Rendered(markdown.render(text, named), list(dict.fromkeys(named.values())))
-
-
-def _checked(body: str) -> str:
-    if not protocol.is_storable(body):
-        raise MessageInvalidText
-    text = body.strip()
-    if not text:
-        raise MessageEmpty
-    if len(text) > conf.body_chars:
-        raise MessageTooLong(f"A message has at most {conf.body_chars} characters.", field="body")
-    return text
-
-
-_Key = tuple[Any, int | None, UUID]
-
-
-class _Batch:
-    """One transaction's worth of posts. Every step is one query for all of them, whatever their number."""
-
-    def __init__(self, posts: list[Post]):
-        self._posts = posts
-        self._new: dict[_Key, Message] = {}
-
-    def store(self) -> list[Outcome]:
-        self._rooms = self._lock_rooms()
-        # After the lock: whoever else posts the same client_id to this room has committed, or has not begun.
-        self._stored = self._find_stored()
-        self._memberships = self._find_memberships()
-        self._replies = self._find_replies()
-        answers = [self._answer(each) for each in self._posts]
-        if self._new:
-            self._insert(list(self._new.values()))
-        return [each if isinstance(each, ChatError) else self._result(*each) for each in answers]
-
-    def _answer(self, request: Post) -> ChatError | tuple[Message, bool]:
-        """The message that the post stands for, stored or about to be, and whether it is a repeat; or why not."""
-        key = self._key(request)
-        try:
-            # The look-up comes before every other check: a stored message is never reported as refused.
-            known = self._stored.get(key) or self._new.get(key)
-            if known is None:
-                self._new[key] = self._accept(request)
-                request.was_new = True
-                return self._new[key], False
-            if bytes(known.body_hash) != _hash(request.body):
-                raise ClientIdConflict
-            return known, not request.was_new
-        except ChatError as refusal:
-            return refusal
-
-    def _lock_rooms(self) -> dict[int, Room]:
-        wanted = sorted({pk for each in self._posts if (pk := doors.key(each.room_id))})
-        # In id order, so that two writers never wait for each other in a circle.
-        return {room.pk: room for room in Room.objects.select_for_update().filter(pk__in=wanted).order_by("pk")}
-
-    def _key(self, request: Post) -> _Key:
-        return request.author.pk, doors.key(request.room_id), request.client_id
-
-    def _find_stored(self) -> dict[_Key, Message]:
-        rows = Message.objects.filter(
-            client_id__in={each.client_id for each in self._posts},
-            author__in={each.author.pk for each in self._posts},
-            room__in=self._rooms,
-        ).defer("body", "html")
-        return {(row.author_id, row.room_id, row.client_id): row for row in rows}
-
-    def _find_memberships(self) -> dict[tuple[int, str], Membership]:
-        rows = (
-            Membership.objects.present()
-            .filter(room__in=self._rooms, user_key__in={str(each.author.pk) for each in self._posts})
-            .select_related("user")
-        )
-        return {(each.room_id, each.user_key): each for each in rows}
-
-    def _find_replies(self) -> dict[int, Message]:
-        wanted = {pk for each in self._posts if each.reply_to and (pk := doors.key(each.reply_to))}
-        return Message.objects.only("number", "room_id").in_bulk(wanted) if wanted else {}
-
-    def _accept(self, request: Post) -> Message:
-        """Give the post its number and seq.
-
-        Raises:
-            ChatError: Why it may not be stored.
-        """
-        text = _checked(request.body)
-        room = self._rooms.get(doors.key(request.room_id) or 0)
-        membership = self._memberships.get((room.pk, str(request.author.pk))) if room else None
-        # The membership's user is as of this transaction; who is none is judged as of the socket's last check.
-        author = membership.user if membership else request.author
-        if room is None or not policy().can_see(author, room, membership):
-            raise RoomNotFound
-        if not policy().can_post(author, room, membership):
-            raise RoomForbidden
-        if room.archived:
-            raise RoomArchived
-        if request.attachments:
-            raise AttachmentNotFound
-        reply = self._reply_of(request, room)
-        _count_rate(request)
-        rendered = request.rendered or render(room, text)
-        room.head += 1
-        room.last_number += 1
-        room.last_message_at = timezone.now()
-        return Message(
-            room=room,
-            author=author,
-            client_id=request.client_id,
-            body_hash=_hash(request.body),
-            number=room.last_number,
-            seq=room.head,
-            changed_seq=room.head,
-            body=text,
-            html=rendered.html,
-            mentions=rendered.mentions,
-            reply_to=reply,
-            reply_number=reply.number if reply else None,
-            created_at=room.last_message_at,
-        )
-
-    def _reply_of(self, request: Post, room: Room) -> Message | None:
-        if request.reply_to is None:
-            return None
-        reply = self._replies.get(doors.key(request.reply_to) or 0)
-        if reply is None or reply.room_id != room.pk:
-            raise MessageNotFound("The message that this replies to is not in this room.", field="reply_to")
-        return reply
-
-    def _insert(self, messages: list[Message]) -> None:
-        Message.objects.bulk_create(messages)
-        _store_mentions(messages)
-        rooms = {message.room_id: self._rooms[message.room_id] for message in messages}
-        fields = ["head", "last_number", "last_message_at"]
-        if len(rooms) == 1:
-            next(iter(rooms.values())).save(update_fields=fields)
-        else:
-            Room.objects.bulk_update(rooms.values(), fields)
-        read_pointers.follow_own_posts(
-            {
-                membership.pk: message.number
-                for message in messages
-                if (membership := self._memberships.get((message.room_id, str(message.author_id))))
-            }
-        )
-        hints: list[Hint] = []
-        for room in rooms.values():
-            events = [_posted(each) for each in messages if each.room_id == room.pk]
-            hints.append(ledger.events_of(room, events))
-            if room.is_direct:
-                hints += memberships.unhide(room)
-        publish_on_commit(hints)
-
-    def _result(self, message: Message, duplicate: bool) -> PostResult:
-        return PostResult(
-            id=str(message.pk),
-            number=message.number,
-            seq=message.seq,
-            epoch=self._rooms[message.room_id].epoch,
-            created_at=rfc3339(message.created_at),
-            duplicate=duplicate,
-        )
-
-
-def _posted(message: Message) -> protocol.MessagePosted:
-    return protocol.MessagePosted(room=str(message.room_id), seq=message.seq, message=shapes.message(message))
-
-
-def _store_mentions(messages: list[Message]) -> None:
-    rows = [
-        Mention(message=each, user_id=user_id, room_id=each.room_id, number=each.number)
-        for each in messages
-        for user_id in each.mentions
-    ]
-    if rows:
-        Mention.objects.bulk_create(rows)
-
-
-def _hash(body: str) -> bytes:
-    return hashlib.sha256(body.encode("utf-8", "surrogatepass")).digest()
-
-
-@cache
-def _limit() -> RateLimit:
-    return RateLimit(conf.post_rate, conf.post_burst)
-
-
-def _count_rate(request: Post) -> None:
-    if request.is_limited and request.refusal is None:
-        wait_s = _limit().wait_s(request.author.pk, time.monotonic())
-        request.is_limited = wait_s > 0
-        if wait_s:
-            request.refusal = RateLimited(retry_after_ms=round(wait_s * 1000) + 1)
-    if request.refusal is not None:
-        raise request.refusal
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "CHAT":
-        _limit.cache_clear()
-
-
-setting_changed.connect(_forget)

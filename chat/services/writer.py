@@ -31,8 +31,8 @@ from chat.live.hints import CompareHeads
 from chat.live.publisher import publish
 from chat.models import Message, Room
 from chat.models.database import write
-from chat.services import messages
-from chat.services.messages import Post
+from chat.services import posting
+from chat.services.posting import Post
 from chat.wire.errors import AuthRequired, ChatError, ServerBusy, ServerError
 
 logger = logging.getLogger(__name__)
@@ -198,7 +198,7 @@ def _together(changes: list[Change]) -> list[Any]:
             change = changes[place]
             if isinstance(change, Post):
                 posts = _posts_from(changes, place)
-                outcomes += messages.post_many(posts)
+                outcomes += posting.post_many(posts)
                 place += len(posts)
             else:
                 outcomes.append(AuthRequired() if change.actor.pk in unwelcome else _one(change))

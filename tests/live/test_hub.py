@@ -13,7 +13,7 @@ from chat.core.feed import FeedEvent
 from chat.live.connection import Chunk
 from chat.live.hints import RoomEvents, RoomTransient, from_layer
 from chat.models import Room
-from chat.services import memberships, messages, rooms
+from chat.services import memberships, messages, posting, rooms
 from chat.wire.protocol import Cursor
 from tests.live.rig import LiveRig, Socket
 
@@ -250,8 +250,8 @@ async def test_a_sync_of_a_busy_ring_is_paced_by_the_client(rig: LiveRig, ana: A
     await follow(rig, ana, quiet_lobby)
     body = "x" * 9_000
     for _ in range(3):
-        posts = [messages.Post(ana, str(quiet_lobby.pk), uuid4(), body, is_limited=False) for _ in range(60)]
-        await sync_to_async(messages.post_many)(posts)
+        posts = [posting.Post(ana, str(quiet_lobby.pk), uuid4(), body, is_limited=False) for _ in range(60)]
+        await sync_to_async(posting.post_many)(posts)
     connection, socket = rig.connect(ana)
     caught_up = asyncio.create_task(rig.catch_up.sync(connection, cursor(quiet_lobby)))
     taken = 0

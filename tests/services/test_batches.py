@@ -9,8 +9,9 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 
 from chat.models import Message, Room
-from chat.services import messages, writer
-from chat.services.messages import Post, Rendered
+from chat.services import messages, posting, writer
+from chat.services.bodies import Rendered
+from chat.services.posting import Post
 from chat.wire.errors import (
     ChatError,
     MessageEmpty,
@@ -29,7 +30,7 @@ def test_one_refused_post_among_200_fails_alone_and_leaves_no_gap(
     posts[70] = post_of(ana, lobby, "   ")
     posts[80] = post_of(eve, staff)
     posts[90] = post_of(ana, lobby, reply_to="77777777")
-    outcomes = messages.post_many(posts)
+    outcomes = posting.post_many(posts)
     kinds = {place: type(each) for place, each in enumerate(outcomes) if isinstance(each, ChatError)}
     assert kinds == {70: MessageEmpty, 80: RoomNotFound, 90: MessageNotFound}
     stored = [each for each in outcomes if isinstance(each, messages.PostResult)]
@@ -44,7 +45,7 @@ def test_one_refused_post_among_200_fails_alone_and_leaves_no_gap(
 def spoil(bad: Post) -> Any:
     """Past validation, make the post a row that the database itself refuses: U+0000 on PostgreSQL, a broken
     constraint on SQLite, which takes U+0000."""
-    accept = messages._Batch._accept
+    accept = posting._Batch._accept
 
     def spoilt(batch: Any, request: Post) -> Message:
         message = accept(batch, request)
@@ -55,13 +56,13 @@ def spoil(bad: Post) -> Any:
                 message.changed_seq = 0
         return message
 
-    return patch.object(messages._Batch, "_accept", spoilt)
+    return patch.object(posting._Batch, "_accept", spoilt)
 
 
 def test_a_row_that_the_database_refuses_rolls_the_whole_transaction_back(ana: Any, lobby: Room) -> None:
     posts = [post_of(ana, lobby, f"{n}") for n in range(20)]
     with spoil(posts[7]), published() as hints, pytest.raises((DatabaseError, ValueError)):
-        messages.post_many(posts)
+        posting.post_many(posts)
     assert not hints
     assert not numbers(lobby)
     after = fresh(lobby)
@@ -87,7 +88,7 @@ def test_a_row_that_the_database_refuses_among_200_fails_alone_and_leaves_no_gap
 def test_a_batch_keeps_the_order_of_each_room(ana: Any, ben: Any, lobby: Room, staff: Room) -> None:
     posts = [post_of((ana, ben)[n % 2], (lobby, staff)[n % 3 == 0], f"{n}") for n in range(30)]
     with published() as hints:
-        messages.post_many(posts)
+        posting.post_many(posts)
     for room, wanted in ((lobby, range(30)), (staff, range(0, 30, 3))):
         bodies = [str(n) for n in wanted if (n % 3 == 0) == (room == staff)]
         assert list(Message.objects.filter(room=room).order_by("number").values_list("body", flat=True)) == bodies
@@ -105,8 +106,8 @@ POST_QUERIES = 6
 
 
 def test_a_batch_of_100_costs_as_many_queries_as_a_batch_of_one(ana: Any, ben: Any, lobby: Room) -> None:
-    one = queries_of(lambda: messages.post_many([post_of(ana, lobby)]))
-    hundred = queries_of(lambda: messages.post_many([post_of((ana, ben)[n % 2], lobby, f"{n}") for n in range(100)]))
+    one = queries_of(lambda: posting.post_many([post_of(ana, lobby)]))
+    hundred = queries_of(lambda: posting.post_many([post_of((ana, ben)[n % 2], lobby, f"{n}") for n in range(100)]))
     assert len(one) == POST_QUERIES, one
     # SQLite takes at most so many values in one statement, and gets more than one INSERT.
     inserts = sum(each.startswith("INSERT") for each in hundred)
@@ -116,20 +117,20 @@ def test_a_batch_of_100_costs_as_many_queries_as_a_batch_of_one(ana: Any, ben: A
 
 def test_several_rooms_replies_and_names_cost_one_query_each(ana: Any, lobby: Room, staff: Room) -> None:
     first = said(ana, lobby)
-    plain = queries_of(lambda: messages.post_many([post_of(ana, lobby)]))
+    plain = queries_of(lambda: posting.post_many([post_of(ana, lobby)]))
     rich = [
         *(post_of(ana, lobby, f"{n}", reply_to=str(first.pk)) for n in range(10)),
         *(post_of(ana, staff, f"{n}") for n in range(10)),
     ]
-    assert len(queries_of(lambda: messages.post_many(rich))) == len(plain) + 1  # the messages replied to
+    assert len(queries_of(lambda: posting.post_many(rich))) == len(plain) + 1  # the messages replied to
     names = Rendered("<p>ben</p>", [str(ana.pk)])
-    assert len(queries_of(lambda: messages.post_many([post_of(ana, lobby, rendered=names)]))) == len(plain) + 1
+    assert len(queries_of(lambda: posting.post_many([post_of(ana, lobby, rendered=names)]))) == len(plain) + 1
 
 
 def test_nothing_is_asked_of_the_database_twice_for_a_repeat(
     ana: Any, lobby: Room, django_assert_num_queries: Any
 ) -> None:
     request = post_of(ana, lobby)
-    messages.post_many([request])
+    posting.post_many([request])
     with django_assert_num_queries(5):  # a savepoint and its release, the rooms, the stored ones, the memberships
-        messages.post_many([post_of(ana, lobby, client_id=request.client_id)])
+        posting.post_many([post_of(ana, lobby, client_id=request.client_id)])

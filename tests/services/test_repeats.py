@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from chat.models import Message, Room
-from chat.services import memberships, messages, rooms
+from chat.services import memberships, messages, posting, rooms
 from chat.wire.errors import (
     ChatError,
     ClientIdConflict,
@@ -86,10 +86,10 @@ def test_a_repeat_is_answered_when_the_rate_limit_is_used_up(ana: Any, lobby: Ro
 def test_a_refused_post_counts_once_however_often_its_transaction_runs(ana: Any, lobby: Room, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "POST_RATE": 0.001, "POST_BURST": 3}
     request = post_of(ana, lobby)
-    with pytest.raises(RuntimeError, match="again"), patch.object(messages._Batch, "_insert", side_effect=fail_again):
-        messages.post_many([request])
-    messages.post_many([request])
-    assert [isinstance(each, ChatError) for each in messages.post_many([post_of(ana, lobby) for _ in range(3)])] == [
+    with pytest.raises(RuntimeError, match="again"), patch.object(posting._Batch, "_insert", side_effect=fail_again):
+        posting.post_many([request])
+    posting.post_many([request])
+    assert [isinstance(each, ChatError) for each in posting.post_many([post_of(ana, lobby) for _ in range(3)])] == [
         *(False, False, True),
     ]
 
@@ -119,7 +119,7 @@ def test_a_client_id_is_the_senders_own_and_the_rooms(ana: Any, ben: Any, lobby:
 def test_twins_in_one_batch_store_one_message(ana: Any, lobby: Room) -> None:
     client_id = uuid4()
     twin, other = (post_of(ana, lobby, body, client_id=client_id) for body in ("hello", "other"))
-    first, again, conflict = messages.post_many([post_of(ana, lobby, client_id=client_id), twin, other])
+    first, again, conflict = posting.post_many([post_of(ana, lobby, client_id=client_id), twin, other])
     assert isinstance(first, messages.PostResult)
     assert isinstance(again, messages.PostResult)
     assert (first.duplicate, again.duplicate) == (False, True)
@@ -130,7 +130,7 @@ def test_twins_in_one_batch_store_one_message(ana: Any, lobby: Room) -> None:
 
 def test_a_post_whose_twin_was_refused_is_judged_for_itself(ana: Any, eve: Any, lobby: Room) -> None:
     client_id = uuid4()
-    refused, stored = messages.post_many(
+    refused, stored = posting.post_many(
         [post_of(ana, lobby, " ", client_id=client_id), post_of(ana, lobby, "text", client_id=client_id)]
     )
     assert isinstance(refused, MessageEmpty)

@@ -15,7 +15,7 @@ from chat.access.policy import Policy
 from chat.models import Membership, Room
 from chat.models.database import write
 from chat.services import memberships, messages, writer
-from chat.services.messages import Post
+from chat.services.posting import Post
 from chat.services.writer import Call, Change, Writer
 from chat.wire.errors import ChatError, MessageEmpty, MessageNotFound, RoomForbidden, ServerBusy, ServerError
 from chat.wire.protocol import PostResult

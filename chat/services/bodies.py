@@ -1,0 +1,61 @@
+"""What people write: whether it can be stored, and how it looks. The one place where Markdown meets people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chat import markdown
+from chat.access import doors
+from chat.access.policy import policy
+from chat.conf import conf
+from chat.models import Mention, Message, Room
+from chat.wire import protocol
+from chat.wire.errors import ChatError, MessageEmpty, MessageInvalidText, MessageTooLong
+
+MENTIONS_AT_MOST = 50
+
+
+@dataclass(frozen=True)
+class Rendered:
+    html: str
+    mentions: list[str]
+
+
+def is_acceptable(body: str) -> bool:
+    """Whether a message may have this body at all."""
+    try:
+        checked(body)
+    except ChatError:
+        return False
+    return True
+
+
+def render(room: Room | str, body: str) -> Rendered:
+    """The body as sanitised HTML, with the members of the room that it names. One query where it has an @."""
+    text = body.strip()
+    handles = markdown.handles(text)[:MENTIONS_AT_MOST] if "@" in text else []
+    if not handles:
+        return Rendered(markdown.render(text), [])
+    place = room if isinstance(room, Room) else Room.objects.filter(pk=doors.key(room) or 0).first()
+    named: Mapping[str, str] = policy().mentioned(place, handles) if place is not None else {}
+    return Rendered(markdown.render(text, named), list(dict.fromkeys(named.values())))
+
+
+def checked(body: str) -> str:
+    if not protocol.is_storable(body):
+        raise MessageInvalidText
+    text = body.strip()
+    if not text:
+        raise MessageEmpty
+    if len(text) > conf.body_chars:
+        raise MessageTooLong(f"A message has at most {conf.body_chars} characters.", field="body")
+    return text
+
+
+def store_mentions(messages: list[Message]) -> None:
+    rows = [
+        Mention(message=each, user_id=user_id, room_id=each.room_id, number=each.number)
+        for each in messages
+        for user_id in each.mentions
+    ]
+    if rows:
+        Mention.objects.bulk_create(rows)

@@ -1,0 +1,31 @@
+"""What runs in pytest's own process runs on SQLite; here the same tests run once more, on PostgreSQL."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rig.postgres import PostgresServer
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ("tests/models", "tests/access", "tests/services", "tests/live/test_hub.py")
+
+
+@pytest.mark.timeout(400)
+def test_models_access_services_and_hub_pass_on_postgresql(postgres: PostgresServer):
+    url = postgres.url(postgres.create())
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=380,
+    )
+    print(done.stdout[-3000:])
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    summary = done.stdout.strip().splitlines()[-1]
+    assert "passed" in summary
+    assert "skipped" not in summary, "on PostgreSQL nothing has a reason to be left out"
