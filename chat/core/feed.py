@@ -97,6 +97,18 @@ class Feed:
             out += self._release(now)
         return out
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether there are recent events to replay."""
+        return bool(self._ring)
+
+    def remember(self, events: list[FeedEvent]) -> None:
+        """Let an empty ring reach back over ``events``, which lead up to the head: read for one client, they serve
+        all who come back from the same place."""
+        if not self._ring and events and events[-1].seq == self.head:
+            for event in events:
+                self._append(event)
+
     def since(self, cursor: int) -> list[FeedEvent] | None:
         """The events past ``cursor`` up to the head; None if the ring does not reach back that far."""
         if cursor == self.head:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from chat import offload
 from chat.access import changes, doors, queries
 from chat.conf import conf
+from chat.core.feed import FeedEvent
 from chat.live.connection import Connection
 from chat.live.hub import Hub
 from chat.wire import protocol
@@ -30,6 +31,7 @@ class CatchUp:
     def __init__(self, hub: Hub):
         self._hub = hub
         self._tasks: set[asyncio.Task[None]] = set()
+        self._first_reads: dict[int, asyncio.Future[None]] = {}
 
     async def sync(self, connection: Connection, cursors: dict[str, protocol.Cursor | None]) -> dict[str, Outcome]:
         """Bring the rooms to life one after the other, and say how each went.
@@ -80,6 +82,11 @@ class CatchUp:
         is_far = standing.head - cursor.seq > conf.catch_up
         if is_far and await offload.readers.run(changes.is_more_than, room_id, cursor.seq, conf.catch_up):
             return await self._reset(connection, room_id, "too_far")
+        if (reading := self._first_reads.get(room_id)) is not None:
+            # After a restart all clients come at once, from about the same place: what is read for one serves them all.
+            await asyncio.wait([reading])
+            if self._join(connection, room_id, standing, cursor.seq):
+                return "live"
         return await self._pages(connection, room_id, cursor)
 
     def _join(self, connection: Connection, room_id: int, standing: changes.Standing, seq: int) -> bool:
@@ -110,10 +117,10 @@ class CatchUp:
             await connection.room_for_page()
             if connection.is_closed:
                 return "denied"
-            read = await offload.readers.run(_read_page, connection.user, room_id, seq)
+            read = await self._read(connection.user, room_id, seq)
             if read is None:
                 return "denied"
-            page, encoded = read
+            page, encoded, events = read
             if page.epoch != cursor.epoch:
                 return await self._reset(connection, room_id, "epoch")
             if not page.is_empty:
@@ -122,9 +129,23 @@ class CatchUp:
             if page.upto < page.head:
                 continue
             joins += 1
-            if self._hub.attach(connection, room_id, page.epoch, page.head, _synced(room_id, page.epoch, page.head)):
+            announcement = _synced(room_id, page.epoch, page.head)
+            if self._hub.attach(connection, room_id, page.epoch, page.head, announcement, past=events):
                 return "live"
         raise ServerBusy
+
+    async def _read(self, user: Any, room_id: int, seq: int) -> "_Read | None":
+        """A page; the first one of a room whose feed has no memory yet also as events for it."""
+        room = self._hub.rooms.get(room_id)
+        if room_id in self._first_reads or (room is not None and room.feed.has_memory):
+            return await offload.readers.run(_read_page, user, room_id, seq, for_memory=False)
+        done = self._first_reads[room_id] = self._hub.loop.create_future()
+        try:
+            return await offload.readers.run(_read_page, user, room_id, seq, for_memory=True)
+        finally:
+            del self._first_reads[room_id]
+            # Who waits goes on in a later turn of the loop, after this page's own attachment.
+            self._hub.loop.call_soon(done.set_result, None)
 
     async def _reset(self, connection: Connection, room_id: int, reason: Reason) -> Outcome:
         for _ in range(JOINS_AT_MOST):
@@ -138,10 +159,15 @@ class CatchUp:
         raise ServerBusy
 
 
-def _read_page(user: Any, room_id: int, seq: int) -> tuple[changes.Page, bytes] | None:
-    """Encoded where it is read: off the event loop."""
+_Read = tuple[changes.Page, bytes, list[FeedEvent]]
+
+
+def _read_page(user: Any, room_id: int, seq: int, *, for_memory: bool) -> _Read | None:
+    """A page, its encoding for the client, and, if asked, its events; all made off the event loop."""
     page = changes.page(user, room_id, seq)
-    return (page, protocol.encode(page.as_event(str(room_id)))) if page else None
+    if page is None:
+        return None
+    return page, protocol.encode(page.as_event(str(room_id))), changes.as_events(page, seq) if for_memory else []
 
 
 def _synced(room_id: int, epoch: str, seq: int) -> bytes:

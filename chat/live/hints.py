@@ -4,12 +4,15 @@ Hints, not truth: one may be lost, doubled or late (docs/architecture.md). Each 
 same object serves the hub of the process where it arose.
 """
 
+import hashlib
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, get_args
 
 from chat.core.feed import FeedEvent
 
 ALL = "chat.all"
+PLAIN_KEY = re.compile(r"[A-Za-z0-9-]{1,40}")
 
 
 def room_group(room_id: int) -> str:
@@ -17,8 +20,10 @@ def room_group(room_id: int) -> str:
 
 
 def user_group(user_id: str) -> str:
-    # Group names take only ASCII letters, digits, hyphens, underscores and periods; a host's key may be anything.
-    return f"chat.user.{user_id.encode().hex()}"
+    # Group names take 99 ASCII letters, digits, hyphens, underscores and periods; a host's key may be anything.
+    if not PLAIN_KEY.fullmatch(user_id):
+        user_id = hashlib.sha256(user_id.encode()).hexdigest()
+    return f"chat.user.{user_id}"
 
 
 @dataclass(frozen=True)

@@ -148,11 +148,21 @@ class Hub:
 
     # Following a room --------------------------------------------------------------------------------------------
 
-    def attach(self, connection: Connection, room_id: int, epoch: str, seq: int, announcement: bytes) -> bool:
+    def attach(
+        self,
+        connection: Connection,
+        room_id: int,
+        epoch: str,
+        seq: int,
+        announcement: bytes,
+        past: list[FeedEvent] | None = None,
+    ) -> bool:
         """Let a connection that has a room's state of ``seq`` follow it from there, after ``announcement``.
 
         False, with nothing sent: the feed is past ``seq`` and no longer has what lies between, or it is of another
         epoch. The caller reads once more. A connection that has closed meanwhile is left alone.
+
+        ``past``: what was read on the way to ``seq``, for a feed that has no memory yet.
         """
         if connection.is_closed:
             return True
@@ -163,6 +173,8 @@ class Hub:
         if room.feed.epoch != epoch:
             self.on_compare([room_id])
             return False
+        if past:
+            room.feed.remember(past)
         missing = room.feed.since(seq) if seq < room.feed.head else []
         if missing is None:
             return False

@@ -179,7 +179,8 @@ def _outcomes(changes: list[Change], *, deadline: float, in_doubt: bool = False)
         except Exception as error:  # the database refused a row, or policy or renderer failed on a post
             if len(changes) == 1:
                 logger.error("writer: a change was refused: %s", describe(error))
-                return [ServerError()]
+                # What the database refuses it will refuse again: an outbox must not wait behind it for ever.
+                return [ServerError(retry=not isinstance(error, DatabaseError))]
             # One bad row must not fail its neighbours, nor leave a number unused: all is rolled back, and each
             # change gets a transaction of its own.
             logger.warning("writer: %s in a batch of %d; one by one", type(error).__name__, len(changes))

@@ -33,9 +33,18 @@ class ChatError(Exception):
 
     code: ClassVar[str] = "server.error"
     text: ClassVar[str] = "Something went wrong on the server."
-    retry: ClassVar[bool] = False
+    retry: bool = False
 
-    def __init__(self, message: str | None = None, *, field: str | None = None, retry_after_ms: int | None = None):
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        retry_after_ms: int | None = None,
+        retry: bool | None = None,
+    ):
+        if retry is not None:
+            self.retry = retry
         self.message = message or self.text
         self.field = field
         self.retry_after_ms = retry_after_ms

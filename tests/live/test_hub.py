@@ -304,3 +304,31 @@ def test_a_hint_of_another_shape_is_refused():
     for bad in ({**good, "encoded": "text"}, {**good, "more": 1}, {"type": "nonsense"}, {}):
         with pytest.raises((KeyError, TypeError)):
             from_layer(bad)
+
+
+async def test_a_herd_that_comes_back_after_a_restart_reads_each_room_once(
+    rig: LiveRig, ana: Any, ben: Any, quiet_lobby: Room, monkeypatch: pytest.MonkeyPatch
+):
+    def talk() -> None:
+        for place in range(5):
+            messages.post(author=ana, room_id=quiet_lobby.pk, body=f"{place}")
+
+    await sync_to_async(talk)()
+    reads = 0
+    read = changes.page
+
+    def counted(user: Any, room_id: int, cursor: int) -> Any:
+        nonlocal reads
+        reads += 1
+        return read(user, room_id, cursor)
+
+    monkeypatch.setattr(changes, "page", counted)
+    herd = [rig.connect(user) for user in (ana, ben) * 8]
+    outcomes = await asyncio.gather(*[rig.catch_up.sync(connection, cursor(quiet_lobby)) for connection, _ in herd])
+    assert outcomes == [{str(quiet_lobby.pk): "live"}] * len(herd)
+    for _, socket in herd:
+        await socket.until(lambda it: it.of_type("synced"))
+        shown = [m["number"] for e in socket.of_type("changes") for m in e["messages"]]
+        shown += [each["message"]["number"] for each in socket.of_type("message.posted")]
+        assert shown == [1, 2, 3, 4, 5]
+    assert reads <= 2
