@@ -49,7 +49,7 @@ async def table(stand: Stand, seconds: float) -> str:
             for name, *costs in rows
             for in_flight, cost, first, second in zip((1, IN_FLIGHT), costs, tutorial[1:], broadcast[1:], strict=True)
         ],
-        "Aims of design.md 4, stock daphne: <= 28 us with 1 in flight; >= 300,000 deliveries/s with 50.\n"
+        "Aims, stock daphne: <= 28 us with 1 in flight; >= 300,000 deliveries/s with 50.\n"
         "Ours stores each message (SQLite, synchronous=FULL) and acknowledges it; the peers store nothing.",
     )
 

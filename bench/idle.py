@@ -25,7 +25,7 @@ async def ack_table(stand: Stand, posts: int) -> str:
         f"3. Acknowledgement on an idle server, {posts} posts one after the other",
         ["database", "p50 ms", "p99 ms"],
         rows,
-        "Aim of design.md 4: p50 <= 6, p99 <= 25.",
+        "Aim: p50 <= 6, p99 <= 25.",
     )
 
 
@@ -60,7 +60,7 @@ async def memory_table(stand: Stand, sockets: int) -> str:
         "4. Memory of an idle connection",
         ["server", "sockets", "KiB each"],
         rows,
-        f"Aim of design.md 4: <= 45 KiB. Growth of resident memory after the first {FIRST} sockets.",
+        f"Aim: <= 45 KiB. Growth of resident memory after the first {FIRST} sockets.",
     )
 
 

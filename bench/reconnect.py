@@ -20,7 +20,7 @@ async def table(stand: Stand, clients: int) -> str:
         f"5. Reconnect after SIGKILL: {clients} signed-in clients with {ROOMS} rooms each and {MISSED} messages missed",
         ["server", "clients", "s until all are live", "CPU s", "clients per CPU s"],
         [["ours", str(clients), figure(wall_s), figure(cpu_s), figure(clients / cpu_s)]],
-        "Aim of design.md 4: >= 800 a second. From the first handshake after the restart; start-up not counted.",
+        "Aim: >= 800 a second. From the first handshake after the restart; start-up not counted.",
     )
 
 

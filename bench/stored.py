@@ -47,7 +47,7 @@ async def table(stand: Stand, seconds: float) -> str:
             ]
             for name, label, speed in rows
         ],
-        "Aim of design.md 4: >= 8,000 on each. CPU is the server process's; PostgreSQL runs on the generator's core.",
+        "Aim: >= 8,000 on each. CPU is the server process's; PostgreSQL runs on the generator's core.",
     )
 
 

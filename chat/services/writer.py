@@ -1,6 +1,6 @@
 """Group commit: one thread per process stores what arrives, many changes in one transaction.
 
-One transaction a post costs a database flush each; a batch shares one (design, decision 5). The thread takes what is
+One transaction a post costs a database flush each; a batch shares one. The thread takes what is
 waiting, at most ``CHAT["BATCH_POSTS"]``, without waiting for more. Changes take effect in the order they were handed
 in; neighbouring posts are stored together, other changes one by one, each in a savepoint of its own that takes its
 number back with it when it fails.
