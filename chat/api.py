@@ -142,7 +142,7 @@ async def acreate_room(name: str, creator: Any, *, client_id: UUID | None = None
     """``create_room``, without blocking the event loop."""
     # A lane runs its work again when the database connection dies in it, perhaps after the commit.
     work = partial(create_room, name, creator, client_id=client_id or uuid4(), **options)
-    return await offload.readers.run(work)
+    return await offload.site.run(work)
 
 
 def room_for(subject: models.Model, *, name: str = "", kind: str = "private") -> Room:
@@ -208,7 +208,7 @@ def recheck(users: Iterable[Any]) -> None:
 
 def _async(call: Callable[P, T]) -> Callable[P, Any]:
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await offload.readers.run(partial(call, *args, **kwargs))
+        return await offload.site.run(partial(call, *args, **kwargs))
 
     run.__name__ = run.__qualname__ = f"a{call.__name__}"
     run.__doc__ = f"``{call.__name__}``, without blocking the event loop."

@@ -53,7 +53,7 @@ class ChatSettings:
     window_bytes: int = 1024 * 1024
     """Bytes sent to a socket and not yet ``received``; past it the socket is lagging."""
     stall_s: float = 10.0
-    """A lagging socket that takes nothing in for so long is closed with 4008."""
+    """A socket whose acknowledgement is so long overdue, with half of its window taken, is closed with 4008."""
     received_frames: int = 64
     """``hello.flow``: a client acknowledges at the latest after so many frames …"""
     received_s: int = 10

@@ -1,4 +1,4 @@
-"""The two consumers: ``ChatConsumer``, one for each socket, and ``RelayConsumer``, one for each process.
+"""``ChatConsumer``, one for each socket. The other consumer, one for each process, is in chat/relay.py.
 
 No domain rule lives here: frames become commands (chat/wire), commands become one service call each (chat/commands),
 and what is sent is the hub's business (chat/live).
@@ -15,7 +15,7 @@ from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
 
 from chat import offload
-from chat.access import identity, shapes
+from chat.access import identity
 from chat.access.identity import Identity
 from chat.commands import timeline
 from chat.commands.context import Context
@@ -185,40 +185,51 @@ class ChatConsumer(AsyncConsumer):
                 self._connection.close(Close.FLOODING)
                 return
             self._process.keeper.keep(self._connection)
-        encoded, version = await hello(self._process, who.user)
+        encoded, person, version = await hello(self._process, who.user)
         self._hub.learn_version(who.user_id, version)
         first = [encoded]
         if reply_to is not None:
             self._unanswered -= 1
-            result = {"user": shapes.user(who.user)}
-            first.insert(0, protocol.encode(protocol.ReplyEvent(ref=reply_to, ok=True, result=result)))
+            first.insert(0, protocol.encode(protocol.ReplyEvent(ref=reply_to, ok=True, result={"user": person})))
         self._hub.greet(self._connection, first)
 
     async def _authenticate(self, command: protocol.Auth) -> None:
-        known = self._connection.identity
         if self._no_token is not None:
             self._no_token.cancel()  # the frame came in time, however long the look-up takes
+        try:
+            who = await self._who(command.token)
+            if who is not None:
+                await self._welcome(who, reply_to=command.ref)
+        except AuthInvalid:
+            raise
+        except Exception:
+            # Nothing limits an unsigned socket any more, and the database is away: come back after your back-off.
+            self._connection.close(NORMAL_CLOSE)
+            raise
+
+    async def _who(self, token: str | None) -> Identity | None:
+        """Whom a token stands for; None: the connection was closed for it.
+
+        Raises:
+            AuthInvalid: A live connection keeps who it has.
+        """
+        known = self._connection.identity
         if known is None:
-            who = await offload.auth.run(identity.from_token, command.token)
+            who = await offload.auth.run(identity.from_token, token)
             if who is None:
                 self._connection.close(Close.NOT_SIGNED_IN)
-                return
-        elif command.token is None:
+            return who
+        if token is None:
             # "With what I have shown already": the session or token is looked at again.
             check = await offload.auth.run(identity.check, [known])
             if (code := check.ended.get(known)) is not None:
                 self._connection.close(code)
-                return
-            who = known
-        else:
-            who = await offload.auth.run(identity.from_token, command.token)
-            if who is None or who.user.pk != known.user.pk:
-                raise AuthInvalid
-        try:
-            await self._welcome(who, reply_to=command.ref)
-        except Exception:
-            self._connection.close(NORMAL_CLOSE)
-            raise
+                return None
+            return known
+        who = await offload.auth.run(identity.from_token, token)
+        if who is None or who.user.pk != known.user.pk:
+            raise AuthInvalid
+        return who
 
     # Commands ----------------------------------------------------------------------------------------------------
 

@@ -78,13 +78,10 @@ def close_connections() -> None:
         connection.close()
 
 
-def on_loop_thread() -> bool:
-    """Whether the caller runs on an event loop, where nothing may block."""
-    return asyncio._get_running_loop() is not None
-
-
 readers = Lane("readers", lambda: conf.reader_threads)
 """Reads for sockets: sync, history, lists."""
+site = Lane("site", lambda: 2)
+"""Changes on behalf of the site's own coroutines: on SQLite they may wait for the write lock, and reads must not."""
 auth = Lane("auth", lambda: 2)
 """Sign-ins and re-validation, so that a herd of handshakes does not hold up reads."""
 render = Lane("render", lambda: 1)

@@ -5,10 +5,13 @@ What arrives is a hint and goes to the hub. What does not arrive, the keeper fin
 
 import asyncio
 import logging
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from channels.consumer import AsyncConsumer
-from channels.layers import InMemoryChannelLayer, get_channel_layer
+from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
+from channels.utils import await_many_dispatch
 
 from chat.conf import conf
 from chat.live.hints import from_layer
@@ -16,32 +19,53 @@ from chat.live.hub import Hub
 from chat.live.process import Process
 from chat.live.publisher import origin
 
+try:
+    from channels_redis.pubsub import RedisPubSubChannelLayer
+except ImportError:  # an extra; a site of one process does without
+    RedisPubSubChannelLayer = ()
+
 logger = logging.getLogger(__name__)
 
 AGAIN_S = 1.0
 PROBE_S = 5.0
 """A seat that has heard nothing for so long sends itself a message; no echo for as long again, and it is taken anew.
 A subscription can die without a word on either side; redis-py sends pings, and does not miss the answers."""
+PROBE = "relay.probe"
 ROOM_PREFIX = "chat.room."
 _tasks: set[asyncio.Task[None]] = set()
 
 
 class RelayConsumer(AsyncConsumer):
-    """Joins and leaves groups for the hub, and hands it what arrives."""
+    """Joins and leaves groups for the hub, and hands it what arrives.
 
-    def __init__(self, hub: Hub, wanted: dict[str, None]):
+    Args:
+        layer: Its own instance: connections of its own, that can be given up without hurting the host's consumers.
+        wanted: The groups to be in; tell ``change`` when it did.
+    """
+
+    def __init__(self, hub: Hub, layer: Any, wanted: dict[str, None]):
         self._hub = hub
+        self.channel_layer = layer
         self._wanted = wanted
         self._joined: set[str] = set()
         self._changed = asyncio.Event()
         self._heard_at = hub.loop.time()
-        self.channel_layer_alias = conf.channel_layer
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Differs from Channels' own in its layer, and in ending when its seat is dead."""
+        self.scope = scope
+        self.base_send = send
+        async with asyncio.timeout(conf.layer_timeout_s):
+            self.channel_name = await self.channel_layer.new_channel()
+        listening = partial(self.channel_layer.receive, self.channel_name)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(await_many_dispatch([receive, listening], self.dispatch))
+            group.create_task(self._keep_groups())
+            group.create_task(self._probe())
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         self._heard_at = self._hub.loop.time()
-        if message["type"] == "relay.seated":
-            self._keep = asyncio.gather(self._keep_groups(), self._probe())
-        elif message["type"] != "relay.probe" and message.get("origin") != origin():
+        if message["type"] != PROBE and message.get("origin") != origin():
             try:
                 hint = from_layer(message)
             except (KeyError, TypeError):
@@ -53,10 +77,6 @@ class RelayConsumer(AsyncConsumer):
         """Look at the wanted groups again."""
         self._changed.set()
 
-    def end(self) -> None:
-        if keep := getattr(self, "_keep", None):
-            keep.cancel()
-
     async def _keep_groups(self) -> None:
         """Make the groups joined those that are wanted; what can't be joined now is tried again."""
         while True:
@@ -64,12 +84,14 @@ class RelayConsumer(AsyncConsumer):
             joined: list[int] = []
             try:
                 for group in [each for each in self._wanted if each not in self._joined]:
-                    await self.channel_layer.group_add(group, self.channel_name)
+                    async with asyncio.timeout(conf.layer_timeout_s):
+                        await self.channel_layer.group_add(group, self.channel_name)
                     self._joined.add(group)
                     if group.startswith(ROOM_PREFIX):
                         joined.append(int(group.removeprefix(ROOM_PREFIX)))
                 for group in [each for each in self._joined if each not in self._wanted]:
-                    await self.channel_layer.group_discard(group, self.channel_name)
+                    async with asyncio.timeout(conf.layer_timeout_s):
+                        await self.channel_layer.group_discard(group, self.channel_name)
                     self._joined.discard(group)
             except Exception as error:
                 logger.warning("channel layer: joining groups: %s", type(error).__name__)
@@ -82,22 +104,25 @@ class RelayConsumer(AsyncConsumer):
             await self._changed.wait()
 
     async def _probe(self) -> None:
-        """Return when the seat is dead: messages to it are taken, and never arrive."""
+        """Raise ``DeadSeat`` when messages to the seat are taken, and never arrive."""
         while True:
             await asyncio.sleep(PROBE_S)
             if self._hub.loop.time() - self._heard_at < PROBE_S:
                 continue
             asked_at = self._hub.loop.time()
             try:
-                await self.channel_layer.send(self.channel_name, {"type": "relay.probe"})
+                async with asyncio.timeout(conf.layer_timeout_s):
+                    await self.channel_layer.send(self.channel_name, {"type": PROBE})
             except Exception:  # the layer is down, which is no fault of this seat
                 self._heard_at = asked_at
                 continue
             await asyncio.sleep(PROBE_S)
             if self._heard_at < asked_at:
-                logger.warning("channel layer: no echo in %s s; taking the seat anew", PROBE_S)
-                await self.channel_layer.flush()
-                self.seat.cancel()
+                raise DeadSeat
+
+
+class DeadSeat(Exception):
+    """Nothing arrives at this channel any more."""
 
 
 class Seat:
@@ -121,21 +146,27 @@ class Seat:
             self._consumer.change()
 
     async def run(self) -> None:
-        """Sit down, and again whenever the seat is lost."""
+        """Sit down, and again, over new connections, whenever the seat is lost."""
+        never: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         while True:
-            self._consumer = RelayConsumer(self._hub, self._wanted)
-            seated: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-            seated.put_nowait({"type": "relay.seated"})
-            sitting = asyncio.ensure_future(self._consumer({"type": "chat.relay"}, seated.get, _no_answer))
-            self._consumer.seat = sitting
+            layer = channel_layers.make_backend(conf.channel_layer)
+            self._consumer = RelayConsumer(self._hub, layer, self._wanted)
             try:
-                await asyncio.wait([sitting])
-                if not sitting.cancelled() and (error := sitting.exception()) is not None:
-                    logger.warning("channel layer: %s; sitting down again in %s s", type(error).__name__, AGAIN_S)
+                await self._consumer({"type": "chat.relay"}, never.get, _no_answer)
+            except Exception as error:
+                name = type(error.exceptions[0] if isinstance(error, ExceptionGroup) else error).__name__
+                logger.warning("channel layer: %s; sitting down again in %s s", name, AGAIN_S)
             finally:
-                sitting.cancel()
-                self._consumer.end()
+                await _give_up(layer)
             await asyncio.sleep(AGAIN_S)
+
+
+async def _give_up(layer: Any) -> None:
+    """Close the connections of a seat's own layer. Only the pub/sub layer's ``flush`` does just that."""
+    if isinstance(layer, RedisPubSubChannelLayer):
+        with suppress(Exception):
+            async with asyncio.timeout(conf.layer_timeout_s):
+                await layer.flush()
 
 
 async def _no_answer(message: dict[str, Any]) -> None:

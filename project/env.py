@@ -218,7 +218,12 @@ def _postgresql(name: str, url: str, pool: int) -> dict[str, Any]:
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
+            # A server that has gone without a word must not hold a thread until TCP gives up.
             "connect_timeout": "5",
+            "tcp_user_timeout": "10000",
+            "keepalives_idle": "10",
+            "keepalives_interval": "5",
+            "keepalives_count": "3",
             **given,
             "pool": {"min_size": 1, "max_size": pool, "timeout": 5, "max_lifetime": 1800},
         },

@@ -20,7 +20,6 @@ RANKS = {
     "chat.services": 4,
     "chat.commands": 5,
     "chat.web": 5,
-    "chat.admin": 5,
     "chat.api": 5,
     "chat.handshake": 5,
     "chat.consumers": 6,
@@ -31,8 +30,6 @@ RANKS = {
     "chat.checks": 7,
     "chat.signals": 7,
     "chat.management": 7,
-    "chat.server": 7,
-    "chat.templatetags": 7,
     # Beside the ladder: the client, and what Django itself calls.
     "chat.client": 0,
     "chat.migrations": 1,

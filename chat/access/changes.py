@@ -4,8 +4,9 @@
 (docs/architecture.md, "Catching up"). One page is one snapshot of access, epoch, head and all kinds of rows.
 """
 
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chat.access import doors, queries, shapes
@@ -25,6 +26,7 @@ class Standing:
     room_id: int
     epoch: str
     head: int
+    read_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)

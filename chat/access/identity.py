@@ -1,6 +1,6 @@
 """Who is calling: from a session cookie, from a bearer token; and whether the page that asks is one of ours.
 
-Synchronous: called on the ``auth`` lane, never on the event loop.
+Synchronous. What reads the database is called on the ``auth`` lane, never on the event loop.
 """
 
 import hashlib

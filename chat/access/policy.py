@@ -1,8 +1,7 @@
 """Who may do what. A host replaces this class with its own through ``CHAT["POLICY"]``.
 
-Every question is asked twice: at the door, for a quick answer, and again inside the transaction of the change, on
-locked rows. So answers must depend on the arguments and the database alone. ``membership`` is the person's present
-membership of the room, or None.
+What changes something is asked about inside the transaction of the change, on locked rows. So answers must depend on
+the arguments and the database alone. ``membership`` is the person's present membership of the room, or None.
 """
 
 from collections.abc import Iterable

@@ -58,7 +58,7 @@ def room_state(
         mentions=mentions,
         rev=membership.rev if membership else 0,
         role=_role(membership) if membership else None,
-        notify=cast("Any", membership.notify) if membership else "all",
+        notify="all",
         online=None,
     )
 
@@ -76,15 +76,14 @@ def _shared(row: Room) -> dict[str, Any]:
     }
 
 
-def message(row: Message, author: protocol.User | None = None) -> protocol.Message:
-    """``author``: given where many messages share one, so that names are worked out once."""
+def message(row: Message) -> protocol.Message:
     return protocol.Message(
         id=str(row.pk),
         room=str(row.room_id),
         number=row.number,
         seq=row.seq,
         changed_seq=row.changed_seq,
-        author=author or (user(row.author) if row.author is not None else None),
+        author=user(row.author) if row.author is not None else None,
         client_id=str(row.client_id),
         body=row.body,
         html=row.html,

@@ -1,6 +1,7 @@
 """The Python client: ``chat.core.client`` with a WebSocket, a clock and an outbox around it (docs/python-client.md)."""
 
 import asyncio
+import logging
 import random
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -16,6 +17,8 @@ from chat.core.client.actions import ClientNews, ConnectionState, Failed, RoomNe
 from chat.core.client.core import ClientCore
 from chat.core.client.outbox import OutboxItem
 from chat.wire import protocol
+
+log = logging.getLogger("chat.client")
 
 SAVE_CURSORS_S = 5.0
 
@@ -97,7 +100,7 @@ class ChatClient(Engine):
             return
         if self._saver is not None and self._cursor_store is not None:
             self._saver.cancel()
-            self._cursor_store.save(self.cursors)
+            await self._save(self._cursor_store, self.cursors)
         await self._end()
 
     # What it is like -------------------------------------------------------------------------------------------
@@ -277,6 +280,14 @@ class ChatClient(Engine):
         saved = None
         while True:
             await asyncio.sleep(SAVE_CURSORS_S)
-            if (positions := self.cursors) != saved:
-                store.save(positions)
+            if (positions := self.cursors) != saved and await self._save(store, positions):
                 saved = positions
+
+    async def _save(self, store: CursorStore, positions: Positions) -> bool:
+        """Whether the cursors were saved. A full disk costs the place in the rooms, not the connection."""
+        try:
+            await asyncio.to_thread(store.save, positions)
+        except OSError as error:
+            log.warning("The cursors can't be saved: %s", error)
+            return False
+        return True

@@ -10,12 +10,12 @@ RECEIVED_BYTES = 256 * 1024
 """``hello.flow``: a client also acknowledges after so many bytes, so that long messages do not fill the window."""
 
 
-async def hello(process: Process, user: Any) -> tuple[bytes, int]:
-    """The first event of a signed-in connection, encoded, and the person's ``rooms_version``."""
-    states, more, version = await offload.readers.run(queries.hello, user)
+async def hello(process: Process, user: Any) -> tuple[bytes, protocol.User, int]:
+    """The first event of a signed-in connection, encoded; who it is; and their ``rooms_version``."""
+    person, (states, more, version) = await offload.readers.run(_read, user)
     event = protocol.Hello(
         protocol=protocol.VERSION,
-        user=shapes.user(user),
+        user=person,
         server=process.hub.incarnation,
         heartbeat_s=conf.heartbeat_s,
         limits=protocol.Limits(
@@ -31,4 +31,9 @@ async def hello(process: Process, user: Any) -> tuple[bytes, int]:
         rooms_version=version,
         more=more,
     )
-    return protocol.encode(event), version
+    return protocol.encode(event), person, version
+
+
+def _read(user: Any) -> tuple[protocol.User, tuple[list[protocol.RoomState], bool, int]]:
+    # A host's policy may look a name up, so that is done here too.
+    return shapes.user(user), queries.hello(user)

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from functools import partial
 
 from chat import markdown, offload
@@ -17,17 +18,16 @@ async def post(context: Context, command: protocol.PostMessage) -> Change:
         body=command.body,
         reply_to=command.reply_to,
         attachments=tuple(command.attachments),
-        rendered=await _rendered(command.room, command.body),
+        rendered=await _rendered(bodies.render, command.room, command.body),
     )
 
 
 async def edit(context: Context, command: protocol.EditMessage) -> Change:
-    user = context.user
-    return Call(
-        context.user,
-        lambda: protocol.SeqResult(seq=messages.edit(actor=user, message_id=command.message, body=command.body)),
-        message_id=command.message,
+    rendered = await _rendered(bodies.render_edit, command.message, command.body)
+    change = partial(
+        messages.edit, actor=context.user, message_id=command.message, body=command.body, rendered=rendered
     )
+    return Call(context.user, lambda: protocol.SeqResult(seq=change()), message_id=command.message)
 
 
 async def delete(context: Context, command: protocol.DeleteMessage) -> Change:
@@ -49,8 +49,8 @@ async def unreact(context: Context, command: protocol.RemoveReaction) -> Change:
     return Call(context.user, take_back, message_id=command.message)
 
 
-async def _rendered(room_id: str, body: str) -> Rendered | None:
+async def _rendered(render: Callable[[str, str], Rendered], place: str, body: str) -> Rendered | None:
     """Markdown takes its time: it is rendered before the writer's turn. Plain text costs the writer next to nothing."""
     if markdown.is_plain(body) or not bodies.is_acceptable(body):
         return None
-    return await offload.render.run(bodies.render, room_id, body)
+    return await offload.render.run(render, place, body)

@@ -82,6 +82,7 @@ async def read(context: Context, command: protocol.Read) -> Change:
             force=command.force,
             connection_id=context.connection.id,
         ),
+        room_id=command.room,
     )
 
 

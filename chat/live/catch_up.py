@@ -6,6 +6,7 @@ own head is looked at; feed events up to that seq don't concern the connection (
 
 import asyncio
 import logging
+import time
 from typing import Any, Literal
 
 from chat import offload
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 Outcome = Literal["live", "reset", "denied"]
 Reason = Literal["new", "too_far", "epoch"]
+STANDING_S = 1.0
+"""How long an answer to "may they?" is good for. A sync waits for its client, and rights may be taken meanwhile."""
 JOINS_AT_MOST = 20
 """Pages read because the feed had moved on past the last one. More means the room outruns the database."""
 
@@ -96,6 +99,8 @@ class CatchUp:
         leaving that a later return has made void.
         """
         room = self._hub.rooms.get(room_id)
+        if time.monotonic() - standing.read_at > STANDING_S:
+            return False
         if seq == standing.head:
             return self._hub.attach(connection, room_id, standing.epoch, seq, _synced(room_id, standing.epoch, seq))
         if room is None or room.feed.epoch != standing.epoch or room.feed.head < standing.head:

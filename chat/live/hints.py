@@ -27,17 +27,46 @@ def user_group(user_id: str) -> str:
 
 
 @dataclass(frozen=True)
-class RoomEvents:
-    """Durable changes of one room, in order."""
+class _Hint:
+    kind: ClassVar[str]
 
-    kind: ClassVar[str] = "room.events"
+    def to_layer(self) -> dict[str, Any]:
+        """As a message of the channel layer; ``from_layer`` reads it."""
+        return {"type": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class _ToRoom(_Hint):
     room_id: int
-    epoch: str
-    events: list[FeedEvent]
 
     @property
     def group(self) -> str:
         return room_group(self.room_id)
+
+
+@dataclass(frozen=True)
+class _ToPerson(_Hint):
+    user_id: str
+
+    @property
+    def group(self) -> str:
+        return user_group(self.user_id)
+
+
+@dataclass(frozen=True)
+class _ToAll(_Hint):
+    @property
+    def group(self) -> str:
+        return ALL
+
+
+@dataclass(frozen=True)
+class RoomEvents(_ToRoom):
+    """Durable changes of one room, in order."""
+
+    kind: ClassVar[str] = "room.events"
+    epoch: str
+    events: list[FeedEvent]
 
     def to_layer(self) -> dict[str, Any]:
         rows = [(each.seq, each.prev, each.encoded, each.leaver) for each in self.events]
@@ -45,114 +74,60 @@ class RoomEvents:
 
 
 @dataclass(frozen=True)
-class RoomTransient:
+class RoomTransient(_ToRoom):
     """Something of the moment for who watches a room: typing, a notice. ``except_user`` doesn't get it."""
 
     kind: ClassVar[str] = "room.transient"
-    room_id: int
     encoded: bytes
     except_user: str | None = None
 
-    @property
-    def group(self) -> str:
-        return room_group(self.room_id)
-
-    def to_layer(self) -> dict[str, Any]:
-        return {"type": self.kind, **asdict(self)}
-
 
 @dataclass(frozen=True)
-class ToUser:
+class ToUser(_ToPerson):
     """An event for all connections of one person, but for ``except_connection``."""
 
     kind: ClassVar[str] = "user.event"
-    user_id: str
     encoded: bytes
     except_connection: str | None = None
 
-    @property
-    def group(self) -> str:
-        return user_group(self.user_id)
-
-    def to_layer(self) -> dict[str, Any]:
-        return {"type": self.kind, **asdict(self)}
-
 
 @dataclass(frozen=True)
-class RoomsMoved:
+class RoomsMoved(_ToPerson):
     """A person came to or left a room: their ``rooms_version`` rose, and ``encoded`` says what happened."""
 
     kind: ClassVar[str] = "user.rooms"
-    user_id: str
     encoded: bytes
     rooms_version: int
 
-    @property
-    def group(self) -> str:
-        return user_group(self.user_id)
-
-    def to_layer(self) -> dict[str, Any]:
-        return {"type": self.kind, **asdict(self)}
-
 
 @dataclass(frozen=True)
-class Recheck:
+class Recheck(_ToPerson):
     """Something that decides over a person's access changed: check their sockets now, not in a minute."""
 
     kind: ClassVar[str] = "user.recheck"
-    user_id: str
-
-    @property
-    def group(self) -> str:
-        return user_group(self.user_id)
-
-    def to_layer(self) -> dict[str, Any]:
-        return {"type": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True)
-class SessionEnded:
+class SessionEnded(_ToPerson):
     """A person signed out: ``session`` is the digest of the session key, which itself never leaves the process."""
 
     kind: ClassVar[str] = "user.session_ended"
-    user_id: str
     session: str
-
-    @property
-    def group(self) -> str:
-        return user_group(self.user_id)
-
-    def to_layer(self) -> dict[str, Any]:
-        return {"type": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True)
-class CompareHeads:
+class CompareHeads(_ToAll):
     """Changes may have been committed that nobody told of: every process compares its feeds with the database."""
 
     kind: ClassVar[str] = "everybody.compare"
 
-    @property
-    def group(self) -> str:
-        return ALL
-
-    def to_layer(self) -> dict[str, Any]:
-        return {"type": self.kind}
-
 
 @dataclass(frozen=True)
-class ToEverybody:
+class ToEverybody(_ToAll):
     """An event for every connection there is."""
 
     kind: ClassVar[str] = "everybody.event"
     encoded: bytes
-
-    @property
-    def group(self) -> str:
-        return ALL
-
-    def to_layer(self) -> dict[str, Any]:
-        return {"type": self.kind, **asdict(self)}
 
 
 Hint = RoomEvents | RoomTransient | ToUser | RoomsMoved | Recheck | SessionEnded | CompareHeads | ToEverybody

@@ -120,7 +120,7 @@ class Keeper:
                 self._start_over(room)
             elif head < known:
                 logger.error("room %s: numbers went back from %s to %s; renewing its epoch", room_id, known, head)
-                await offload.readers.run(self._renew_epoch, room_id, epoch)
+                await offload.site.run(self._renew_epoch, room_id, epoch)
                 self._start_over(room)
             else:
                 room.feed.expect(head, self._hub.loop.time())

@@ -2,8 +2,8 @@
 
 ``publish`` may be called from anywhere: the writer's thread, a view, a Celery task, a shell. Nothing waits for the
 channel layer: hints leave through one background task behind a bounded queue, and a layer that fails is left alone
-for a moment: a hung Redis costs its time-out for each publish, one after the other. What is dropped here,
-every process finds by comparing heads.
+for a moment: a hung Redis costs its time-out for each publish, one after the other. What is dropped here of
+a room's log, every process finds by comparing heads; rights that ended, by looking again.
 """
 
 import asyncio

@@ -39,11 +39,6 @@ class Membership(LiveModel):
         MODERATOR = "moderator", _("moderator")
         MEMBER = "member", _("member")
 
-    class Notify(models.TextChoices):
-        ALL = "all", _("all messages")
-        MENTIONS = "mentions", _("mentions")
-        NONE = "none", _("nothing")
-
     room = models.ForeignKey(Room, models.PROTECT, related_name="memberships", verbose_name=_("room"))
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="chat_memberships", verbose_name=_("person")
@@ -59,7 +54,6 @@ class Membership(LiveModel):
 
     read_number = models.BigIntegerField(_("read up to"), default=0, editable=False)
     rev = models.BigIntegerField(default=0, editable=False)
-    notify = models.CharField(_("notify"), max_length=8, choices=Notify.choices, default=Notify.ALL)
     hidden = models.BooleanField(default=False, editable=False)
     """A direct room that its person closed; it comes back with its next message."""
 

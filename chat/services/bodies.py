@@ -40,7 +40,18 @@ def render(room: Room | str, body: str) -> Rendered:
     return Rendered(markdown.render(text, named), list(dict.fromkeys(named.values())))
 
 
+def render_edit(message_id: str, body: str) -> Rendered:
+    """The same for the new text of a message."""
+    room = Room.objects.filter(messages=doors.key(message_id) or 0).first()
+    return render(room or "", body)
+
+
 def checked(body: str) -> str:
+    """``body`` as it is stored: trimmed.
+
+    Raises:
+        MessageEmpty, MessageTooLong, MessageInvalidText.
+    """
     if not protocol.is_storable(body):
         raise MessageInvalidText
     text = body.strip()

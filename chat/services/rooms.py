@@ -76,11 +76,11 @@ def open_direct(*, user: Any, user_ids: list[str]) -> Room:
         RoomForbidden: Policy does not let ``user`` make a direct room.
         UserNotFound: One of them is unknown or not welcome.
     """
-    if not policy().can_create_room(user, Room.Kind.DIRECT):
-        raise RoomForbidden
-    persons = _direct_people(user, user_ids)
-    key = hashlib.sha256(",".join(sorted(str(each.pk) for each in persons)).encode()).hexdigest()
     with write():
+        if not policy().can_create_room(user, Room.Kind.DIRECT):
+            raise RoomForbidden
+        persons = _direct_people(user, user_ids)
+        key = hashlib.sha256(",".join(sorted(str(each.pk) for each in persons)).encode()).hexdigest()
         room, made = Room.objects.get_or_create(
             direct_key=key, defaults={"kind": Room.Kind.DIRECT, "slug": f"direct-{token_hex(8)}"}
         )

@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 class Call:
     """Any other service call that changes durable state. It may be run twice, so it must be repeatable.
 
-    ``room_id`` or ``message_id`` names the room that it locks; neither: none that exists yet.
+    ``room_id`` or ``message_id`` names the room whose log it changes; neither: none that exists yet.
     """
 
     actor: Any
@@ -221,7 +221,7 @@ def _lock_rooms(changes: list[Change]) -> None:
     rooms = {pk for each in changes if (pk := doors.key(each.room_id or ""))}
     if messages_:
         rooms |= set(Message.objects.filter(pk__in=messages_).values_list("room_id", flat=True))
-    if len(rooms) > 1:
+    if rooms:
         list(Room.objects.select_for_update().filter(pk__in=rooms).order_by("pk").values_list("pk"))
 
 
@@ -236,9 +236,10 @@ def _posts_from(changes: list[Change], place: int) -> list[Post]:
 
 def _one(change: Call) -> Any:
     try:
-        return change.run()
+        with write():  # a savepoint: of what is refused, nothing is left
+            return change.run()
     except ChatError as error:
-        return error  # raised inside the service's own savepoint: nothing of it is left
+        return error
     except DatabaseError:
         raise  # the whole batch is run again without it
     except Exception as error:

@@ -22,6 +22,7 @@ class _Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     pumps: list[asyncio.Task[None]] = field(default_factory=list)
+    is_deaf: bool = False
 
 
 class Proxy:
@@ -72,6 +73,10 @@ class Proxy:
     def resume(self) -> None:
         """Pass on what was held back, and go on."""
         self._call(self._flows.set)
+
+    def swallow_answers(self) -> None:
+        """Lose all that the servers say on the connections that are open now; these stay open. New ones are well."""
+        self._call(lambda: [setattr(link, "is_deaf", True) for link in self._links])
 
     def cut_once_sent(self, pattern: bytes) -> None:
         """Cut when a client has sent ``pattern`` and the server has answered it; the answer is lost.
@@ -127,6 +132,8 @@ class Proxy:
     async def _pump_answers(self, link: _Link, reader: asyncio.StreamReader, lost: asyncio.Event) -> None:
         while chunk := await _read(reader):
             await self._flows.wait()
+            if link.is_deaf:
+                continue
             if lost.is_set():
                 self._abort(link)
                 return

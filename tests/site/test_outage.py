@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.rig.factory import SiteFactory
-from tests.rig.four import BACKENDS
+from tests.rig.four import BACKENDS, Backend
+from tests.rig.proxy import Proxy
 from tests.rig.redis_server import RedisServer
 from tests.rig.site import Site
 from tests.site.talk import Talk, talk_as
@@ -130,3 +131,24 @@ async def test_a_site_started_without_redis_works_and_finds_it_later(
     await crosses_at_once((ana, ben, room))
     await ana.close()
     await ben.close()
+
+
+@pytest.mark.parametrize("backend", [Backend("sqlite", "redis")], ids=str, indirect=True)
+async def test_a_subscription_that_died_without_a_word_is_taken_anew(
+    make_site: SiteFactory, backend: Any, redis_server: RedisServer
+):
+    """The connection stays open and nothing comes: no error tells, only the seat's own probe."""
+    with Proxy(redis_server.port) as proxy:
+        site = make_site(backend, processes=2, redis_port=proxy.port)
+        ana = await talk_as(site.processes[0].ws_url, site.user("ana"))
+        ben = await talk_as(site.processes[1].ws_url, site.user("ben"))
+        room = (await ana.call("room.create", name="Staff", kind="private"))["room"]["id"]
+        await ana.call("member.add", room=room, user=site.user("ben").id)
+        await ana.follow(room)
+        await ben.follow(room)
+        await crosses_at_once((ana, ben, room))
+        proxy.swallow_answers()
+        await talk_for((ana, ben, room), "frozen", 2)
+        await crosses_at_once((ana, ben, room), within_s=40.0)
+        await ana.close()
+        await ben.close()

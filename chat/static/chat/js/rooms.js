@@ -13,6 +13,7 @@ export class Rooms extends Emitter {
   #listed = new Set()
   #version = 0
   #isKnown = false
+  #isWhole = true
   #refreshing = false
   #me
   #clock
@@ -57,6 +58,7 @@ export class Rooms extends Emitter {
   /** A new connection is live. */
   async greeted({ rooms, roomsVersion, more }) {
     this.#version = roomsVersion
+    this.#isWhole = !more
     this.#isKnown = true
     const told = new Map(rooms.map((state) => [state.id, state]))
     if (!more) this.#keepOnly(told)
@@ -87,7 +89,7 @@ export class Rooms extends Emitter {
         return this.#remove(event.room)
       case "heads":
         for (const [id, seq] of event.rooms) this.#rooms.get(id)?.heard(seq)
-        if (event.roomsVersion > this.#version) this.#refresh(event.roomsVersion)
+        if (event.roomsVersion > this.#version || !this.#isWhole) this.#refresh(event.roomsVersion)
         return
       case "lagging":
         return event.rooms.forEach((id) => this.#rooms.get(id)?.sync())
@@ -136,10 +138,11 @@ export class Rooms extends Emitter {
         after = page.rooms.at(-1)?.id
       }
       this.#version = Math.max(this.#version, version)
+      this.#isWhole = true
       this.#keepOnly(told)
       told.forEach((state) => this.add(state))
     } catch {
-      // The next heartbeat shows the version again, the next connection the list.
+      // The next heartbeat tries again.
     } finally {
       this.#refreshing = false
     }
