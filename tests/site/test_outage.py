@@ -4,6 +4,7 @@ import asyncio
 import time
 from statistics import median
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -62,13 +63,12 @@ async def crosses_at_once(pair: tuple[Talk, Talk, str], within_s: float = 20.0) 
     ana, ben, room = pair
     row = 0
     async with asyncio.timeout(within_s):
-        place = 0
         while row < 3:
-            place += 1
+            body = f"at once? {uuid4()}"
             start = time.perf_counter()
-            await ana.post(room, f"at once? {place}")
-            await ben.message(f"at once? {place}", wait_s=CROSSING_S)
-            await ana.message(f"at once? {place}", wait_s=CROSSING_S)
+            await ana.post(room, body)
+            await ben.message(body, wait_s=CROSSING_S)
+            await ana.message(body, wait_s=CROSSING_S)
             row = row + 1 if time.perf_counter() - start < 0.3 else 0
 
 
