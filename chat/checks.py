@@ -13,7 +13,9 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import connections, router
+from django.utils.module_loading import import_string
 
+from chat.access.policy import Policy
 from chat.conf import ChatSettings
 
 CORE_LAYER = "channels_redis.core.RedisChannelLayer"
@@ -79,6 +81,20 @@ def layer_can_wait(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
     )
     text = f"CHANNEL_LAYERS[{alias!r}] is the core Redis layer: with redis-py 8 its reads fail every 5 seconds."
     return [Error(text, hint=hint, id="chat.E005")]
+
+
+@register("chat")
+def policy_can_be_used(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """A policy that can't be imported would show itself as an error on the first page."""
+    path = (getattr(settings, "CHAT", None) or {}).get("POLICY", ChatSettings.policy)
+    try:
+        policy = import_string(path)
+    except (ImportError, AttributeError) as error:
+        return [Error(f"CHAT['POLICY'] names {path!r}, which can't be imported: {error}", id="chat.E007")]
+    if isinstance(policy, type) and issubclass(policy, Policy):
+        return []
+    hint = "Derive it from chat.access.policy.Policy."
+    return [Error(f"CHAT['POLICY'] names {path!r}, which is no policy.", hint=hint, id="chat.E007")]
 
 
 def _redis_major() -> int:

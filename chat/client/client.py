@@ -20,7 +20,7 @@ from chat.wire import protocol
 
 log = logging.getLogger("chat.client")
 
-SAVE_CURSORS_S = 5.0
+SAVE_CURSORS_S = 1.0
 
 
 class ChatClient(Engine):

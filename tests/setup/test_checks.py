@@ -36,6 +36,8 @@ def test_the_site_itself_is_clean() -> None:
         ({"ORIGINS": "https://a.example"}, "chat.E003"),
         ({"ORIGINS": ["*"]}, "chat.E004"),
         ({"ORIGINS": ["https://*"]}, "chat.E004"),
+        ({"POLICY": "no.such.Policy"}, "chat.E007"),
+        ({"POLICY": "chat.models.Room"}, "chat.E007"),
     ],
 )
 def test_a_wrong_chat_setting_is_an_error(chat: Any, problem: str) -> None:
