@@ -389,3 +389,15 @@ async def test_somebody_who_is_removed_is_told_and_can_write_no_more(meet: Meet,
     await expect(page.get_by_text("You are not in this room any more.")).to_be_visible(timeout=10_000)
     await expect(page.get_by_label("Message", exact=True)).to_be_hidden()
     await expect(page.get_by_role("link", name="Secret")).to_have_count(0)
+
+
+async def test_the_list_of_rooms_says_so_when_the_connection_is_gone(meet: Meet, kitchen: Site) -> None:
+    ana = await meet("ana", kitchen)
+    page = await ana.open("/")
+    banner = page.locator("[data-part=banner]")
+    await expect(banner).to_have_attribute("data-state", "live", timeout=30_000)
+    await expect(banner).to_be_hidden()
+    kitchen.processes[0].kill()
+    await expect(banner).to_be_visible(timeout=20_000)
+    await asyncio.to_thread(kitchen.processes[0].start)
+    await expect(banner).to_be_hidden(timeout=40_000)

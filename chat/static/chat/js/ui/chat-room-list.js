@@ -1,4 +1,5 @@
 import { uuid } from "../uuid.js"
+import { ConnectionBanner } from "./connection-banner.js"
 import { h, partsOf } from "./dom.js"
 import { pageClient, roomUrl } from "./page-client.js"
 import { sentenceOf, texts } from "./texts.js"
@@ -8,6 +9,8 @@ export class ChatRoomList extends HTMLElement {
   #client
   #parts
   #frame = null
+  /** Only on a page without a room, which has one of its own. */
+  #banner = null
   #end = null
   /** The same for each try to make one room, so that a repeat after a lost answer makes no second one. */
   #creating = null
@@ -21,6 +24,10 @@ export class ChatRoomList extends HTMLElement {
     this.#end = this.#client.rooms.on("change", () => {
       this.#frame ??= requestAnimationFrame(() => this.#draw())
     })
+    if (this.#parts.banner) {
+      this.#banner = new ConnectionBanner(this.#parts.banner, this.#client)
+      this.#banner.connect()
+    }
     const { create, find, "create-form": form, "create-cancel": cancel, "create-dialog": createDialog } = this.#parts
     create.onclick = () => this.#startCreating()
     cancel.onclick = () => createDialog.close()
@@ -32,6 +39,7 @@ export class ChatRoomList extends HTMLElement {
 
   disconnectedCallback() {
     this.#end()
+    this.#banner?.disconnect()
     cancelAnimationFrame(this.#frame)
   }
 
