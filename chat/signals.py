@@ -10,7 +10,7 @@ from django.dispatch import receiver
 from chat.access.identity import digest
 from chat.live.hints import Recheck, SessionEnded
 from chat.live.publisher import publish, publish_on_commit
-from chat.services import memberships
+from chat.services import memberships, reactions
 
 
 @receiver(user_logged_out)
@@ -30,6 +30,8 @@ def recheck_sockets_of_the_person(instance: Any, created: bool, update_fields: A
 
 @receiver(pre_delete, sender=get_user_model())
 def end_memberships_of_the_person(instance: Any, **_: Any) -> None:
-    """Messages stay without an author. Who is a member must change with a seq, or open pages and cursors miss it."""
+    """Messages stay without an author. Who is a member, and who reacted, must change with a seq, or open pages and
+    cursors miss it."""
+    reactions.withdraw_all(user=instance)
     memberships.end_all(user=instance)
     publish_on_commit([Recheck(str(instance.pk))])

@@ -40,6 +40,8 @@ class Page:
     members: list[Membership]
     room: Room | None
     mine: dict[str, list[str]]
+    private_seq: int = 0
+    """When the room last became private; who reads past it must have been asked for themselves."""
 
     def as_event(self, room_id: str) -> protocol.Changes:
         return protocol.Changes(
@@ -92,10 +94,13 @@ def page(user: Any, room_id: int, cursor: int) -> Page | None:
 
 
 def for_feed(room_id: int, cursor: int) -> Page | None:
-    """The same for a process's feed, which stands for all of its clients; None if the room is gone."""
+    """The same for a process's feed, which stands for all of its clients.
+
+    None if the room is gone, or has become private since: then each client must be asked about.
+    """
     with snapshot():
         room = Room.objects.filter(pk=room_id).first()
-        return _read(room, cursor) if room else None
+        return _read(room, cursor) if room and room.private_seq <= cursor else None
 
 
 def reset_state(user: Any, room_id: int) -> protocol.RoomState | None:
@@ -131,6 +136,7 @@ def _read(room: Room, cursor: int) -> Page:
         members=[each for each in members if each.changed_seq <= upto],
         room=room if cursor < room.changed_seq <= upto else None,
         mine={},
+        private_seq=room.private_seq,
     )
 
 

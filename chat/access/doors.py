@@ -63,6 +63,21 @@ def locked_room(room_id: str | int) -> Room:
     return row
 
 
+def locked_message(message_id: str | int) -> tuple[Message, Room]:
+    """The message with its room locked, for the site's own code, which no policy binds.
+
+    Raises:
+        MessageNotFound: Missing.
+    """
+    pk = key(message_id) or 0
+    room_id = Message.objects.filter(pk=pk).values_list("room_id", flat=True).first()
+    try:
+        row = locked_room(room_id or 0)
+    except RoomNotFound:
+        raise MessageNotFound from None
+    return _message(pk), row
+
+
 def watched_room(user: Any, room_id: str | int) -> Entry:
     """The room, if ``user`` may read it.
 
@@ -92,7 +107,14 @@ def message(user: Any, message_id: str | int, *, lock: bool = False) -> tuple[Me
     if not policy().can_watch(user, entry.room, entry.membership):
         raise MessageNotFound
     # Read after the lock: the message as it is now, not as it was before somebody else's change.
-    return Message.objects.select_related("author").get(pk=pk), entry
+    return _message(pk), entry
+
+
+def _message(pk: int) -> Message:
+    row = Message.objects.select_related("author").filter(pk=pk).first()
+    if row is None:  # gone with its room a moment ago
+        raise MessageNotFound
+    return row
 
 
 def membership_of(user: Any, row: Room) -> Membership | None:

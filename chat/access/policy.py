@@ -4,15 +4,21 @@ What changes something is asked about inside the transaction of the change, on l
 the arguments and the database alone. ``membership`` is the person's present membership of the room, or None.
 """
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
 from django.core.signals import setting_changed
+from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
 from chat.conf import conf
 from chat.models import Membership, Message, Room
+
+_HANDLE = re.compile(r"\w[\w.+-]{0,149}")
 
 User = Any
 """The host's user model: nothing is assumed of it but ``pk``, ``is_active`` and ``get_username()``."""
@@ -36,9 +42,26 @@ class Policy:
         """URL of a square picture, or None."""
         return None
 
+    def people(self, user: User) -> QuerySet[User]:
+        """Whom ``user`` may find, write to and add to rooms: here, who is in a room with them, so nobody new is shown.
+
+        Asked about both for a page and inside the transaction of an invitation. It may hold ``user`` too.
+        """
+        if not self.is_welcome(user):
+            return get_user_model()._default_manager.none()
+        mine = Membership.objects.present().of(user).values("room")
+        beside = Membership.objects.present().filter(room__in=mine).values("user")
+        return active_people().filter(pk__in=beside)
+
+    def handle_of(self, user: User) -> str | None:
+        """What is written after an "@" to mention ``user``, as ``mentioned`` finds it; None: nothing can be."""
+        name = str(user.get_username())
+        # An e-mail address as a user name is no handle, and nobody else's business.
+        return name if _HANDLE.fullmatch(name) else None
+
     def mentioned(self, room: Room, handles: Iterable[str]) -> dict[str, str]:
         """The present members of ``room`` that ``handles`` name: handle in lower case → user id. One query."""
-        members: Any = Membership.objects.present().called(handles).filter(room=room, user__is_active=True)
+        members: Any = Membership.objects.present().called(handles).filter(room=room, user__in=active_people())
         return dict(members.values_list("handle", "user_key"))
 
     # Rooms -------------------------------------------------------------------------------------------------------
@@ -84,6 +107,17 @@ class Policy:
 
     def can_delete(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:
         return self.can_edit(user, room, membership, message) or self.can_moderate(user, room, membership)
+
+
+def active_people() -> QuerySet[User]:
+    """Everybody whose account is not switched off, in a user model that has a switch; else everybody."""
+    model = get_user_model()
+    people: QuerySet[User] = model._default_manager.all()
+    try:
+        model._meta.get_field("is_active")
+    except FieldDoesNotExist:  # a plain attribute, as AbstractBaseUser has it
+        return people
+    return people.filter(is_active=True)
 
 
 @cache

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Count, F, QuerySet, Sum
+from msgspec import UNSET, UnsetType
 
-from chat.access import doors, shapes
+from chat.access import comings, doors, shapes
 from chat.access.policy import policy
 from chat.conf import conf
 from chat.models import Membership, Mention, Message, Reaction, Room
@@ -62,7 +63,7 @@ def room_state(user: Any, room_id: str | int) -> protocol.RoomState:
     with snapshot():
         entry = doors.room(user, room_id)
         if entry.membership is None:
-            return shapes.room_state(entry.room, None)
+            return shapes.room_state(entry.room, None, may_post=_may_post(user, entry.room, None))
         return _states(user, [entry.membership])[0]
 
 
@@ -101,9 +102,21 @@ def _states(user: Any, memberships: list[Membership]) -> list[protocol.RoomState
     mentions = _mentions(user, memberships)
     names = _direct_names(user, [each.room_id for each in memberships if each.room.is_direct])
     return [
-        shapes.room_state(each.room, each, mentions=mentions.get(each.room_id, 0), direct_name=names.get(each.room_id))
+        shapes.room_state(
+            each.room,
+            each,
+            mentions=mentions.get(each.room_id, 0),
+            direct_name=names.get(each.room_id),
+            may_post=_may_post(user, each.room, each),
+        )
         for each in memberships
     ]
+
+
+def _may_post(user: Any, room: Room, membership: Membership | None) -> bool | UnsetType:
+    """Unset where the policy says of posting what being a member says."""
+    may = policy().can_post(user, room, membership)
+    return UNSET if may == (membership is not None) else may
 
 
 def _mentions(user: Any, memberships: list[Membership]) -> dict[int, int]:
@@ -152,7 +165,7 @@ def members(user: Any, room_id: str, *, after: str | None = None, limit: int | N
         entry = doors.watched_room(user, room_id)
         rows = Membership.objects.filter(room=entry.room)
         start = 0
-        if after is not None:
+        if after is not None and protocol.is_storable(after):
             start = rows.filter(user_key=after).values_list("pk", flat=True).first() or 0
         page = list(rows.filter(left_at=None, pk__gt=start).select_related("user").order_by("pk")[: limit + 1])
         return protocol.MemberPage(
@@ -213,13 +226,16 @@ def _history_page(
         first, last = min(after, room.last_number) + 1, room.last_number
     else:
         first, last = 1, (before or 1) - 1
+    more_before, more_after = first > 1, last < room.last_number
+    moved = comings.beside(room, page, more_before=more_before, more_after=more_after)
     return protocol.HistoryPage(
         messages=[shapes.message(each) for each in page],
         mine=own_reactions(user, page),
-        more_before=first > 1,
-        more_after=last < room.last_number,
+        more_before=more_before,
+        more_after=more_after,
         epoch=room.epoch,
         seq=room.head,
+        members=[shapes.member(each) for each in moved],
     )
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any, cast
 
+from msgspec import UNSET, UnsetType
+
 from chat.access.policy import policy
 from chat.models import Membership, Message, Room
 from chat.wire import protocol
@@ -24,6 +26,7 @@ def member(membership: Membership, person: Any = None) -> protocol.Member:
         role=_role(membership),
         joined_at=rfc3339(membership.joined_at),
         left_at=rfc3339(membership.left_at) if membership.left_at else None,
+        handle=(policy().handle_of(person) if person is not None else None) or UNSET,
     )
 
 
@@ -36,11 +39,17 @@ def room(row: Room) -> protocol.Room:
 
 
 def room_state(
-    row: Room, membership: Membership | None, *, mentions: int = 0, direct_name: str | None = None
+    row: Room,
+    membership: Membership | None,
+    *,
+    mentions: int = 0,
+    direct_name: str | None = None,
+    may_post: bool | UnsetType = UNSET,
 ) -> protocol.RoomState:
     """The room as one person sees it.
 
     Args:
+        may_post: Whether they may write, where the policy does not go by who is a member.
         membership: Their present membership; None for who only watches: nothing is unread then.
         direct_name: The other people's names, which stand for the name of a direct room.
     """
@@ -60,6 +69,7 @@ def room_state(
         role=_role(membership) if membership else None,
         notify="all",
         online=None,
+        may_post=may_post,
     )
 
 

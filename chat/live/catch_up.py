@@ -172,6 +172,8 @@ def _read_page(user: Any, room_id: int, seq: int, *, for_memory: bool) -> _Read 
     page = changes.page(user, room_id, seq)
     if page is None:
         return None
+    # A feed's memory serves whoever may follow it, so it must not lead them past the point where some lost the room.
+    for_memory = for_memory and page.private_seq <= seq
     return page, protocol.encode(page.as_event(str(room_id))), changes.as_events(page, seq) if for_memory else []
 
 

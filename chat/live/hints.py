@@ -83,6 +83,13 @@ class RoomTransient(_ToRoom):
 
 
 @dataclass(frozen=True)
+class CompareRoom(_ToRoom):
+    """A room went, or is closed to who only watched it: look now who of its audience may stay, not at the next poll."""
+
+    kind: ClassVar[str] = "room.compare"
+
+
+@dataclass(frozen=True)
 class ToUser(_ToPerson):
     """An event for all connections of one person, but for ``except_connection``."""
 
@@ -130,7 +137,9 @@ class ToEverybody(_ToAll):
     encoded: bytes
 
 
-Hint = RoomEvents | RoomTransient | ToUser | RoomsMoved | Recheck | SessionEnded | CompareHeads | ToEverybody
+Hint = (
+    RoomEvents | RoomTransient | CompareRoom | ToUser | RoomsMoved | Recheck | SessionEnded | CompareHeads | ToEverybody
+)
 SHED_FIRST = (RoomTransient,)
 _KINDS: dict[str, type[Any]] = {each.kind: each for each in get_args(Hint)}
 

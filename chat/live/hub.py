@@ -20,6 +20,7 @@ from chat.live.connection import Chunk, Connection
 from chat.live.hints import (
     ALL,
     CompareHeads,
+    CompareRoom,
     Hint,
     Recheck,
     RoomEvents,
@@ -220,6 +221,9 @@ class Hub:
                 case RoomTransient():
                     if (room := self.rooms.get(hint.room_id)) is not None:
                         self._shed(room, hint)
+                case CompareRoom():
+                    if hint.room_id in self.rooms:
+                        self.on_compare([hint.room_id])
                 case ToUser():
                     for connection in self.users.get(hint.user_id, ()):
                         if connection.id != hint.except_connection:

@@ -25,9 +25,11 @@ def connection() -> BaseDatabaseWrapper:
 @contextmanager
 def write() -> Iterator[None]:
     """A transaction in which live tables may be changed. Only services open one; inside another it is a savepoint."""
+    db = connection()
     allowed = _in_service.set(True)
     try:
-        with transaction.atomic(using=alias()):
+        # SQLite's own kind of BEGIN takes the lock at the first write, too late to wait for another writer's.
+        with _sqlite(db, "IMMEDIATE") if _begins_on_sqlite(db) else transaction.atomic(using=db.alias):
             yield
     finally:
         _in_service.reset(allowed)
@@ -47,21 +49,31 @@ def snapshot() -> Iterator[None]:
     db = connection()
     if db.in_atomic_block:
         yield
-    elif db.vendor == "sqlite":
-        db.ensure_connection()  # connecting sets the mode, so it comes first
-        # Settings make transactions IMMEDIATE for the writers' sake; a reader must not take the write lock.
-        mode, db.transaction_mode = getattr(db, "transaction_mode", None), None  # type: ignore[attr-defined]
-        try:
-            with transaction.atomic(using=db.alias):
-                db.transaction_mode = mode  # type: ignore[attr-defined]
-                yield
-        finally:
-            db.transaction_mode = mode  # type: ignore[attr-defined]
+    elif _begins_on_sqlite(db):
+        with _sqlite(db, None):  # a reader must not take the write lock, whatever the settings say of transactions
+            yield
     else:
         with transaction.atomic(using=db.alias):
             with db.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield
+
+
+def _begins_on_sqlite(db: BaseDatabaseWrapper) -> bool:
+    return db.vendor == "sqlite" and not db.in_atomic_block
+
+
+@contextmanager
+def _sqlite(db: BaseDatabaseWrapper, mode: str | None) -> Iterator[None]:
+    """A transaction that begins in ``mode``, whatever the mode of the site's own transactions."""
+    db.ensure_connection()  # connecting sets the mode, so it comes first
+    own, db.transaction_mode = getattr(db, "transaction_mode", None), mode  # type: ignore[attr-defined]
+    try:
+        with transaction.atomic(using=db.alias):
+            db.transaction_mode = own  # type: ignore[attr-defined]
+            yield
+    finally:
+        db.transaction_mode = own  # type: ignore[attr-defined]
 
 
 Row = TypeVar("Row", bound=models.Model, covariant=True)

@@ -62,7 +62,14 @@ class Membership(LiveModel):
     class Meta:
         verbose_name = _("membership")
         verbose_name_plural = _("memberships")
-        indexes: ClassVar = [models.Index(fields=["room", "changed_seq"], name="chat_membership_changed")]
+        indexes: ClassVar = [
+            models.Index(fields=["room", "changed_seq"], name="chat_membership_changed"),
+            # Who came and went beside a page of the timeline, without looking at the room's other people.
+            models.Index(fields=["room", "joined_at"], name="chat_membership_came"),
+            models.Index(
+                fields=["room", "left_at"], name="chat_membership_went", condition=models.Q(left_at__isnull=False)
+            ),
+        ]
         constraints: ClassVar = [models.UniqueConstraint(fields=["room", "user_key"], name="chat_membership_once")]
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from chat.models.database import LiveModel
+from chat.models.database import GuardedQuerySet, LiveModel, alias
 
 EPOCH_BYTES = 8
 
@@ -17,10 +17,18 @@ def new_epoch() -> str:
     return token_hex(EPOCH_BYTES)
 
 
+class PresentRooms(models.Manager["Room"]):
+    """Rooms that are not deleted. The default: to every door, list and look-up, a deleted room is a missing one."""
+
+    def get_queryset(self) -> "GuardedQuerySet[Room]":
+        return GuardedQuerySet(self.model, using=self._db).filter(deleted_at=None)
+
+
 class Room(LiveModel):
     """One log. ``head`` is the seq of its last durable change, ``last_number`` the number of its last message.
 
     Both rise only under this row's lock, in the transaction of the change: so seq order is commit order, without gaps.
+    A deleted room stays as a nameless tombstone, since the memberships in it do: ``objects`` doesn't show it.
     """
 
     class Kind(models.TextChoices):
@@ -49,6 +57,14 @@ class Room(LiveModel):
     direct_key = models.CharField(max_length=64, null=True, unique=True, editable=False)
     subject_type = models.ForeignKey(ContentType, models.CASCADE, null=True, editable=False, related_name="+")
     subject_id = models.CharField(max_length=255, null=True, editable=False)
+    private_seq = models.BigIntegerField(default=0, editable=False)
+    """The seq at which it last became private. No feed is carried over it: who only watched loses the room there."""
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    is_swept = models.BooleanField(default=False, editable=False)
+    """Of a deleted room: that nothing is left of what was said in it."""
+
+    objects = PresentRooms()  # type: ignore[misc, assignment]  # the base's is a class variable to mypy
+    with_deleted = GuardedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("room")
@@ -65,6 +81,11 @@ class Room(LiveModel):
                 condition=Q(last_number__gte=0, head__gte=F("last_number"), changed_seq__lte=F("head")),
                 name="chat_room_numbers",
             ),
+            models.CheckConstraint(
+                condition=Q(deleted_at__isnull=True)
+                | Q(name="", topic="", kind="private", subject_id__isnull=True, member_count=0),
+                name="chat_room_tombstone",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -77,3 +98,11 @@ class Room(LiveModel):
     @property
     def is_open(self) -> bool:
         return self.kind == self.Kind.OPEN
+
+    @property
+    def subject(self) -> models.Model | None:
+        """The object of the host's that ``chat.api.room_for`` made the room for; None without one. One query."""
+        if self.subject_type_id is None:
+            return None
+        model = ContentType.objects.db_manager(alias()).get_for_id(self.subject_type_id).model_class()
+        return model._base_manager.filter(pk=self.subject_id).first() if model else None

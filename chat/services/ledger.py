@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from chat.core.feed import FeedEvent
+from chat.events import tell_on_commit
 from chat.live.hints import RoomEvents
 from chat.models import Room
 from chat.wire import protocol
@@ -20,7 +21,11 @@ def save_numbers(room: Room, *fields: str) -> None:
 
 
 def events_of(room: Room, events: Sequence[protocol.RoomEvent], *, leaver: str | None = None) -> RoomEvents:
-    """The hint for durable changes just made, each encoded once. ``leaver``: who loses the room with the last one."""
+    """The hint for durable changes just made, each encoded once. ``leaver``: who loses the room with the last one.
+
+    The site's receivers (chat/events.py) hear of them after commit.
+    """
+    tell_on_commit(room, events)
     last = events[-1]
     return RoomEvents(
         room.pk,

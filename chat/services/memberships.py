@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from chat.access import doors, queries, shapes
 from chat.access.policy import policy
+from chat.events import tell_on_commit
 from chat.live.hints import Hint, RoomsMoved
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Room
@@ -18,6 +19,7 @@ from chat.wire import protocol
 from chat.wire.errors import CommandInvalid, LastOwner, MemberNotFound, RoomArchived, RoomForbidden, RoomNotFound
 
 Role = Membership.Role
+PEOPLE_PER_QUERY = 200
 
 
 def join(*, user: Any, room_id: str | int) -> Room:
@@ -77,7 +79,7 @@ def add(*, actor: Any, room_id: str | int, user_id: str, role: str = Role.MEMBER
             raise RoomArchived
         if role != Role.MEMBER and not policy().can_own(actor, entry.room, entry.membership):
             raise RoomForbidden
-        person = people.welcome({user_id})[0]
+        person = people.welcome({user_id}, by=actor)[0]
         if doors.membership_of(person, entry.room) is None:
             publish_on_commit(enter(entry.room, [person], role=role, by=actor))
 
@@ -125,24 +127,47 @@ def change_role(*, actor: Any, room_id: str | int, user_id: str, role: str) -> N
             publish_on_commit(_change_role(entry.room, membership, role, by=actor))
 
 
-def place(*, room_id: str | int, user: Any, role: str = Role.MEMBER) -> None:
-    """Make ``user`` a member on behalf of the site; nothing happens if they are one.
+def place(*, room_id: str | int, user: Any, role: str = Role.MEMBER) -> Membership:
+    """Make ``user`` a member on behalf of the site; nothing happens if they are one. In an archived room too.
 
     Raises:
         CommandInvalid: There is no such role.
         RoomNotFound: Missing.
         RoomForbidden: A direct room's people never change.
     """
-    if role not in Role.values:
-        raise CommandInvalid("role is owner, moderator or member.", field="role")
+    _check_role(role)
     with write():
         room = _changeable(room_id)
         if doors.membership_of(user, room) is None:
             publish_on_commit(enter(room, [user], role=role))
+        return _membership(room, str(user.pk))
+
+
+def assign_role(*, room_id: str | int, user: Any, role: str) -> None:
+    """Give a member another role on behalf of the site; nothing happens if they have it.
+
+    Raises:
+        CommandInvalid: There is no such role.
+        RoomNotFound: Missing.
+        RoomForbidden: The people of a direct room have no roles.
+        MemberNotFound: ``user`` is not in the room.
+        LastOwner: It would leave the room without an owner.
+    """
+    _check_role(role)
+    with write():
+        room = _changeable(room_id)
+        membership = doors.membership_of(user, room)
+        if membership is None:
+            raise MemberNotFound
+        if membership.role != role:
+            _keep_an_owner(room, membership)
+            publish_on_commit(_change_role(room, membership, role, by=None))
 
 
 def withdraw(*, room_id: str | int, user: Any) -> None:
     """End ``user``'s membership on behalf of the site; nothing happens if there is none.
+
+    The last owner's place goes on as in ``leave``.
 
     Raises:
         RoomNotFound: Missing.
@@ -151,7 +176,7 @@ def withdraw(*, room_id: str | int, user: Any) -> None:
     with write():
         room = _changeable(room_id)
         if (membership := doors.membership_of(user, room)) is not None:
-            publish_on_commit(_go(room, membership))
+            publish_on_commit(_pass_on(room, membership) + _go(room, membership))
 
 
 def end_all(*, user: Any) -> None:
@@ -165,6 +190,34 @@ def end_all(*, user: Any) -> None:
         for room in Room.objects.select_for_update().filter(pk__in=wanted).order_by("pk"):
             if (membership := doors.membership_of(user, room)) is not None:
                 publish_on_commit(_pass_on(room, membership) + _go(room, membership))
+
+
+def dissolve(room: Room) -> list[Hint]:
+    """End every membership of a locked room that is being deleted; the hints to publish.
+
+    A few queries, however many people: nobody is left to be told one by one of the others.
+    """
+    now = timezone.now()
+    present = list(Membership.objects.present().filter(room=room).select_related("user").order_by("pk"))
+    for each in present:
+        each.left_at, each.changed_seq = now, ledger.next_seq(room)
+        each.moves += 1
+    tell_on_commit(
+        room,
+        [protocol.MemberLeft(room=str(room.pk), seq=each.changed_seq, member=shapes.member(each)) for each in present],
+    )
+    Membership.objects.bulk_update(present, ["left_at", "changed_seq", "moves"], batch_size=PEOPLE_PER_QUERY)
+    room.member_count = 0
+    hints: list[Hint] = []
+    for start in range(0, len(present), PEOPLE_PER_QUERY):
+        keys = [each.user_key for each in present[start : start + PEOPLE_PER_QUERY]]
+        hints += [_told_removed(room, key, version) for key, version in queries.rooms_versions(keys).items()]
+    return hints
+
+
+def _check_role(role: str) -> None:
+    if role not in Role.values:
+        raise CommandInvalid("role is owner, moderator or member.", field="role")
 
 
 def _changeable(room_id: str | int) -> Room:
@@ -266,7 +319,9 @@ def _moderated(actor: Any, room_id: str | int) -> doors.Entry:
 
 
 def _membership(room: Room, user_id: str) -> Membership:
-    membership = Membership.objects.filter(room=room, user_key=user_id).select_related("user").first()
+    membership = None
+    if protocol.is_storable(user_id):  # else PostgreSQL would refuse to look
+        membership = Membership.objects.filter(room=room, user_key=user_id).select_related("user").first()
     if membership is None:
         raise MemberNotFound
     return membership
@@ -308,8 +363,12 @@ def _added(room: Room, person: Any) -> list[Hint]:
 
 def _removed(room: Room, membership: Membership) -> RoomsMoved:
     version = queries.rooms_versions([membership.user_key])[membership.user_key]
+    return _told_removed(room, membership.user_key, version)
+
+
+def _told_removed(room: Room, user_key: str, version: int) -> RoomsMoved:
     told = protocol.RoomRemoved(room=str(room.pk), rooms_version=version)
-    return RoomsMoved(membership.user_key, protocol.encode(told), version)
+    return RoomsMoved(user_key, protocol.encode(told), version)
 
 
 def _by(person: Any) -> Any:

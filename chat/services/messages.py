@@ -73,14 +73,7 @@ def edit(*, actor: Any, message_id: str | int, body: str, rendered: Rendered | N
             raise MessageForbidden
         if entry.room.archived:
             raise RoomArchived
-        if message.body != text:
-            rendered = rendered or render(entry.room, text)
-            message.body, message.html, message.mentions = text, rendered.html, rendered.mentions
-            message.edited_at = timezone.now()
-            Mention.objects.filter(message=message).delete()
-            store_mentions([message])
-            announce_change(entry.room, message, "body", "html", "mentions", "edited_at")
-        return message.changed_seq
+        return _replace(entry.room, message, text, rendered)
 
 
 def delete(*, actor: Any, message_id: str | int) -> int:
@@ -95,17 +88,57 @@ def delete(*, actor: Any, message_id: str | int) -> int:
         message, entry = doors.message(actor, message_id, lock=True)
         if not policy().can_delete(actor, entry.room, entry.membership, message):
             raise MessageForbidden
-        if message.is_deleted:
-            return message.changed_seq
-        if entry.room.archived:
+        if entry.room.archived and not message.is_deleted:
             raise RoomArchived
+        return _empty(entry.room, message)
+
+
+def rewrite(*, message_id: str | int, body: str) -> int:
+    """Replace a message's text on behalf of the site, in an archived room too; the seq of its present state.
+
+    Raises:
+        MessageNotFound: Missing or deleted.
+        MessageEmpty, MessageTooLong, MessageInvalidText.
+    """
+    text = checked(body)
+    with write():
+        message, room = doors.locked_message(message_id)
+        if message.is_deleted:
+            raise MessageNotFound
+        return _replace(room, message, text)
+
+
+def remove(*, message_id: str | int) -> int:
+    """Empty a message to a tombstone on behalf of the site, in an archived room too; the seq of its present state.
+
+    Raises:
+        MessageNotFound: Missing.
+    """
+    with write():
+        message, room = doors.locked_message(message_id)
+        return _empty(room, message)
+
+
+def _replace(room: Room, message: Message, text: str, rendered: Rendered | None = None) -> int:
+    if message.body != text:
+        rendered = rendered or render(room, text)
+        message.body, message.html, message.mentions = text, rendered.html, rendered.mentions
+        message.edited_at = timezone.now()
+        Mention.objects.filter(message=message).delete()
+        store_mentions([message])
+        announce_change(room, message, "body", "html", "mentions", "edited_at")
+    return message.changed_seq
+
+
+def _empty(room: Room, message: Message) -> int:
+    if not message.is_deleted:
         message.body = message.html = ""
         message.mentions, message.reactions = [], []
         message.deleted_at = timezone.now()
         Mention.objects.filter(message=message).delete()
         Reaction.objects.filter(message=message).delete()
-        announce_change(entry.room, message, "body", "html", "mentions", "reactions", "deleted_at")
-        return message.changed_seq
+        announce_change(room, message, "body", "html", "mentions", "reactions", "deleted_at")
+    return message.changed_seq
 
 
 def announce_change(room: Room, message: Message, *fields: str) -> None:
@@ -113,5 +146,9 @@ def announce_change(room: Room, message: Message, *fields: str) -> None:
     message.changed_seq = ledger.next_seq(room)
     message.save(update_fields=["changed_seq", *fields])
     ledger.save_numbers(room)
-    changed = protocol.MessageChanged(room=str(room.pk), seq=message.changed_seq, message=shapes.message(message))
-    publish_on_commit([ledger.events_of(room, [changed])])
+    publish_on_commit([ledger.events_of(room, [message_changed(message)])])
+
+
+def message_changed(message: Message) -> protocol.MessageChanged:
+    """The event that tells a message's present state."""
+    return protocol.MessageChanged(room=str(message.room_id), seq=message.changed_seq, message=shapes.message(message))

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import DataError
 
@@ -10,15 +9,19 @@ from chat.access.policy import policy
 from chat.wire.errors import UserNotFound
 
 
-def welcome(user_ids: set[str]) -> list[Any]:
-    """The welcome people with these wire ids.
+def welcome(user_ids: set[str], *, by: Any) -> list[Any]:
+    """The people with these wire ids, all of them welcome and such as ``by`` may find.
+
+    Called inside the transaction that brings them into a room: a list that a page has shown is no permission.
 
     Raises:
-        UserNotFound: One of them is unknown or not welcome.
+        UserNotFound: One of them is unknown, not welcome or not for ``by`` to find: one answer, so that nobody can
+            probe for accounts.
     """
-    manager = get_user_model()._default_manager
+    if not user_ids:
+        return []
     try:
-        found = list(manager.filter(pk__in=user_ids))
+        found = list(policy().people(by).filter(pk__in=user_ids))
     except (ValueError, OverflowError, ValidationError, DataError):  # not even the form of a key
         raise UserNotFound from None
     # Spellings that only mean a key ("٣", " 3") are no wire ids: one person has one.

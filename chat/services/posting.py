@@ -102,7 +102,7 @@ class _Batch:
                 self._new[key] = self._accept(request)
                 request.was_new = True
                 return self._new[key], False
-            if bytes(known.body_hash) != _hash(request.body):
+            if bytes(known.body_hash) != hash_of(request.body):
                 raise ClientIdConflict
             return known, not request.was_new
         except ChatError as refusal:
@@ -165,7 +165,7 @@ class _Batch:
             room=room,
             author=author,
             client_id=request.client_id,
-            body_hash=_hash(request.body),
+            body_hash=hash_of(request.body),
             number=room.last_number,
             seq=room.head,
             changed_seq=room.head,
@@ -203,7 +203,7 @@ class _Batch:
         )
         hints: list[Hint] = []
         for room in rooms.values():
-            events = [_posted(each) for each in messages if each.room_id == room.pk]
+            events = [posted(each) for each in messages if each.room_id == room.pk]
             hints.append(ledger.events_of(room, events))
             if room.is_direct:
                 hints += memberships.unhide(room)
@@ -220,11 +220,13 @@ class _Batch:
         )
 
 
-def _posted(message: Message) -> protocol.MessagePosted:
+def posted(message: Message) -> protocol.MessagePosted:
+    """The event that tells a message's birth."""
     return protocol.MessagePosted(room=str(message.room_id), seq=message.seq, message=shapes.message(message))
 
 
-def _hash(body: str) -> bytes:
+def hash_of(body: str) -> bytes:
+    """What tells a repeat from another message with the same client_id."""
     return hashlib.sha256(body.encode("utf-8", "surrogatepass")).digest()
 
 

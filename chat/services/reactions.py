@@ -3,16 +3,23 @@
 import re
 from typing import Any
 
+from django.db.models import Q
+
 from chat.access import doors, queries
 from chat.access.policy import policy
 from chat.access.shapes import REACTION_USERS
 from chat.conf import conf
-from chat.models import Message, Reaction
+from chat.live.hints import CompareRoom
+from chat.live.publisher import publish_on_commit
+from chat.models import Membership, Message, Reaction, Room
 from chat.models.database import write
-from chat.services.messages import announce_change
+from chat.services import ledger
+from chat.services.messages import announce_change, message_changed
 from chat.wire.errors import EmojiInvalid, MessageForbidden, MessageNotFound, RoomArchived, TooManyReactions
 from chat.wire.protocol import ReactionResult
 
+MESSAGES_AT_ONCE = 500
+TOLD_AT_MOST = 20
 EMOJI_CHARS = 32
 """A family with skin tones has eleven; more is no emoji."""
 _SYMBOL = (
@@ -60,6 +67,49 @@ def remove(*, actor: Any, message_id: str | int, emoji: str) -> ReactionResult:
             message.reactions = _with_fresh(message, emoji)
             announce_change(entry.room, message, "reactions")
         return _result(actor, message)
+
+
+def withdraw_all(*, user: Any) -> None:
+    """Take back every reaction of ``user``, whose account is about to be deleted: nothing names or counts them then."""
+    with write():
+        reacted = Message.objects.filter(pk__in=Reaction.objects.filter(user=user).values("message")).values("room")
+        mine = Membership.objects.present().of(user).values("room")
+        # The rooms of the memberships too, which end in the same transaction: all locks in id order, as the writer's.
+        rooms = Room.objects.select_for_update().filter(Q(pk__in=reacted) | Q(pk__in=mine)).order_by("pk")
+        for room in list(rooms):
+            while _withdraw_some(room, user):
+                pass
+
+
+def _withdraw_some(room: Room, user: Any) -> bool:
+    """Take back the person's reactions to up to 500 messages of a locked room; False when there are none."""
+    mine = Reaction.objects.filter(user=user)
+    keys = list(mine.filter(message__room=room).values_list("message", flat=True).distinct()[:MESSAGES_AT_ONCE])
+    if not keys:
+        return False
+    given = set(mine.filter(message__in=keys).values_list("message_id", "emoji"))
+    mine.filter(message__in=keys).delete()
+    messages = list(Message.objects.filter(pk__in=keys).select_related("author").order_by("pk"))
+    for message in messages:
+        for emoji in [each["emoji"] for each in message.reactions if (message.pk, each["emoji"]) in given]:
+            message.reactions = _without(message, emoji, str(user.pk))
+        message.changed_seq = ledger.next_seq(room)
+    Message.objects.bulk_update(messages, ["reactions", "changed_seq"], batch_size=100)
+    ledger.save_numbers(room)
+    events = [message_changed(each) for each in messages]
+    told = ledger.events_of(room, events)
+    # So many at once are not sent around: each process reads them, page by page, where somebody follows the room.
+    publish_on_commit([told if len(events) <= TOLD_AT_MOST else CompareRoom(room.pk)])
+    return True
+
+
+def _without(message: Message, emoji: str, user_key: str) -> list[dict[str, Any]]:
+    """The message's summary less one person, without a query unless somebody moves up into the list of people."""
+    (entry,) = (each for each in message.reactions if each["emoji"] == emoji)
+    if entry["count"] > REACTION_USERS:
+        return _with_fresh(message, emoji)
+    less = {**entry, "count": entry["count"] - 1, "users": [each for each in entry["users"] if each != user_key]}
+    return [less if each is entry else each for each in message.reactions if each is not entry or less["count"]]
 
 
 def is_emoji(text: str) -> bool:

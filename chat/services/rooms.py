@@ -14,13 +14,14 @@ from django.utils.text import slugify
 from chat.access import doors, shapes
 from chat.access.policy import policy
 from chat.conf import conf
+from chat.live.hints import CompareRoom
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Room
-from chat.models.database import write
+from chat.models.database import alias, write
 from chat.models.rooms import new_epoch
 from chat.services import ledger, memberships, people
 from chat.wire import protocol
-from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid
+from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, RoomNotFound
 from chat.wire.protocol import is_storable
 
 SLUG_CHARS = 60
@@ -34,20 +35,29 @@ def create(
     topic: str = "",
     client_id: UUID | None = None,
     members: Iterable[Any] = (),
+    user_ids: Iterable[str] = (),
 ) -> Room:
-    """Make an open or private room with ``creator`` as its owner and first member, and ``members`` beside them.
+    """Make an open or private room with ``creator`` as its owner and first member, and others beside them.
 
     Repeating a ``client_id`` returns the first room and changes nothing.
+
+    Args:
+        members: People whom the site's own code brings in.
+        user_ids: People whom ``creator`` names.
 
     Raises:
         RoomForbidden: Policy does not let ``creator`` make such a room.
         RoomInvalid: A blank or too long name or topic.
+        UserNotFound: One of ``user_ids`` is unknown, or not for ``creator`` to find.
+        RoomNotFound: ``client_id`` made a room that is deleted.
     """
     with write():
         if client_id is not None:
             # The lock makes repeats that come at once take turns; the constraint backs it.
             get_user_model()._default_manager.select_for_update().filter(pk=creator.pk).first()
-            if (made := Room.objects.filter(created_by=creator, client_id=client_id).first()) is not None:
+            if (made := Room.with_deleted.filter(created_by=creator, client_id=client_id).first()) is not None:
+                if made.deleted_at is not None:
+                    raise RoomNotFound  # a late repeat must not bring it back
                 return made
         _check_kind(kind)
         if not policy().can_create_room(creator, kind):
@@ -60,7 +70,8 @@ def create(
             client_id=client_id or uuid4(),
         )
         hints = memberships.enter(room, [creator], role=Membership.Role.OWNER)
-        if others := {each.pk: each for each in members if each.pk != creator.pk}:
+        named = people.welcome(set(user_ids), by=creator)
+        if others := {each.pk: each for each in (*members, *named) if each.pk != creator.pk}:
             hints += memberships.enter(room, list(others.values()), by=creator)
         publish_on_commit(hints)
         return room
@@ -107,30 +118,52 @@ def update(
         room = entry.room
         if not policy().can_manage(user, room, entry.membership):
             raise RoomForbidden
-        wanted: dict[str, Any] = {}
-        if name is not None:
-            wanted["name"] = _clean(name, "name", 100)
-        if topic is not None:
-            wanted["topic"] = _clean(topic, "topic", 500, blank=True)
-        if archived is not None:
-            wanted["archived"] = archived
-        changed = _differing(room, wanted)
+        changed = _differing(room, _wanted(name, topic, archived))
         if room.archived and archived is not False and changed:
             raise RoomArchived
         _apply(room, changed)
         return room
 
 
-def set_archived(*, room_id: str | int, archived: bool) -> Room:
-    """Archive or reopen a room on behalf of the site.
+def amend(
+    *,
+    room_id: str | int,
+    name: str | None = None,
+    topic: str | None = None,
+    kind: str | None = None,
+    archived: bool | None = None,
+) -> Room:
+    """Change a room on behalf of the site, an archived one too. What is None stays; what is the same takes no seq.
+
+    When it becomes private, who only watched it loses it at that very seq.
 
     Raises:
         RoomNotFound: Missing.
+        RoomInvalid: A blank or too long name or topic.
+        CommandInvalid: ``kind`` is neither open nor private.
+        RoomForbidden: A direct room has no name or topic, and stays one.
     """
     with write():
         room = doors.locked_room(room_id)
-        _apply(room, _differing(room, {"archived": archived}))
+        if room.is_direct and (name, topic, kind) != (None, None, None):
+            raise RoomForbidden
+        wanted = _wanted(name, topic, archived)
+        if kind is not None:
+            _check_kind(kind)
+            wanted["kind"] = kind
+        _apply(room, _differing(room, wanted))
         return room
+
+
+def _wanted(name: str | None, topic: str | None, archived: bool | None) -> dict[str, Any]:
+    wanted: dict[str, Any] = {}
+    if name is not None:
+        wanted["name"] = _clean(name, "name", 100)
+    if topic is not None:
+        wanted["topic"] = _clean(topic, "topic", 500, blank=True)
+    if archived is not None:
+        wanted["archived"] = archived
+    return wanted
 
 
 def _differing(room: Room, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -147,9 +180,15 @@ def _apply(room: Room, changed: dict[str, Any]) -> None:
 def announce_change(room: Room, *fields: str) -> None:
     """Store changed ``fields`` of a locked room as its next durable change, and tell it."""
     room.changed_seq = ledger.next_seq(room)
-    ledger.save_numbers(room, "changed_seq", *fields)
+    is_closed = "kind" in fields and not room.is_open
+    if is_closed:
+        room.private_seq = room.changed_seq
+    ledger.save_numbers(room, "changed_seq", "private_seq", *fields)
     changed = protocol.RoomChanged(room=str(room.pk), seq=room.changed_seq, state=shapes.room(room))
-    publish_on_commit([ledger.events_of(room, [changed])])
+    told = ledger.events_of(room, [changed])
+    # An event would carry the feeds, and with them who only watched, past the point where the room became private.
+    # Each process reads the database instead, and asks about each of its clients.
+    publish_on_commit([CompareRoom(room.pk) if is_closed else told])
 
 
 def room_for(subject: models.Model, *, name: str = "", kind: str = "private") -> Room:
@@ -164,7 +203,9 @@ def room_for(subject: models.Model, *, name: str = "", kind: str = "private") ->
     if subject.pk is None:
         raise CommandInvalid("Save the object first: a room is made for its key.")
     _check_kind(kind)
-    about = {"subject_type": ContentType.objects.get_for_model(subject), "subject_id": str(subject.pk)}
+    # Content types are asked for where the room refers to them: the subject may live in another database.
+    kinds = ContentType.objects.db_manager(alias())
+    about = {"subject_type": kinds.get_for_model(subject), "subject_id": str(subject.pk)}
     with write():
         room = Room.objects.filter(**about).first()
         if room is None:
@@ -198,8 +239,9 @@ def renew_all_epochs() -> int:
 def _direct_people(user: Any, user_ids: list[str]) -> list[Any]:
     wanted = {each for each in user_ids if each != str(user.pk)}
     if len(wanted) >= conf.direct_people:
-        raise CommandInvalid(f"A direct room has at most {conf.direct_people} people.", field="users")
-    return [user, *people.welcome(wanted)]
+        most = {"most": conf.direct_people}
+        raise CommandInvalid("A direct room has at most {most} people.", values=most, field="users")
+    return [user, *people.welcome(wanted, by=user)]
 
 
 def _check_kind(kind: str) -> None:
@@ -210,7 +252,8 @@ def _check_kind(kind: str) -> None:
 def _clean(text: str, field: str, most: int, *, blank: bool = False) -> str:
     text = " ".join(text.split())
     if not is_storable(text) or len(text) > most or not (text or blank):
-        raise RoomInvalid(f"The {field} needs {0 if blank else 1} to {most} characters.", field=field)
+        values = {"least": 0 if blank else 1, "most": most}
+        raise RoomInvalid(f"The {field} needs {{least}} to {{most}} characters.", values=values, field=field)
     return text
 
 

@@ -10,7 +10,15 @@ from chat.access import changes, queries
 from chat.live.hints import Hint, RoomsMoved
 from chat.models import Membership, Message, Room
 from chat.services import memberships, reactions, rooms
-from chat.wire.errors import LastOwner, MemberNotFound, RoomArchived, RoomForbidden, RoomNotFound, UserNotFound
+from chat.wire.errors import (
+    CommandInvalid,
+    LastOwner,
+    MemberNotFound,
+    RoomArchived,
+    RoomForbidden,
+    RoomNotFound,
+    UserNotFound,
+)
 from tests.cast import events_in, fresh, published, said, say
 from tests.services.log import check_log
 
@@ -67,7 +75,7 @@ def test_who_comes_back_gets_the_old_place_as_a_plain_member(ana: Any, ben: Any,
 def test_nobody_joins_what_they_may_not_see_or_what_is_archived(eve: Any, ana: Any, lobby: Room, staff: Room) -> None:
     with pytest.raises(RoomNotFound):
         memberships.join(user=eve, room_id=staff.pk)
-    rooms.set_archived(room_id=lobby.pk, archived=True)
+    rooms.amend(room_id=lobby.pk, archived=True)
     with pytest.raises(RoomArchived):
         memberships.join(user=eve, room_id=lobby.pk)
     with pytest.raises(RoomArchived):
@@ -298,7 +306,9 @@ def test_a_deleted_account_leaves_messages_without_an_author_and_tombstones_of_m
     assert page
     (left,) = page.as_event(str(lobby.pk)).members
     assert (left.user.id, left.user.name, left.left_at is None) == (user_id, "", False)
-    assert kinds(hints, lobby) == kinds(hints, staff) == kinds(hints, ana_and_ben) == ["MemberLeft"]
+    assert kinds(hints, lobby) == ["MessageChanged", "MemberLeft"], "the reaction goes too"
+    assert fresh(other).reactions == []
+    assert kinds(hints, staff) == kinds(hints, ana_and_ben) == ["MemberLeft"]
     for room in (lobby, staff, ana_and_ben):
         check_log(room)
 
@@ -339,3 +349,31 @@ def test_a_deletion_that_is_rolled_back_leaves_everybody_in_place(ana: Any, ben:
         transaction.set_rollback(True)
     assert not hints
     assert roles(lobby) == {"ana": "owner", "ben": "member"}
+
+
+def test_the_site_gives_roles_but_keeps_an_owner(ana: Any, ben: Any, cleo: Any, lobby: Room, ana_and_ben: Room) -> None:
+    with pytest.raises(LastOwner):
+        memberships.assign_role(room_id=lobby.pk, user=ana, role="member")
+    with published() as hints:
+        for _ in range(2):
+            memberships.assign_role(room_id=lobby.pk, user=ben, role="owner")
+        memberships.assign_role(room_id=lobby.pk, user=ana, role="member")
+    assert [(each.member.user.name, each.member.role) for each in events_in(hints, lobby)] == [
+        ("ben", "owner"),
+        ("ana", "member"),
+    ]
+    with pytest.raises(MemberNotFound):
+        memberships.assign_role(room_id=lobby.pk, user=cleo, role="owner")
+    with pytest.raises(RoomForbidden):
+        memberships.assign_role(room_id=ana_and_ben.pk, user=ben, role="owner")
+    with pytest.raises(CommandInvalid):
+        memberships.assign_role(room_id=lobby.pk, user=ben, role="king")
+    check_log(lobby)
+
+
+def test_when_the_site_removes_the_last_owner_the_place_goes_on(ana: Any, ben: Any, lobby: Room) -> None:
+    with published() as hints:
+        memberships.withdraw(room_id=lobby.pk, user=ana)
+    assert [type(each).__name__ for each in events_in(hints, lobby)] == ["MemberChanged", "MemberLeft"]
+    assert Membership.objects.get(room=lobby, user=ben).role == "owner"
+    check_log(lobby)

@@ -163,8 +163,39 @@ def test_who_left_edits_nothing(ben: Any, lobby: Room) -> None:
 
 def test_nothing_in_an_archived_room_changes(ana: Any, lobby: Room) -> None:
     message = said(ana, lobby)
-    rooms.set_archived(room_id=lobby.pk, archived=True)
+    rooms.amend(room_id=lobby.pk, archived=True)
     with pytest.raises(RoomArchived):
         messages.edit(actor=ana, message_id=message.pk, body="x")
     with pytest.raises(RoomArchived):
         messages.delete(actor=ana, message_id=message.pk)
+
+
+# On behalf of the site -------------------------------------------------------------------------------------------
+
+
+def test_the_site_rewrites_and_removes_in_an_archived_room_too(ana: Any, ben: Any, lobby: Room) -> None:
+    message = said(ana, lobby, "soop")
+    rooms.amend(room_id=lobby.pk, archived=True)
+    with published() as hints:
+        for _ in range(2):
+            messages.rewrite(message_id=message.pk, body=" **soup** @ben ")
+        for _ in range(2):
+            messages.remove(message_id=message.pk)
+    edited, removed = events_in(hints, lobby)
+    assert (edited.message.body, edited.message.mentions) == ("**soup** @ben", [str(ben.pk)])
+    assert "<strong>" in edited.message.html
+    assert (removed.message.body, removed.message.mentions, bool(removed.message.deleted_at)) == ("", [], True)
+    assert not Mention.objects.exists()
+    check_log(lobby)
+
+
+def test_the_site_can_not_write_what_nobody_can(ana: Any, lobby: Room) -> None:
+    message = said(ana, lobby)
+    with pytest.raises(MessageEmpty):
+        messages.rewrite(message_id=message.pk, body=" ")
+    messages.remove(message_id=message.pk)
+    with pytest.raises(MessageNotFound):
+        messages.rewrite(message_id=message.pk, body="back")
+    for act in (lambda: messages.rewrite(message_id="x", body="y"), lambda: messages.remove(message_id=987654)):
+        with pytest.raises(MessageNotFound):
+            act()

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chat.live.hints import CompareRoom
 from chat.models import Reaction, Room
 from chat.services import memberships, messages, reactions, rooms
 from chat.wire.errors import EmojiInvalid, MessageForbidden, MessageNotFound, RoomArchived, TooManyReactions
@@ -140,7 +141,7 @@ def test_members_react_to_what_is_there(ana: Any, eve: Any, lobby: Room, staff: 
     messages.delete(actor=ana, message_id=secret.pk)
     with pytest.raises(MessageNotFound):
         reactions.add(actor=ana, message_id=secret.pk, emoji="👍")
-    rooms.set_archived(room_id=lobby.pk, archived=True)
+    rooms.amend(room_id=lobby.pk, archived=True)
     with pytest.raises(RoomArchived):
         reactions.add(actor=ana, message_id=message.pk, emoji="👍")
 
@@ -152,3 +153,27 @@ def test_who_left_keeps_reactions_and_makes_none(ana: Any, ben: Any, lobby: Room
     with pytest.raises(MessageForbidden):
         reactions.remove(actor=ben, message_id=message.pk, emoji="👍")
     assert fresh(message).reactions[0]["count"] == 1
+
+
+@pytest.mark.parametrize("told_at_most", [20, 1], ids=["told", "to be read"])
+def test_a_deleted_accounts_reactions_go_with_a_seq(
+    ana: Any, ben: Any, cleo: Any, lobby: Room, staff: Room, monkeypatch: pytest.MonkeyPatch, told_at_most: int
+) -> None:
+    monkeypatch.setattr(reactions, "TOLD_AT_MOST", told_at_most)
+    monkeypatch.setattr(reactions, "MESSAGES_AT_ONCE", 2)
+    said_there = [said(ana, room) for room in (lobby, lobby, lobby, staff)]
+    for message in said_there:
+        reactions.add(actor=ana, message_id=message.pk, emoji="👍")
+        for emoji in ("👍", "🎉"):
+            reactions.add(actor=ben, message_id=message.pk, emoji=emoji)
+    with published() as hints:
+        reactions.withdraw_all(user=ben)
+    for message in said_there:
+        assert fresh(message).reactions == [{"emoji": "👍", "count": 1, "users": [str(ana.pk)]}]
+    assert not Reaction.objects.filter(user=ben).exists()
+    told = [each for room in (lobby, staff) for each in events_in(hints, room)]
+    assert len(told) == (4 if told_at_most > 1 else 2)
+    assert (CompareRoom(lobby.pk) in hints) == (told_at_most == 1)
+    assert all(reaction.users == [str(ana.pk)] for each in told for reaction in each.message.reactions)
+    for room in (lobby, staff):
+        check_log(room)

@@ -36,7 +36,7 @@ def delete(ana: Any, ben: Any, room: Room, message: Message) -> None:
 
 
 def archive(ana: Any, ben: Any, room: Room, message: Message) -> None:
-    rooms.set_archived(room_id=room.pk, archived=True)
+    rooms.amend(room_id=room.pk, archived=True)
 
 
 def be_deactivated(ana: Any, ben: Any, room: Room, message: Message) -> None:

@@ -6,12 +6,13 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError
 
-from chat.live.hints import RoomsMoved
+from chat.access import changes
+from chat.live.hints import CompareRoom, RoomsMoved
 from chat.models import Membership, Room
 from chat.models.database import write
 from chat.services import memberships, rooms
-from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, UserNotFound
-from tests.cast import at_once, events_in, fresh, published
+from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, RoomNotFound, UserNotFound
+from tests.cast import at_once, events_in, fresh, published, say
 from tests.services.log import check_log
 
 
@@ -181,3 +182,49 @@ def test_a_thing_asked_for_at_once_has_one_room(transactional_db: None, ana: Any
 def test_a_thing_without_a_key_has_no_room(ana: Any) -> None:
     with pytest.raises(CommandInvalid):
         rooms.room_for(type(ana)(username="unsaved"))
+
+
+# On behalf of the site -------------------------------------------------------------------------------------------
+
+
+def test_the_site_changes_what_it_likes_as_one_change(ana: Any, lobby: Room) -> None:
+    rooms.amend(room_id=lobby.pk, archived=True)
+    with published() as hints:
+        for _ in range(2):
+            rooms.amend(room_id=lobby.pk, name="Hall", topic="News", archived=False)
+    (event,) = events_in(hints, lobby)
+    assert (event.state.name, event.state.topic, event.state.archived) == ("Hall", "News", False)
+    check_log(lobby)
+
+
+def test_a_room_that_becomes_private_carries_no_feed_past_that_point(ana: Any, eve: Any, lobby: Room) -> None:
+    before = lobby.head
+    with published() as hints:
+        rooms.amend(room_id=lobby.pk, kind="private")
+        say(ana, lobby, "among us")
+    assert CompareRoom(lobby.pk) in hints
+    assert [each.seq for each in events_in(hints, lobby)] == [before + 2], "its own seq is not told as an event"
+    assert changes.for_feed(lobby.pk, before) is None
+    assert changes.for_feed(lobby.pk, before + 1) is not None
+    assert changes.page(eve, lobby.pk, before) is None
+    page = changes.page(ana, lobby.pk, before)
+    assert page is not None
+    assert page.room is not None
+    assert page.room.kind == "private"
+    check_log(lobby)
+    with published() as hints:
+        rooms.amend(room_id=lobby.pk, kind="open")
+    assert events_in(hints, lobby)[0].state.kind == "open"
+
+
+def test_what_a_room_can_not_be_is_refused(lobby: Room, ana_and_ben: Room) -> None:
+    with pytest.raises(CommandInvalid):
+        rooms.amend(room_id=lobby.pk, kind="direct")
+    with pytest.raises(RoomInvalid):
+        rooms.amend(room_id=lobby.pk, name=" ")
+    for wanted in ({"name": "Us"}, {"topic": "us"}, {"kind": "open"}):
+        with pytest.raises(RoomForbidden):
+            rooms.amend(room_id=ana_and_ben.pk, **wanted)  # type: ignore[arg-type]
+    assert rooms.amend(room_id=ana_and_ben.pk, archived=True).archived
+    with pytest.raises(RoomNotFound):
+        rooms.amend(room_id=987654, name="Nowhere")
