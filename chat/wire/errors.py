@@ -5,6 +5,7 @@ a sentence for people; ``retry`` says whether the same request may succeed later
 and the same error, so that nobody can probe for what they may not see.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar
 
@@ -39,13 +40,17 @@ class ChatError(Exception):
         self,
         message: str | None = None,
         *,
+        values: Mapping[str, object] | None = None,
         field: str | None = None,
         retry_after_ms: int | None = None,
         retry: bool | None = None,
     ):
         if retry is not None:
             self.retry = retry
-        self.message = message or self.text
+        # Kept apart, so that the sentence can be translated before its {names} are filled.
+        self.sentence = message or self.text
+        self.values = values or {}
+        self.message = self.sentence.format(**self.values) if self.values else self.sentence
         self.field = field
         self.retry_after_ms = retry_after_ms
         super().__init__(self.message)

@@ -53,10 +53,13 @@ class User(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
+    """``handle`` is what names the person after an "@"; absent for who can't be named so."""
+
     user: User
     role: Role
     joined_at: str
     left_at: str | None
+    handle: str | UnsetType = UNSET
 
 
 class Room(Struct, frozen=True):
@@ -73,7 +76,10 @@ class Room(Struct, frozen=True):
 
 
 class RoomState(Room, frozen=True):
-    """A room as one person sees it. ``role`` is None for who only watches; ``online`` is None when unknown."""
+    """A room as one person sees it. ``role`` is None for who only watches; ``online`` is None when unknown.
+
+    ``may_post`` is left out where it goes with the role: members may write, others not.
+    """
 
     epoch: str
     seq: int
@@ -85,6 +91,13 @@ class RoomState(Room, frozen=True):
     role: Role | None
     notify: Literal["all", "mentions", "none"]
     online: int | None
+    may_post: bool | UnsetType = UNSET
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the person may write here now."""
+        may = self.role is not None if self.may_post is UNSET else bool(self.may_post)
+        return may and not self.archived
 
 
 class Reaction(Struct, frozen=True):
@@ -519,7 +532,10 @@ class MemberPage(Struct, frozen=True):
 
 
 class HistoryPage(Struct, frozen=True):
-    """Oldest first. ``seq`` is the room's head of the snapshot that this page was read in."""
+    """Oldest first. ``seq`` is the room's head of the snapshot that this page was read in.
+
+    ``members``: the latest 50 who came or went in the span of time that the page shows.
+    """
 
     messages: list[Message]
     mine: dict[str, list[str]]
@@ -527,6 +543,7 @@ class HistoryPage(Struct, frozen=True):
     more_after: bool
     epoch: str
     seq: int
+    members: list[Member] = []
 
 
 # Reading and writing -------------------------------------------------------------------------------------------

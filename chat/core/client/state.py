@@ -1,5 +1,6 @@
 """The arithmetic of a room's state as one person sees it: unread counts and the read pointer. Pure functions."""
 
+from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
 from chat.wire.protocol import Member, Message, ReadChanged, ReadResult, Room, RoomState
@@ -36,4 +37,4 @@ def with_member(state: RoomState, member: Member, me: str | None) -> RoomState:
     """The state after somebody came, went or got another role."""
     if member.user.id != me:
         return state
-    return replace(state, role=None if member.left_at else member.role)
+    return replace(state, role=None if member.left_at else member.role, may_post=UNSET)

@@ -1,0 +1,43 @@
+"""What people are told when something is refused: the sentences of ``wire.errors``, to be translated.
+
+The wire has them in English, with a code by which clients find their own words. Pages and the admin show these.
+"""
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from chat.wire.errors import ChatError
+
+SENTENCES = {
+    "server.error": _("Something went wrong on the server."),
+    "server.busy": _("The server has too much to do right now. Try again in a moment."),
+    "rate.limited": _("That was too fast. Wait a moment."),
+    "room.not_found": _("There is no such room, or you may not see it."),
+    "room.forbidden": _("You may not do that in this room."),
+    "room.archived": _("This room is archived: it can be read, not written to."),
+    "room.invalid": _("The room's name or topic can't be used."),
+    "member.not_found": _("There is no such person in this room."),
+    "member.last_owner": _("The room would have no owner left. Make somebody else an owner first."),
+    "user.not_found": _("There is no such person."),
+    "message.not_found": _("There is no such message, or you may not see it."),
+    "message.forbidden": _("You may not change this message."),
+    "message.empty": _("A message needs some text."),
+    "message.too_long": _("The message is too long."),
+    "message.invalid_text": _("The message holds characters that can't be stored."),
+    "reaction.invalid": _("That is not an emoji."),
+    "reaction.too_many": _("This message has as many different reactions as it can hold."),
+}
+"""By code. Codes that only programs meet have none."""
+MORE = (
+    _("A direct room has at most {most} people."),
+    _("The name needs {least} to {most} characters."),
+    _("The topic needs {least} to {most} characters."),
+    _("A message has at most {most} characters."),
+)
+"""What services say instead where they know better."""
+
+
+def sentence_of(error: ChatError) -> str:
+    """The refusal in the language in force; in English where its sentence stands neither above nor in a catalogue."""
+    sentence = gettext(error.sentence)
+    return sentence.format(**error.values) if error.values else sentence
