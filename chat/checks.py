@@ -11,8 +11,14 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import connections, router
+from django.db.models import Model
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
+from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from chat.access.policy import Policy
@@ -106,15 +112,64 @@ def _redis_major() -> int:
 
 @register("chat")
 def sqlite_is_set_up(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Writers must queue for SQLite's lock instead of failing on it; WAL and FULL are asked of the database itself."""
+    """The chat's own transactions queue for SQLite's lock by themselves; those of the site around it may not.
+
+    WAL and FULL are asked of the database itself.
+    """
     connection = connections[_alias()]
     if connection.vendor != "sqlite":
         return []
     mode = (connection.settings_dict.get("OPTIONS", {}).get("transaction_mode") or "DEFERRED").upper()
     if mode in ("IMMEDIATE", "EXCLUSIVE"):
         return []
+    text = f"SQLite transactions are {mode}: where your own code reads and then writes in one, it fails with “locked”."
     hint = f"Set DATABASES[{connection.alias!r}]['OPTIONS']['transaction_mode'] = 'IMMEDIATE'."
-    return [Error(f"SQLite transactions are {mode}: two writers fail with “locked”.", hint=hint, id="chat.E006")]
+    return [Warning(text, hint=hint, id="chat.W004")]
+
+
+@register("chat")
+def people_are_in_the_same_database(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Rooms and messages refer to people and to content types, and no database keeps a reference into another one."""
+    alias = _alias()
+    found: list[CheckMessage] = []
+    if (of_people := router.db_for_write(get_user_model())) != alias:
+        text = f"The chat's tables are in the database {alias!r} and the people in {of_people!r}."
+        found.append(Error(text, hint="Let your DATABASE_ROUTERS put both into one.", id="chat.E008"))
+    if (of_reads := router.db_for_read(apps.get_model("chat", "Room"))) != alias:
+        text = (
+            f"The chat would be read from {of_reads!r} and written to {alias!r}: what was just stored would be missing."
+        )
+        found.append(Error(text, hint="Let db_for_read and db_for_write name one database for it.", id="chat.E012"))
+    models: list[type[Model]] = [get_user_model(), ContentType, *apps.get_app_config("chat").get_models()]
+    for model in models:
+        if not router.allow_migrate_model(alias, model):
+            text = f"Your DATABASE_ROUTERS keep {model._meta.label} out of {alias!r}, where the chat's tables are."
+            found.append(Error(text, hint="Let allow_migrate say yes or None to it.", id="chat.E009"))
+    return found
+
+
+@register("chat")
+def pages_have_addresses(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Every page with a room on it links to the chat's own pages."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    try:
+        reverse("chat:home")
+    except NoReverseMatch:
+        hint = 'Add path("chat/", include("chat.urls")), under any prefix, to your URLs.'
+        return [Error("The chat's pages have no address.", hint=hint, id="chat.E010")]
+    return []
+
+
+@register("chat")
+def templates_can_be_read(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """A site whose own pages are of another template language needs Django's beside it."""
+    try:
+        get_template("chat/base.html")
+    except TemplateDoesNotExist:
+        hint = "In TEMPLATES, have DjangoTemplates with APP_DIRS, beside what your own pages use."
+        return [Error("The chat's pages are Django templates, and no engine finds them.", hint=hint, id="chat.E011")]
+    return []
 
 
 @register("chat_database", "database")

@@ -24,8 +24,9 @@ class ChatSettings:
     ``CSRF_TRUSTED_ORIGINS``."""
     query_token: bool = False
     """Whether ``?token=…`` in the socket's URL signs in. Off: proxies log query strings."""
-    socket_path: str = "/ws/chat/"
-    """Where pages find the socket. Mount ``chat.routing.websocket_urlpatterns`` to match."""
+    socket_path: str = "ws/chat/"
+    """Where the socket is: below the site's script name, or exactly there when it begins with "/". ``chat.asgi``
+    serves it there; a site that routes its sockets itself mounts the consumer to match."""
     channel_layer: str = "default"
     """Alias in ``CHANNEL_LAYERS`` of the layer that carries hints between processes."""
 

@@ -75,9 +75,49 @@ def test_the_core_layer_is_fine_with_an_older_redis_client(monkeypatch: pytest.M
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
 @pytest.mark.parametrize("mode", [None, "DEFERRED"])
-def test_deferred_sqlite_transactions_are_an_error(monkeypatch: pytest.MonkeyPatch, mode: str | None) -> None:
+def test_deferred_sqlite_transactions_are_a_warning(monkeypatch: pytest.MonkeyPatch, mode: str | None) -> None:
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "transaction_mode", mode)
-    assert found() == ["chat.E006"]
+    assert found() == ["chat.W004"]
+
+
+class PeopleApart:
+    """Keeps the people, and all that refers to them, where the chat is not."""
+
+    def db_for_write(self, model: Any, **hints: Any) -> str | None:
+        return "people" if model._meta.app_label == "auth" else None
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
+        return None if app_label == "chat" else db == "people"
+
+
+class ReadsFromACopy:
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "copy"
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "default"
+
+
+@pytest.mark.parametrize(
+    ("router", "problems"),
+    [
+        (PeopleApart, ["chat.E008", "chat.E009", "chat.E009"]),
+        (ReadsFromACopy, ["chat.E012"]),
+    ],
+)
+def test_a_router_that_parts_what_belongs_together_is_an_error(router: type[Any], problems: list[str]) -> None:
+    with override_settings(DATABASE_ROUTERS=[router()]):
+        assert found() == problems
+
+
+@pytest.mark.urls("tests.setup.no_urls")
+def test_a_site_without_the_chats_urls_is_told() -> None:
+    assert found() == ["chat.E010"]
+
+
+def test_a_site_without_djangos_templates_is_told() -> None:
+    with override_settings(TEMPLATES=[]):
+        assert found() == ["chat.E011"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,14 @@
+"""Form controls in the look of the chat, for its own pages and for a site's around it."""
+
+from django import template
+from django.forms import BoundField
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.filter
+def control(field: BoundField) -> SafeString:
+    """The field's input, select or text area with the class that the style sheet knows."""
+    own = field.field.widget.attrs.get("class", "")
+    return field.as_widget(attrs={"class": f"field__input {own}".rstrip()})

@@ -1,0 +1,3 @@
+"""The addresses of a site that forgot the chat's."""
+
+urlpatterns: list[object] = []
