@@ -20,7 +20,8 @@ from chat.access import doors
 from chat.live.hints import Hint, Recheck, RoomTransient, ToEverybody, ToUser
 from chat.live.publisher import publish_on_commit
 from chat.models import Message, Room
-from chat.services import memberships, messages, posting, reactions, rooms
+from chat.services import deletion, importing, memberships, messages, posting, reactions, rooms
+from chat.services.importing import Imported, ImportRefused, PastMessage
 from chat.services.writer import writer
 from chat.wire import protocol
 from chat.wire.errors import ChatError, CommandInvalid, RoomNotFound
@@ -31,6 +32,9 @@ T = TypeVar("T")
 
 __all__ = [
     "ChatError",
+    "ImportRefused",
+    "Imported",
+    "PastMessage",
     "aadd_member",
     "acreate_room",
     "add_member",
@@ -43,7 +47,9 @@ __all__ = [
     "aroom_for",
     "create_room",
     "delete",
+    "delete_room",
     "edit",
+    "import_messages",
     "notify",
     "open_direct",
     "post",
@@ -52,6 +58,7 @@ __all__ = [
     "remove_member",
     "room_for",
     "unreact",
+    "update_room",
 ]
 
 NOTICE_BYTES = 32 * 1024
@@ -101,6 +108,17 @@ async def apost(
         is_limited=False,
     )
     return await writer.submit(request)  # type: ignore[no-any-return]
+
+
+def import_messages(room: Room | int | str, messages: Iterable[PastMessage]) -> Imported:
+    """Take over messages from elsewhere, with their own times and authors, at the end of the room's timeline.
+
+    Works through any iterable in transactions of up to 500; repeated, it stores what is missing.
+
+    Raises:
+        ImportRefused: What can't be stored, message by message; nothing of its batch is.
+    """
+    return importing.import_messages(room_id=_key(room), messages=messages)
 
 
 def edit(message: Message | int | str, actor: Any, body: str) -> int:
@@ -157,7 +175,26 @@ def open_direct(user: Any, others: Iterable[Any]) -> Room:
 
 def archive_room(room: Room | int | str, *, archived: bool = True) -> Room:
     """Close a room to writing, or open it again."""
-    return rooms.set_archived(room_id=_key(room), archived=archived)
+    return rooms.amend(room_id=_key(room), archived=archived)
+
+
+def update_room(
+    room: Room | int | str, *, name: str | None = None, topic: str | None = None, kind: str | None = None
+) -> Room:
+    """Rename, describe, open or close a room, an archived one too; what is None stays.
+
+    When it becomes ``private``, who only watched it loses it at that point of its history.
+    """
+    return rooms.amend(room_id=_key(room), name=name, topic=topic, kind=kind)
+
+
+def delete_room(room: Room | int | str) -> None:
+    """Delete a room and all that was said in it, for good; ``room_for`` its subject makes a new one then.
+
+    It is gone from every page once your transaction commits. Its messages are taken out of the database right after
+    that, in pieces: some seconds for a hundred thousand.
+    """
+    deletion.delete(room_id=_key(room))
 
 
 def add_member(room: Room | int | str, user: Any, *, role: str = "member") -> None:

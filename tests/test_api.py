@@ -56,6 +56,14 @@ def test_the_life_of_a_room(ana: Any, ben: Any, cleo: Any) -> None:
     assert numbers(room) == [1, 2, 3]
 
 
+def test_a_room_knows_its_object(ana: Any, lobby: Room) -> None:
+    room = api.room_for(ana, name="About Ana")
+    assert fresh(room).subject == ana
+    assert lobby.subject is None
+    ana.delete()
+    assert fresh(room).subject is None
+
+
 def test_posting_is_repeatable_and_not_limited(ana: Any, lobby: Room, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "POST_RATE": 0.001, "POST_BURST": 1}
     client_id = uuid4()
