@@ -1,11 +1,30 @@
 """The pages of the chat. A host site includes this under any prefix: ``path("chat/", include("chat.urls"))``."""
 
-from django.urls import path
+from collections.abc import Callable
+from typing import Any
 
-from chat.web import views
+from django.urls import URLPattern, path
+from django.views.decorators.cache import never_cache
+
+from chat.web import lobby, new_room, people, room_settings, rooms, tokens
 
 app_name = "chat"
+
+
+def page(route: str, view: Callable[..., Any], name: str) -> URLPattern:
+    """A page is one person's: no cache keeps it, and after they signed out the Back button does not show it."""
+    return path(route, never_cache(view), name=name)
+
+
 urlpatterns = [
-    path("", views.room_list, name="room_list"),
-    path("rooms/<str:room>/", views.room, name="room"),
+    page("", lobby.home, name="home"),
+    page("rooms/", lobby.lobby, name="lobby"),
+    page("new/", new_room.new_room, name="new_room"),
+    page("rooms/<str:room>/", rooms.room, name="room"),
+    page("rooms/<str:room>/<int:number>/", rooms.message, name="message"),
+    page("rooms/<str:room>/settings/", room_settings.room_settings, name="room_settings"),
+    page("rooms/<str:room>/join/", rooms.join, name="join"),
+    page("people/", people.people, name="people"),
+    page("direct/", people.direct, name="direct"),
+    page("settings/tokens/", tokens.tokens, name="tokens"),
 ]

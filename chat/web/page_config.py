@@ -3,24 +3,40 @@
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 
+from chat.access import queries
 from chat.access.policy import policy
 from chat.conf import conf
+from chat.web.sidebar import sections
+from chat.web.socket_path import socket_path
+from chat.web.texts import script_texts
 
-ROOM_PLACE = "0"
-"""Stands for a room's id in the address that scripts fill in; no room has it."""
+PLACE = "0"
+"""Stands for an id or a number in an address that scripts fill in; no room and no message has it."""
+
+
+def site_context(request: HttpRequest) -> dict[str, Any]:
+    """What every page inside ``chat/site.html`` needs: the person's rooms, and what the scripts must know."""
+    # The most recently active ones; where there are more, the connection brings them.
+    rooms, _more, _version = queries.hello(request.user)
+    return {"rooms": rooms, "sidebar": sections(rooms), "config": page_config(request)}
 
 
 def page_config(request: HttpRequest) -> dict[str, Any]:
     """For the page of a signed-in person. ``limits`` hold until the server's ``hello`` says the same or else."""
     user = request.user
     return {
-        "socket": conf.socket_path,
+        "socket": socket_path(get_script_prefix()),
         "user": {"id": str(user.pk), "name": policy().name_of(user)},
         "limits": {"frameBytes": conf.frame_bytes, "bodyChars": conf.body_chars, "syncRooms": conf.sync_rooms},
         "urls": {
-            "list": reverse("chat:room_list"),
-            "room": reverse("chat:room", args=[ROOM_PLACE]),
+            "home": reverse("chat:home"),
+            "lobby": reverse("chat:lobby"),
+            "room": reverse("chat:room", args=[PLACE]),
+            "message": reverse("chat:message", args=[PLACE, int(PLACE)]),
+            "settings": reverse("chat:room_settings", args=[PLACE]),
+            "people": reverse("chat:people"),
         },
+        "texts": script_texts(),
     }

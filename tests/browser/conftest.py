@@ -1,14 +1,18 @@
 """People in front of browsers: each has a signed-in context of their own, and nothing their pages complain about may
 go unseen."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, WebError, expect
 
+from tests.conftest import complain
+from tests.rig.factory import SiteFactory
 from tests.rig.site import Site
+from tests.rig.templates import Templates
 
 # A page whose server is down can't do without these; everything else in the console is a fault.
 EXPECTED_WHILE_DOWN = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
@@ -16,28 +20,57 @@ EXPECTED_WHILE_DOWN = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
 
 @dataclass
 class Person:
-    """Somebody with a browser."""
+    """Somebody with a browser. ``complaints``: errors and warnings of all its pages, broken rules of the content
+    security policy among them, for the browser tells those as errors."""
 
     name: str
     site: Site
     context: BrowserContext
     complaints: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.context.on("console", self._heard)
+        self.context.on("weberror", self._failed)
+
     async def sign_in(self) -> None:
         """Also the way back in after the browser was closed."""
         cookie = {"name": "sessionid", "value": self.site.user(self.name).session, "url": self.site.url}
         await self.context.add_cookies([cookie])  # type: ignore[list-item]
 
-    async def open(self, path: str = "/") -> Page:
+    async def open(self, path: str = "/", **options: Any) -> Page:
+        """``path`` may be a whole address, of a proxy in front of the site for instance."""
         page = await self.context.new_page()
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        await page.goto(self.site.url + path)
+        await page.goto(urljoin(self.site.url, path), **options)
         return page
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not any(part in message.text for part in EXPECTED_WHILE_DOWN):
             self.complaints.append(f"{message.type}: {message.text}")
+
+    def _failed(self, error: WebError) -> None:
+        self.complaints.append(str(error.error))
+
+
+@pytest.fixture(scope="module")
+def module_site(tmp_path_factory: pytest.TempPathFactory, templates: Templates) -> Iterator[Site]:
+    """A site of one process (SQLite, in-memory layer) for the tests of one file. Rooms are the tests' own."""
+
+    def no_server() -> Any:
+        raise AssertionError("This site needs no server of its own.")
+
+    factory = SiteFactory(tmp_path_factory.mktemp("module"), templates, no_server, no_server)
+    yield factory()
+    complain(factory.stop())
+
+
+@pytest.fixture
+def house(request: pytest.FixtureRequest, module_site: Site) -> Site:
+    """The site of this file's tests, up and running whatever the test before did to it."""
+    request.node.sites = [module_site]
+    process = module_site.processes[0]
+    if not process.is_running:
+        process.start()
+    return module_site
 
 
 Meet = Callable[..., Coroutine[Any, Any, Person]]
@@ -72,3 +105,11 @@ async def write(page: Page, *bodies: str) -> None:
 async def is_live(page: Page) -> None:
     await expect(page.locator("[data-part=banner]")).to_have_attribute("data-state", "live", timeout=30_000)
     await expect(page.get_by_role("log")).to_have_attribute("aria-busy", "false", timeout=30_000)
+
+
+async def act(page: Page, body: str, what: str) -> None:
+    """Choose something in the menu of the message with that text."""
+    message = page.locator(".message", has_text=body).first
+    await message.hover()
+    await message.get_by_label("Message actions").click()
+    await page.get_by_label("Message actions").get_by_role("button", name=what).click()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.browser.conftest import Meet, Person, is_live, messages, write
+from tests.browser.conftest import Meet, Person, act, is_live, messages, write
 from tests.conftest import CHROMIUM
 from tests.rig.site import Site
 
@@ -185,14 +185,6 @@ async def test_an_edit_a_deletion_and_a_reaction_show_on_the_other_screen(meet: 
     await expect(ana.locator(".message__quote")).to_have_text("ana: Soup")
 
 
-async def act(page: Page, body: str, what: str) -> None:
-    """Choose something in the menu of the message with that text."""
-    message = page.locator(".message", has_text=body).first
-    await message.hover()
-    await message.get_by_label("Message actions").click()
-    await page.get_by_label("Message actions").get_by_role("button", name=what).click()
-
-
 async def test_the_one_who_types_is_named_on_the_other_screen_and_unread_counts_rise(meet: Meet, kitchen: Site) -> None:
     ana, ben = await both(meet, kitchen)
     await ana.get_by_label("Message", exact=True).press_sequentially("So")
@@ -201,55 +193,14 @@ async def test_the_one_who_types_is_named_on_the_other_screen_and_unread_counts_
     await write(ana, "one", "two")
     await expect(ben.locator(".room-link__count")).to_contain_text("2")
     await expect(ben).to_have_title("(2) Rooms · Hearth")
-    await ben.get_by_role("link", name="Kitchen").click()
+    await ben.locator(".room-link").get_by_role("link", name="Kitchen").click()
     await expect(messages(ben)).to_have_text(["one", "two"])
     await expect(ben.locator(".room-link__count")).to_have_count(0)
 
 
-async def test_history_comes_by_scrolling_and_the_place_on_the_screen_is_kept(meet: Meet, kitchen: Site) -> None:
-    await asyncio.to_thread(kitchen.python, MANY)
-    page = await (await meet("ana", kitchen)).open("/rooms/kitchen/")
-    await is_live(page)
-    await expect(messages(page).last).to_have_text("message 180")
-    count = await messages(page).count()
-    assert count < 180, "all of it came at once"
-    log = page.get_by_role("log")
-    for _ in range(2):
-        place = await page.evaluate(TO_THE_TOP)
-        await expect(page.locator(f"[data-number='{place['number'] - 1}']")).to_be_attached()
-        top = await page.evaluate(
-            "number => document.querySelector(`[data-number='${number}']`).getBoundingClientRect().top", place["number"]
-        )
-        assert abs(top - place["top"]) <= 2, "the text under the eyes has moved"
-    for _ in range(8):
-        await log.evaluate("log => { log.scrollTop = 0 }")
-        if await page.get_by_text("This is where the conversation begins.").is_visible():
-            break
-        await page.wait_for_timeout(100)
-    await expect(messages(page)).to_have_count(180)
-    await expect(page.get_by_role("button", name="Newest messages")).to_be_visible()
-
-
-MANY = """
-from django.contrib.auth import get_user_model
-from uuid import uuid4
-from chat.models import Room
-from chat.services import messages
-author, room = get_user_model().objects.get(username="ben"), Room.objects.get(slug="kitchen")
-for number in range(1, 181):
-    messages.post(author=author, room_id=str(room.pk), client_id=uuid4(), body=f"message {number}")
-"""
-TO_THE_TOP = """() => {
-  const log = document.querySelector("[role=log]")
-  log.scrollTop = 40
-  const first = document.querySelector("[data-number]")
-  return { number: Number(first.dataset.number), top: first.getBoundingClientRect().top }
-}"""
-
-
 async def test_a_room_is_made_found_and_joined_in_the_page(meet: Meet, kitchen: Site) -> None:
     ana = await (await meet("ana", kitchen)).open()
-    await ana.get_by_role("button", name="New room").click()
+    await ana.locator(".sidebar").get_by_role("link", name="New room").click()
     await ana.get_by_label("Name").fill("Garden")
     await ana.get_by_label("Topic").fill("Seeds")
     await ana.get_by_role("button", name="Create").click()
@@ -257,8 +208,8 @@ async def test_a_room_is_made_found_and_joined_in_the_page(meet: Meet, kitchen: 
     await is_live(ana)
     await write(ana, "Tomatoes")
     eve = await (await meet("eve", kitchen)).open()
-    await eve.get_by_role("button", name="Find a room").click()
-    await eve.get_by_role("listitem").filter(has_text="Garden").get_by_role("button", name="Join").click()
+    await eve.get_by_role("link", name="Browse rooms").click()
+    await eve.get_by_role("button", name="Join Garden").click()
     await expect(messages(eve)).to_have_text(["Tomatoes"])
     await write(eve, "Beans")
     await expect(messages(ana)).to_have_text(["Tomatoes", "Beans"])
@@ -286,6 +237,7 @@ async def test_who_signs_out_elsewhere_is_told(meet: Meet, kitchen: Site) -> Non
     page = await ana.open("/rooms/kitchen/")
     await is_live(page)
     other = await ana.open()
+    await other.locator(".account__summary").click()
     await other.get_by_role("button", name="Sign out").click()
     await expect(other.get_by_role("button", name="Sign in")).to_be_visible()
     await expect(page.locator("[data-part=banner]")).to_contain_text("You are signed out.")

@@ -1,7 +1,7 @@
-import { rowsOf } from "/chat/js/rows.js"
+import { colourOf, excerptOf, initialsOf, rowsOf } from "/chat/js/rows.js"
 import { Timeline } from "/chat/js/timeline.js"
 import { withMessage, withRead } from "/chat/js/summary.js"
-import { assert, test } from "./runner.js"
+import { assert, example, test } from "./runner.js"
 
 const at = (day, minute) => `2026-11-${day}T10:${String(minute).padStart(2, "0")}:00.000Z`
 const message = (number, author, createdAt, more = {}) => ({
@@ -16,15 +16,50 @@ function rows(messages, pending = []) {
   return rowsOf({ timeline, pending, me: "ana", mine: new Map(), dayOf })
 }
 
-test("a new day has a line of its own, and names are said once for what one person writes in a row", () => {
-  const shown = rows([
-    message(1, "ben", at(20, 0)), message(2, "ben", at(20, 4)), message(3, "ben", at(20, 10)), message(4, "ana", at(20, 11)),
-    message(5, "ana", at(20, 12), { replyTo: { id: "m1", number: 1 } }), message(6, "ana", at(21, 0)),
-  ])
-  assert.equal(shown.map(({ kind, continues }) => [kind, continues ?? null]), [
-    ["day", null], ["message", false], ["message", true], ["message", false], ["message", false], ["message", false], ["day", null], ["message", false],
-  ])
-  assert.equal(shown[5].quoted.id, "m1")
+const examples = await example("rows")
+const moment = (short) => `2026-11-${short}:00.000Z`
+
+function seen(row) {
+  if (row.kind === "day") return ["day", row.day]
+  if (row.kind === "unread") return ["unread"]
+  if (row.kind === "notice") return [row.what, ...row.users.map(({ name }) => name)]
+  const { own, continues, quoted, mine } = row
+  const special = [own && "own", continues && "continues", quoted && `quotes ${quoted.number}`, mine.length && `mine ${mine.join(" ")}`]
+  return [row.message.number, special.filter(Boolean).join(" ")]
+}
+
+for (const { name, messages = [], members = [], mine = {}, rows: wanted, ...page } of examples.rows) {
+  test(`rows: ${name}`, () => {
+    const timeline = new Timeline()
+    timeline.mergePage({
+      messages: messages.map(([number, author, short, { reply_to: quoted } = {}]) => message(number, author, moment(short), {
+        replyTo: quoted ? { id: `m${quoted}`, number: quoted } : null,
+      })),
+      moreBefore: page.more_before ?? false, moreAfter: page.more_after ?? false,
+    })
+    const made = rowsOf({
+      timeline, pending: [], me: "ana", mine: new Map(Object.entries(mine)), dayOf, unreadFrom: page.unread_from ?? null,
+      members: members.map(([id, joined, left]) => ({ user: { id, name: id }, joinedAt: moment(joined), leftAt: left && moment(left) })),
+    })
+    assert.equal(made.map(seen), wanted)
+    assert.equal(new Set(made.map(({ key }) => key)).size, made.length, "two lines share a key")
+  })
+}
+
+test("colours, initials and excerpts", () => {
+  assert.equal(examples.colours.map(([id]) => [id, colourOf(id)]), examples.colours)
+  assert.equal(examples.initials.map(([name]) => [name, initialsOf(name)]), examples.initials)
+  assert.equal(examples.excerpts.map(([body]) => [body, excerptOf(body)]), examples.excerpts)
+  assert.equal([excerptOf("x".repeat(140)).length, excerptOf("👋".repeat(141))], [140, `${"👋".repeat(140)}…`])
+})
+
+test("who was removed is told with who did it", () => {
+  const timeline = new Timeline()
+  timeline.mergePage({ messages: [], moreBefore: false, moreAfter: false })
+  const by = { id: "ana", name: "ana" }
+  const members = ["ben", "cleo"].map((id) => ({ user: { id, name: id }, joinedAt: at(19, 0), leftAt: at(20, 0), by }))
+  const [, , , removed] = rowsOf({ timeline, pending: [], me: "ana", mine: new Map(), members, dayOf })
+  assert.equal([removed.what, removed.users.length, removed.by.id], ["removed", 2, "ana"])
 })
 
 test("a pending message keeps its key when it becomes a stored one, and is never shown twice", () => {

@@ -70,13 +70,18 @@ export class ChatClient extends Emitter {
     return this.#outbox?.isDurable ?? true
   }
 
+  /** Site and user: whose the things are that this browser keeps. */
+  get owner() {
+    const { host, pathname } = new URL(this.#options.url)
+    return `${host}${pathname}|${this.#user.id}`
+  }
+
   // Lifecycle
 
   async start() {
-    const { url, clock, store } = this.#options
+    const { clock, store } = this.#options
+    const { owner } = this
     this.#socket.connect()
-    const { host, pathname } = new URL(url)
-    const owner = `${host}${pathname}|${this.#user.id}`
     const tabs = this.#options.tabs ?? new Tabs({ name: `chat-outbox|${owner}`, clock, isLive: () => this.isLive })
     const request = (command) => this.#socket.request(command)
     this.#outbox = new Outbox({ owner, tabs, clock, store: await store(), request, limits: () => this.#limits })
@@ -131,8 +136,9 @@ export class ChatClient extends Emitter {
     this.rooms.get(room).setMine(message, mine)
   }
 
-  async markRead(room, number) {
-    this.rooms.get(room).moveRead(await this.#socket.request({ type: "read", room, number }))
+  /** @param {boolean} [force] also back: what is past `number` is unread again */
+  async markRead(room, number, force) {
+    this.rooms.get(room).moveRead(await this.#socket.request({ type: "read", room, number, force }))
   }
 
   tellTyping(room, active) {
@@ -147,7 +153,7 @@ export class ChatClient extends Emitter {
   }
 
   openRooms(after) {
-    return this.#socket.request({ type: "room.list", scope: "open", after })
+    return this.#socket.request({ type: "room.list", scope: "open", after, limit: 200 })
   }
 
   async join(id) {

@@ -4,10 +4,17 @@
 import { History } from "./history.js"
 import { Timeline } from "./timeline.js"
 
+/** So many messages are held at most; what is further from the reader is loaded again when it is wanted. */
+const MOST_HELD = 1_000
+/** And so many more before some are let go, so that this is not done for each one that comes. */
+const SLACK = 100
+
 export class Conversation {
   timeline = new Timeline()
   /** @type {Map<string, string[]>} own reactions by message id, as far as known */
   mine = new Map()
+  /** @type {Map<string, import("./protocol.js").Member & {by: object | null}>} who came or went lately, by user id */
+  comings = new Map()
   #history
   #me
 
@@ -33,20 +40,52 @@ export class Conversation {
     this.#merge(message, mine)
   }
 
-  /**
-   * Loads one page; while another is under way nothing is asked.
-   * @param {{before?: number, after?: number, around?: number}} which none: the newest
-   * @param {() => {epoch: string, seq: number} | null} cursor where the room stands now
-   * @returns {Promise<"merged" | "abandoned" | "epoch">} see History
-   * @throws {import("./protocol.js").ChatError}
-   */
-  load(which, cursor) {
-    return this.#history.load(which, cursor, (page, kept) => {
-      this.timeline.mergePage(page)
-      const asHeld = page.messages.filter((each) => this.timeline.at(each.number).changedSeq === each.changedSeq)
-      asHeld.forEach(({ id }) => this.mine.set(id, page.mine.get(id) ?? []))
-      kept.forEach(([message, mine]) => this.#merge(message, mine))
-    })
+  /** Somebody came or went. `by`: who removed them, where that is known. */
+  takeMember(member, by = null) {
+    const known = this.comings.get(member.user.id)
+    const since = known && momentOf(known)
+    if (since > momentOf(member)) return
+    this.comings.set(member.user.id, { ...member, by: by ?? (since === momentOf(member) ? known.by : null) })
+  }
+
+  /** A page that did not come over this connection. */
+  adopt(page) {
+    this.#mergePage(page)
+  }
+
+  // Loading. `cursor` says where the room stands now. One page at a time: while one is under way, older and newer ones
+  // are not asked for. Each resolves like History and throws what the request threw.
+
+  async loadOlder(cursor) {
+    if (!this.timeline.hasOlder) return "abandoned"
+    const outcome = await this.#load({ before: this.timeline.from }, cursor)
+    this.timeline.dropNewest(MOST_HELD)
+    return outcome
+  }
+
+  async loadNewer(cursor) {
+    if (!this.timeline.isLoaded || this.timeline.reachesNewest) return "abandoned"
+    const outcome = await this.#load({ after: this.timeline.to }, cursor)
+    this.timeline.dropOldest(MOST_HELD)
+    return outcome
+  }
+
+  /** Goes where message `number` is, null: to the newest, whatever else was being loaded. */
+  async seek(number, cursor) {
+    if (number === null ? this.timeline.reachesNewest : this.timeline.at(number)) return "merged"
+    this.abandonLoading()
+    const outcome = await this.#load(number === null ? {} : { around: number }, cursor)
+    const { from, to } = this.timeline
+    if (number !== null && number - from < to - number) this.timeline.dropNewest(MOST_HELD)
+    else this.timeline.dropOldest(MOST_HELD)
+    return outcome
+  }
+
+  /** Lets go of what is too much, at the end where nobody reads. */
+  bound(isFollowed) {
+    if (this.timeline.count <= MOST_HELD + SLACK) return
+    if (isFollowed) this.timeline.dropOldest(MOST_HELD)
+    else this.timeline.dropNewest(MOST_HELD)
   }
 
   /** The page that is under way will not come, or shows a state that is void. */
@@ -58,6 +97,21 @@ export class Conversation {
     this.abandonLoading()
     this.timeline.clear()
     this.mine.clear()
+    this.comings.clear()
+  }
+
+  #load(which, cursor) {
+    return this.#history.load(which, cursor, (page, kept) => {
+      this.#mergePage(page)
+      kept.forEach(([message, mine]) => this.#merge(message, mine))
+    })
+  }
+
+  #mergePage(page) {
+    this.timeline.mergePage(page)
+    const asHeld = page.messages.filter((each) => this.timeline.at(each.number).changedSeq === each.changedSeq)
+    asHeld.forEach(({ id }) => this.mine.set(id, page.mine.get(id) ?? []))
+    page.members?.forEach((member) => this.takeMember(member))
   }
 
   #merge(message, mine) {
@@ -73,3 +127,5 @@ export class Conversation {
       .map(({ emoji }) => emoji)
   }
 }
+
+const momentOf = ({ joinedAt, leftAt }) => leftAt ?? joinedAt

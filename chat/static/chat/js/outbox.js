@@ -82,11 +82,16 @@ export class Outbox extends Emitter {
     return this.#store.isDurable
   }
 
-  /** A room's messages that are not seen in its stream yet. @returns {Item[]} in order */
+  /**
+   * A room's messages that are not seen in its stream yet.
+   * @returns {(Item & {pause?: string})[]} in order; `pause`: the code of what makes them wait
+   */
   pending(room) {
     const stored = [...this.#stored.values()].filter((item) => item.room === room)
     const waiting = this.#items.filter((item) => item.room === room && !this.#stored.has(item.clientId))
-    return [...stored, ...waiting].sort((a, b) => a.order - b.order)
+    const { timer, code: pause } = this.#pauses.get(room) ?? {}
+    const shown = timer ? waiting.map((item) => ({ ...item, pause })) : waiting
+    return [...stored, ...shown].sort((a, b) => a.order - b.order)
   }
 
   /**
@@ -191,17 +196,18 @@ export class Outbox extends Emitter {
       const failed = { ...item, state: "failed", error: { code: error.code, message: error.message } }
       await this.#store.put(failed).catch(reportError)
     } else if (isCurrent) {
-      this.#pause(item.room, error.retryAfterMs)
+      this.#pause(item.room, error)
     }
   }
 
-  #pause(room, afterMs) {
+  #pause(room, { code, retryAfterMs }) {
     const ms = Math.min(LONGEST_PAUSE_MS, (this.#pauses.get(room)?.ms ?? PAUSE_MS / 2) * 2)
-    const pause = { ms, timer: null }
+    const pause = { ms, code, timer: null }
     this.#pauses.set(room, pause)
     pause.timer = this.#clock.after(() => {
       pause.timer = null
       this.#pump()
-    }, afterMs ?? ms)
+      this.emit("change", room)
+    }, retryAfterMs ?? ms)
   }
 }

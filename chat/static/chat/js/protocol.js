@@ -37,11 +37,12 @@ export const isStorable = (text) => !text.includes("\0") && !/\p{Surrogate}/u.te
 // Objects -------------------------------------------------------------------------------------------------------
 
 /** @typedef {{id: string, name: string, avatar: string | null}} User */
-/** @typedef {{user: User, role: string, joinedAt: string, leftAt: string | null}} Member */
+/** @typedef {{user: User, role: string, joinedAt: string, leftAt: string | null, handle: string | null}} Member */
 /** @typedef {{id: string, slug: string, name: string, kind: string, topic: string, archived: boolean,
  *   memberCount: number, lastMessageAt: string | null}} RoomFields as everybody sees a room */
 /** @typedef {RoomFields & {epoch: string, seq: number, lastNumber: number, read: number, unread: number,
- *   mentions: number, rev: number, role: string | null, notify: string, online: number | null}} RoomState */
+ *   mentions: number, rev: number, role: string | null, notify: string, online: number | null,
+ *   mayPost: boolean | null}} RoomState mayPost is null where it goes with the role */
 /** @typedef {{id: string, room: string, number: number, seq: number, changedSeq: number, author: User | null,
  *   clientId: string | null, body: string, html: string, kind: string, replyTo: {id: string, number: number} | null,
  *   attachments: object[], reactions: {emoji: string, count: number, users: string[]}[], mentions: string[],
@@ -49,7 +50,9 @@ export const isStorable = (text) => !text.includes("\0") && !/\p{Surrogate}/u.te
 
 const userOf = (u) => u && { id: u.id, name: u.name, avatar: u.avatar ?? null }
 
-const memberOf = (m) => ({ user: userOf(m.user), role: m.role, joinedAt: m.joined_at, leftAt: m.left_at ?? null })
+const memberOf = (m) => ({
+  user: userOf(m.user), role: m.role, joinedAt: m.joined_at, leftAt: m.left_at ?? null, handle: m.handle ?? null,
+})
 
 const roomOf = (r) => r && {
   id: r.id, slug: r.slug, name: r.name, kind: r.kind, topic: r.topic, archived: r.archived,
@@ -59,6 +62,7 @@ const roomOf = (r) => r && {
 const stateOf = (r) => r && ("epoch" in r ? {
   ...roomOf(r), epoch: r.epoch, seq: r.seq, lastNumber: r.last_number, read: r.read, unread: r.unread,
   mentions: r.mentions, rev: r.rev, role: r.role ?? null, notify: r.notify, online: r.online ?? null,
+  mayPost: r.may_post ?? null,
 } : roomOf(r))
 
 const messageOf = (m) => ({
@@ -145,7 +149,7 @@ const RESULTS = {
   }),
   "history": (r) => ({
     messages: r.messages.map(messageOf), mine: mineOf(r.mine), moreBefore: r.more_before, moreAfter: r.more_after,
-    epoch: r.epoch, seq: r.seq,
+    members: (r.members ?? []).map(memberOf), epoch: r.epoch, seq: r.seq,
   }),
   "read": readOf,
 }
@@ -154,6 +158,9 @@ const FIELDS = { clientId: "client_id", replyTo: "reply_to" }
 
 /** The result of a reply to a command of `type`, in the names used inside. */
 export const resultOf = (type, result) => (RESULTS[type] ?? asItIs)(result)
+
+/** What a page brings of a room in its first paint: the state and a page of history, read in one snapshot. */
+export const firstOf = ({ state, history }) => ({ state: stateOf(state), history: resultOf("history", history) })
 
 /**
  * A command as one frame: UTF-8 without needless escapes, absent fields left out. Sync takes a Map of cursors.

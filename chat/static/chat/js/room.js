@@ -5,10 +5,13 @@ import { Conversation } from "./conversation.js"
 import { Cursor } from "./cursor.js"
 import { Emitter } from "./emitter.js"
 import { Members } from "./members.js"
-import { withMessage, withRead, withRoom } from "./summary.js"
+import { Reading } from "./reading.js"
+import { withComing, withMessage, withRead, withRoom } from "./summary.js"
 import { Typing } from "./typing.js"
 
 const RETRY_MS = 2_000
+/** With more unread than this, one starts reading there and not at the newest message. */
+const MANY_UNREAD = 40
 
 /**
  * Emits `change` (anything to see is different) and `failure` (ChatError of something that the room did by itself).
@@ -16,6 +19,8 @@ const RETRY_MS = 2_000
 export class Room extends Emitter {
   typing
   members
+  /** Whether somebody follows the newest messages: then the oldest ones are let go of, else the newest. */
+  isFollowed = true
   #id
   #me
   #state
@@ -23,6 +28,8 @@ export class Room extends Emitter {
   #isOpen = false
   #cursor
   #conversation
+  #reading
+  #request
   #clock
 
   /**
@@ -40,8 +47,10 @@ export class Room extends Emitter {
     this.#me = me
     this.#state = state
     this.#clock = clock
+    this.#request = request
     this.#cursor = new Cursor({ clock, apply: (event) => this.#apply(event), sync: () => sync(this) })
     this.#conversation = new Conversation({ room: id, me, request, clock })
+    this.#reading = new Reading({ clock, tell: (number) => this.#tellRead(number) })
     this.members = new Members({ room: id, request, clock })
     this.typing = new Typing(clock, () => this.emit("change"))
   }
@@ -73,18 +82,49 @@ export class Room extends Emitter {
     return this.#conversation.mine
   }
 
+  /** @returns {Iterable<import("./protocol.js").Member>} who came or went lately; nobody does in a direct room */
+  get comings() {
+    return this.#state?.kind === "direct" ? [] : this.#conversation.comings.values()
+  }
+
+  /** @returns {number | null} the first message that was unread when the room was opened, or was marked so */
+  get unreadFrom() {
+    return this.#reading.unreadFrom
+  }
+
+  /** @returns {number} how many messages are newer than what this person has read or seen */
+  get unseen() {
+    return this.#state ? Math.max(0, this.#state.lastNumber - Math.max(this.#state.read, this.#reading.seen)) : 0
+  }
+
   get isLoading() {
     return this.#conversation.isLoading
   }
 
   // Lifecycle
 
+  /**
+   * What the page itself brought: then nothing has to be loaded, and the first sync tells what happened since.
+   * @param {{state: import("./protocol.js").RoomState, history: object}} first read in one snapshot
+   */
+  adoptFirst({ state, history }) {
+    const at = this.cursor
+    if (this.timeline.isLoaded || (at && (at.epoch !== history.epoch || at.seq > history.seq))) return
+    if (!at) {
+      this.#setState(state)
+      this.#cursor.reset(history)
+    }
+    this.#conversation.adopt(history)
+    this.#reading.opened(this.#state)
+    this.emit("change")
+  }
+
   /** A new connection is live. `state`: what `hello` says of this room, if it does. */
   connected(state) {
     this.#cursor.disconnect()
     this.#conversation.abandonLoading()
     if (state) {
-      this.#state = state
+      this.#setState(state)
       // Nothing is held of it, so there is nothing to catch up with: start from where its state was read.
       if (!this.timeline.isLoaded) this.#cursor.reset(state)
     }
@@ -105,14 +145,17 @@ export class Room extends Emitter {
     const known = this.#state
     if (this.#access !== "live") return this.connected(state)
     const isAhead = known !== null && this.cursor.epoch === state.epoch && this.cursor.seq > state.seq
-    this.#state = isAhead ? withRead({ ...known, role: state.role, notify: state.notify }, state) : state
+    const next = isAhead ? withRead({ ...known, role: state.role, mayPost: state.mayPost, notify: state.notify }, state) : state
+    this.#setState(next)
     this.emit("change")
   }
 
   /** The result of `sync` for this room, or null when it failed and has to be asked again. */
   syncEnded(result) {
-    if (result === "denied") this.#access = "denied"
-    else if (result) this.#access = "live"
+    if (result === "denied") {
+      this.#access = "denied"
+      this.#conversation.clear()
+    } else if (result) this.#access = "live"
     this.#cursor.syncEnded()
     if (!result) this.#clock.after(() => this.#access !== "removed" && this.#cursor.sync(), RETRY_MS)
     else if (this.#isOpen) this.#loadNewest()
@@ -122,6 +165,9 @@ export class Room extends Emitter {
   removed() {
     this.#access = "removed"
     this.disconnected()
+    // It is nothing for this person's eyes any more.
+    this.#conversation.clear()
+    this.emit("change")
   }
 
   // Actions
@@ -137,8 +183,33 @@ export class Room extends Emitter {
   }
 
   /** Loads the page before the loaded part. @throws {import("./protocol.js").ChatError} */
-  async loadOlder() {
-    if (this.timeline.hasOlder) await this.#load({ before: this.timeline.from })
+  loadOlder() {
+    return this.#load((cursor) => this.#conversation.loadOlder(cursor))
+  }
+
+  /** Loads the page after the loaded part. @throws {import("./protocol.js").ChatError} */
+  loadNewer() {
+    return this.#load((cursor) => this.#conversation.loadNewer(cursor))
+  }
+
+  /** The loaded part goes where message `number` is; null: to the newest. @throws {import("./protocol.js").ChatError} */
+  seek(number) {
+    return this.#load((cursor) => this.#conversation.seek(number, cursor))
+  }
+
+  /** Message `number` was on the screen of somebody who looked at it. */
+  saw(number) {
+    if (this.#state?.role && this.#access === "live") this.#reading.saw(number)
+  }
+
+  /** What is on the screen doesn't count as read, until the person goes on reading or comes again. */
+  pauseReading() {
+    this.#reading.pause()
+  }
+
+  /** The person scrolls: what is on the screen from now on is read. */
+  resumeReading() {
+    this.#reading.resume()
   }
 
   async loadMembers() {
@@ -149,7 +220,7 @@ export class Room extends Emitter {
   /** The person's read pointer is known to have moved. */
   moveRead(read) {
     if (!this.#state) return
-    this.#state = withRead(this.#state, read)
+    this.#setState(withRead(this.#state, read))
     this.emit("change")
   }
 
@@ -192,19 +263,27 @@ export class Room extends Emitter {
   #apply(event) {
     if (event.message) this.#takeMessage(event.message)
     if (event.state) this.#state &&= withRoom(this.#state, event.state)
-    if (event.member) this.#takeMember(event.member)
+    if (event.member) {
+      this.#takeMember(event.member)
+      if (event.type === "member.changed") return
+      this.#conversation.takeMember(event.member, event.member.leftAt && event.by)
+      this.#state &&= withComing(this.#state, event)
+    }
   }
 
   #takeChanges({ messages, mine, members, state }) {
     messages.forEach((message) => this.#takeMessage(message, mine.get(message.id) ?? []))
-    members.forEach((member) => this.#takeMember(member))
+    members.forEach((member) => {
+      this.#takeMember(member)
+      this.#conversation.takeMember(member)
+    })
     if (state) this.#state &&= withRoom(this.#state, state)
   }
 
   #takeReset({ epoch, seq, state }) {
     this.#conversation.clear()
     this.members.clear()
-    this.#state = state
+    this.#setState(state)
     this.#access = "live"
     this.#cursor.reset({ epoch, seq })
     if (this.#isOpen) this.#loadNewest()
@@ -212,19 +291,32 @@ export class Room extends Emitter {
 
   #takeMessage(message, mine) {
     this.#conversation.take(message, mine)
+    this.#conversation.bound(this.isFollowed)
     if (message.author) this.typing.heard(message.author.id, false)
-    this.#state &&= withMessage(this.#state, message, this.#me)
+    if (this.#state) this.#setState(withMessage(this.#state, message, this.#me))
   }
 
   #takeMember(member) {
     this.members.put(member)
-    if (member.user.id === this.#me) this.#state &&= { ...this.#state, role: member.leftAt ? null : member.role }
+    if (member.user.id !== this.#me) return
+    this.#state &&= { ...this.#state, role: member.leftAt ? null : member.role, mayPost: null }
+  }
+
+  #setState(next) {
+    this.#reading.follow(this.#state, next)
+    this.#state = next
+  }
+
+  async #tellRead(number) {
+    this.moveRead(await this.#request({ type: "read", room: this.#id, number }))
   }
 
   async #loadNewest() {
     if (this.timeline.isLoaded || this.isLoading) return
+    const isFirst = this.#state !== null && this.#reading.opened(this.#state)
+    const around = isFirst && this.#state.unread > MANY_UNREAD ? this.unreadFrom : null
     try {
-      await this.#load({})
+      await this.#load((cursor) => this.#conversation.seek(around, cursor))
     } catch (error) {
       if (!error.retry) return this.emit("failure", error)
       // Without a connection the next one loads; otherwise the server had no time just now.
@@ -232,8 +324,8 @@ export class Room extends Emitter {
     }
   }
 
-  async #load(which) {
-    const loading = this.#conversation.load(which, () => this.cursor)
+  async #load(start) {
+    const loading = start(() => this.cursor)
     this.emit("change")
     const outcome = await loading.finally(() => this.emit("change"))
     if (outcome === "epoch") this.#cursor.sync()

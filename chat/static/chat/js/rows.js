@@ -1,9 +1,16 @@
-// What a timeline shows, line by line: days, messages, holes, and what waits to be sent. Pure data for a view.
+// What a timeline shows, line by line: days, the unread line, comings and goings, messages, holes, and what waits to
+// be sent. Pure data for a view. chat/web/rows.py makes the same lines for the first paint; tests/wire/rows.json binds
+// the two together.
 
 const GROUP_MS = 5 * 60_000
+const COLOURS = 8
+const QUOTE_CHARS = 140
 
+/** @typedef {import("./protocol.js").User} User */
 /**
  * @typedef {{kind: "day", key: string, day: string}
+ *   | {kind: "unread", key: string}
+ *   | {kind: "notice", key: string, what: "joined" | "left" | "removed", users: User[], by: User | null}
  *   | {kind: "hole", key: string, from: number, to: number}
  *   | {kind: "message", key: string, message: import("./protocol.js").Message, continues: boolean, own: boolean,
  *      mine: string[], quoted: import("./protocol.js").Message | null}
@@ -17,26 +24,52 @@ const GROUP_MS = 5 * 60_000
  * @param {import("./outbox.js").Item[]} options.pending in the order they will be sent
  * @param {string | null} options.me the user's id
  * @param {Map<string, string[]>} options.mine the user's own reactions, by message id
+ * @param {Iterable<import("./protocol.js").Member & {by?: User | null}>} [options.members] who came or went lately
+ * @param {number | null} [options.unreadFrom] the first message that was unread when the room was opened
  * @param {(iso: string) => string} [options.dayOf] the local calendar day of a moment
  * @returns {Row[]}
  */
-export function rowsOf({ timeline, pending, me, mine, dayOf = localDay }) {
+export function rowsOf({ timeline, pending, me, mine, members = [], unreadFrom = null, dayOf = localDay }) {
   const rows = []
+  // A clock that went back, or one's own that is late, brings a day a second time.
+  const days = new Set()
   let before = null
-  const add = (row, at, author, breaks) => {
+  const startDay = (at) => {
     const day = dayOf(at)
-    if (day !== before?.day) rows.push({ kind: "day", key: `day:${row.key}`, day })
+    if (day !== before?.day) rows.push({ kind: "day", key: days.has(day) ? `day:${day}:${rows.length}` : `day:${day}`, day })
+    days.add(day)
+    return day
+  }
+  const add = (row, at, author, breaks) => {
+    const day = startDay(at)
+    if (unreadFrom !== null && row.message?.number >= unreadFrom) {
+      rows.push({ kind: "unread", key: "unread" })
+      unreadFrom = null
+      breaks = true
+    }
     const time = Date.parse(at)
     const continues = !breaks && before?.day === day && before.author === author && time - before.time < GROUP_MS
     rows.push({ ...row, continues })
     before = { day, author, time }
   }
+  const addNotice = ({ what, user, by, at }) => {
+    const day = startDay(at)
+    const last = rows.at(-1)
+    if (last?.kind === "notice" && last.what === what && last.by?.id === by?.id) last.users.push(user)
+    else rows.push({ kind: "notice", key: `notice:${what}:${user.id}`, what, users: [user], by })
+    before = { day }
+  }
+  const messages = timeline.messages
+  const notices = noticesOf(members, timeline, messages)
   let expected = timeline.from
+  // A message before the loaded part may have been the first one.
+  if (expected !== null && unreadFrom < expected) unreadFrom = null
   const stored = new Set()
-  for (const message of timeline.messages) {
+  for (const message of messages) {
+    while (notices.length && notices[0].at < message.createdAt) addNotice(notices.shift())
     if (message.number > expected) {
       rows.push({ kind: "hole", key: `hole:${expected}`, from: expected, to: message.number - 1 })
-      before &&= { ...before, author: undefined }
+      if (before) before = { day: before.day }
     }
     expected = message.number + 1
     const own = me !== null && message.author?.id === me
@@ -47,11 +80,47 @@ export function rowsOf({ timeline, pending, me, mine, dayOf = localDay }) {
     const row = { kind: "message", key, message, own, mine: mine.get(message.id) ?? [], quoted }
     add(row, message.createdAt, author, message.replyTo !== null)
   }
+  notices.forEach(addNotice)
   // The key stays when a pending message becomes a stored one: the view changes it in place, nothing jumps.
   for (const item of pending.filter(({ clientId }) => !stored.has(clientId))) {
     add({ kind: "pending", key: `mine:${item.clientId}`, item }, item.createdAt, me, Boolean(item.replyTo))
   }
   return rows
+}
+
+/** Comings and goings of the span of time that is loaded, in order. */
+function noticesOf(members, { isLoaded, hasOlder, reachesNewest }, messages) {
+  if (!isLoaded) return []
+  const first = hasOlder && messages.length ? messages[0].createdAt : ""
+  const last = reachesNewest || !messages.length ? "~" : messages.at(-1).createdAt
+  return [...members]
+    .flatMap(({ user, joinedAt, leftAt, by = null }) => [
+      { at: joinedAt, what: "joined", user, by: null },
+      ...(leftAt ? [{ at: leftAt, what: by ? "removed" : "left", user, by }] : []),
+    ])
+    .filter(({ at }) => at >= first && at <= last)
+    .map((notice) => ({ ...notice, order: `${notice.at} ${notice.what} ${notice.user.id}` }))
+    .sort((a, b) => (a.order < b.order ? -1 : 1))
+}
+
+/** Which of the avatar colours is a person's, 1 … 8. */
+export function colourOf(userId) {
+  let hash = 0
+  for (const character of userId) hash = (hash * 31 + character.codePointAt(0)) % 65_536
+  return 1 + (hash % COLOURS)
+}
+
+/** What stands in a person's circle. */
+export function initialsOf(name) {
+  const words = name.trim().split(/\s+/).filter(Boolean)
+  if (!words.length) return "?"
+  return [words[0], ...(words.length > 1 ? [words.at(-1)] : [])].map(([first]) => first.toUpperCase()).join("")
+}
+
+/** The beginning of a quoted message, in one line. */
+export function excerptOf(body) {
+  const characters = [...body.trim().replace(/\s+/g, " ")]
+  return characters.length > QUOTE_CHARS ? `${characters.slice(0, QUOTE_CHARS).join("")}…` : characters.join("")
 }
 
 function localDay(iso) {

@@ -21,7 +21,19 @@ export function withRead(state, { read, mentions, rev }) {
 /** The state after the room itself changed: name, topic, archived, counts. */
 export const withRoom = (state, room) => ({ ...state, ...room })
 
+/**
+ * The state after somebody came or went.
+ * @param {{type: "member.joined" | "member.left", seq: number}} event  a state that was read later counts them already
+ */
+export function withComing(state, { type, seq }) {
+  if (seq <= state.seq) return state
+  return { ...state, memberCount: Math.max(0, state.memberCount + (type === "member.joined" ? 1 : -1)) }
+}
+
 /** Rooms with something new first come by time; rooms without messages last, by name. */
 export function compareRooms(a, b) {
   return (b.lastMessageAt ?? "").localeCompare(a.lastMessageAt ?? "") || a.name.localeCompare(b.name)
 }
+
+/** Whether the person may write here now. @param {RoomState | null} state */
+export const mayWrite = (state) => Boolean(state && (state.mayPost ?? state.role) && !state.archived)

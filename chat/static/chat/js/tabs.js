@@ -50,7 +50,7 @@ export class Tabs extends Emitter {
     this.#leads = false
     this.#queued?.abort()
     this.#release()
-    this.#clock.cancel(this.#claim)
+    this.#endClaim()
     this.#channel.close()
   }
 
@@ -60,25 +60,33 @@ export class Tabs extends Emitter {
     this.#channel.postMessage({ news })
   }
 
-  /** There is something to send and a connection here: takes over, unless the sender says that it has one too. */
+  /**
+   * There is something to send and a connection here: takes over as soon as the sender says that it has none, or when it
+   * has said nothing for a while.
+   */
   claim() {
     if (this.#leads || this.#claim !== null || !this.#locks) return
     this.#channel.postMessage({ whoSends: true })
-    this.#claim = this.#clock.after(() => {
-      this.#claim = null
-      if (this.#isLive() && !this.#leads) this.#hold({ steal: true })
-    }, PATIENCE_MS)
+    this.#claim = this.#clock.after(() => this.#takeOver(), PATIENCE_MS)
   }
 
   // Internal
 
   #heard({ news, whoSends, iSend }) {
-    if (whoSends && this.#leads && this.#isLive()) this.#channel.postMessage({ iSend: true })
-    if (iSend) {
-      this.#clock.cancel(this.#claim)
-      this.#claim = null
-    }
+    if (whoSends && this.#leads) this.#channel.postMessage({ iSend: this.#isLive() })
+    if (iSend) this.#endClaim()
+    else if (iSend === false && this.#claim !== null) this.#takeOver()
     if (news) this.emit("news", news)
+  }
+
+  #takeOver() {
+    this.#endClaim()
+    if (this.#isLive() && !this.#leads) this.#hold({ steal: true })
+  }
+
+  #endClaim() {
+    this.#clock.cancel(this.#claim)
+    this.#claim = null
   }
 
   #queue() {
@@ -88,16 +96,19 @@ export class Tabs extends Emitter {
 
   async #hold(how) {
     if (how.steal) this.#queued?.abort()
+    let isHeld = false
     try {
       await this.#locks.request(this.#name, how, () => {
+        isHeld = true
         this.#take()
         return new Promise((resolve) => (this.#release = resolve))
       })
     } catch (error) {
       if (error.name !== "AbortError") throw error
-      // Taken by another tab: stand in line again. Given up by this one before it had it: nothing to do.
-      if (this.#leads) this.#queue()
+      // Given up by this tab before it had it: nothing to do. Taken by another one: stand in line again.
+      if (!isHeld) return
       this.#leads = false
+      this.#queue()
     }
   }
 

@@ -33,6 +33,10 @@ export class Timeline {
     return this.#reachesNewest
   }
 
+  get count() {
+    return this.#numbers.length
+  }
+
   get hasOlder() {
     return this.#from !== null && this.#from > 1
   }
@@ -80,6 +84,21 @@ export class Timeline {
     else if (!this.isLoaded) this.#widen(1, 0)
     this.#reachesNewest ||= !moreAfter
     messages.forEach((message) => this.merge(message))
+  }
+
+  /** Lets go of the newest messages past `most`: what comes live is only counted from then on. */
+  dropNewest(most) {
+    if (this.count <= most) return
+    this.#numbers.splice(most).forEach((number) => this.#byNumber.delete(number))
+    this.#to = this.#numbers.at(-1)
+    this.#reachesNewest = false
+  }
+
+  /** Lets go of the oldest messages past `most`. */
+  dropOldest(most) {
+    if (this.count <= most) return
+    this.#numbers.splice(0, this.count - most).forEach((number) => this.#byNumber.delete(number))
+    this.#from = this.#numbers[0]
   }
 
   clear() {

@@ -1,17 +1,19 @@
+import { firstOf } from "../protocol.js"
 import { rowsOf } from "../rows.js"
+import { mayWrite } from "../summary.js"
 import { Composer } from "./composer.js"
 import { ConnectionBanner } from "./connection-banner.js"
 import { alertAbout, confirm } from "./dialogs.js"
 import { partsOf } from "./dom.js"
-import { MessageMenu } from "./message-menu.js"
-import { pageClient, roomUrl } from "./page-client.js"
-import { drawAbout, drawHint, drawTyping } from "./room-frame.js"
+import { keyboardHelp } from "./keyboard-help.js"
+import { MessageActions } from "./message-actions.js"
+import { pageClient } from "./page-client.js"
+import { config, homeUrl } from "./page-config.js"
+import { drawAbout, drawHint, drawToNewest, drawTyping } from "./room-frame.js"
 import { sentenceOf, texts } from "./texts.js"
 import { TimelineView } from "./timeline-view.js"
 
-const MODERATORS = ["owner", "moderator"]
-
-/** `<chat-room room="12">` around the parts of chat/_room.html: one room, live. */
+/** `<chat-room room="12" target="57">` around the parts of chat/_room.html: one room, live. `target`: a permalink's. */
 export class ChatRoom extends HTMLElement {
   #client
   #room
@@ -19,12 +21,15 @@ export class ChatRoom extends HTMLElement {
   #timeline
   #composer
   #banner
-  #menu = new MessageMenu()
+  #actions
   #ends = []
   #frame = null
-  #olderFailed = false
-  #reading = false
-  #looked = () => this.#markRead()
+  #loadFailed = false
+  /** Whether the reader was put where there is something to read. */
+  #isPlaced = false
+  /** The number of the message that is meant. */
+  #target = null
+  #looked = () => this.#look()
 
   // Lifecycle
 
@@ -32,25 +37,36 @@ export class ChatRoom extends HTMLElement {
     this.#client = pageClient()
     this.#parts = partsOf(this)
     const id = this.getAttribute("room")
+    this.#target = Number(this.getAttribute("target")) || null
     this.#room = this.#client.rooms.get(id)
     const { timeline, rows } = this.#parts
-    this.#timeline = new TimelineView(timeline, rows, { nearTop: () => this.#loadOlder(), moved: () => this.#moved() })
+    this.#timeline = new TimelineView(timeline, rows, {
+      nearTop: () => this.#load("loadOlder"),
+      nearBottom: () => this.#load("loadNewer"),
+      moved: () => this.#moved(),
+      movedByHand: () => this.#room.resumeReading(),
+      shortcut: (name, message, opener) => this.#actions.shortcut(name, message, opener),
+    })
+    const sources = { client: this.#client, room: () => this.#room }
     this.#composer = new Composer(this.#parts, {
-      clock: this.#client.clock, tellTyping: (active) => this.#client.tellTyping(id, active),
-      submit: (body, mode) => this.#send(body, mode), editLast: () => this.#editLast(),
+      ...sources, submit: (body, mode) => this.#send(body, mode), editLast: () => this.#actions.editLast(),
+    })
+    this.#actions = new MessageActions({
+      ...sources, composer: this.#composer, pauseReading: () => this.#pauseReading(),
     })
     this.#banner = new ConnectionBanner(this.#parts.banner, this.#client)
     for (const each of [this.#timeline, this.#composer, this.#banner]) each.connect()
-    this.#menu.connect(this)
+    this.#actions.connect(this)
     this.#listen(id)
+    this.#adoptFirst()
     this.#room.open()
     this.#draw()
     // On a phone that would bring up the keyboard, over half of what one came to read.
-    if (matchMedia("(hover: hover)").matches) this.#parts.text.focus()
+    if (!config.embed && !this.#target && matchMedia("(hover: hover)").matches) this.#composer.focus()
   }
 
   disconnectedCallback() {
-    for (const each of [this.#timeline, this.#composer, this.#banner, this.#menu]) each.disconnect()
+    for (const each of [this.#timeline, this.#composer, this.#banner, this.#actions]) each.disconnect()
     this.#ends.forEach((end) => end())
     cancelAnimationFrame(this.#frame)
     document.removeEventListener("visibilitychange", this.#looked)
@@ -58,10 +74,11 @@ export class ChatRoom extends HTMLElement {
   }
 
   #listen(id) {
-    const { leave, join, "to-newest": toNewest } = this.#parts
+    const { help, leave, join, "to-newest": toNewest } = this.#parts
+    help.onclick = keyboardHelp
     leave.onclick = () => this.#leave()
     join.onclick = () => this.#try(this.#client.join(id))
-    toNewest.onclick = () => this.#timeline.scrollToBottom()
+    toNewest.onclick = () => this.#toNewest()
     this.#ends = [
       this.#room.on("change", () => this.#drawSoon()),
       this.#room.on("failure", (error) => alertAbout(sentenceOf(error))),
@@ -71,6 +88,14 @@ export class ChatRoom extends HTMLElement {
     ]
     document.addEventListener("visibilitychange", this.#looked)
     window.addEventListener("focus", this.#looked)
+  }
+
+  /** What the server printed is also here as data; a room that is known better already doesn't need it. */
+  #adoptFirst() {
+    const { first } = this.#parts
+    if (!first) return
+    first.remove()
+    this.#room.adoptFirst(firstOf(JSON.parse(first.textContent)))
   }
 
   /** After one was removed and came back, the room is a new object. */
@@ -86,69 +111,58 @@ export class ChatRoom extends HTMLElement {
   async #send(body, mode) {
     if (mode.name === "edit") return this.#client.edit(mode.message.id, body)
     await this.#client.post(this.#room.id, body, { replyTo: mode.message?.id ?? null })
-    this.#timeline.scrollToBottom()
-  }
-
-  #editLast() {
-    const own = this.#room.timeline.messages.findLast((message) => this.#isOwn(message) && message.deletedAt === null)
-    if (own) this.#composer.edit(own)
-  }
-
-  #openMenu(message, opener) {
-    const mayRemove = this.#isOwn(message) || MODERATORS.includes(this.#room.state?.role)
-    const choices = [
-      [texts.reply, () => this.#composer.reply(message)],
-      ...(this.#isOwn(message) ? [[texts.edit, () => this.#composer.edit(message)]] : []),
-      ...(mayRemove ? [[texts.remove, () => this.#remove(message)]] : []),
-    ]
-    this.#menu.open(opener, { react: (emoji) => this.#react(message, emoji, true), choices })
-  }
-
-  async #remove(message) {
-    if (await confirm(texts.confirmRemove, texts.remove)) await this.#try(this.#client.delete(message.id))
-  }
-
-  #react(message, emoji, isOn) {
-    return this.#try(this.#client.react(this.#room.id, message.id, emoji, isOn))
+    await this.#toNewest()
   }
 
   async #leave() {
-    const yes = await confirm(texts.confirmLeave(this.#room.state?.name ?? ""), texts.leave)
-    if (yes && (await this.#try(this.#client.leave(this.#room.id)))) location.assign(roomUrl(null))
+    const yes = await confirm(texts.confirmLeave({ name: this.#room.state?.name ?? "" }), texts.leave)
+    if (yes && (await this.#try(this.#client.leave(this.#room.id)))) location.assign(homeUrl())
+  }
+
+  async #show(number) {
+    if (!(await this.#try(this.#room.seek(number)))) return
+    this.#target = number
+    this.#draw()
+    this.#timeline.show(number)
+  }
+
+  async #toNewest() {
+    // Without a connection one still sees the end of what is here, and below it what waits to be sent.
+    const goes = this.#room.timeline.reachesNewest || (this.#client.isLive && (await this.#try(this.#room.seek(null))))
+    if (goes) this.#draw()
+    this.#timeline.scrollToBottom()
+    this.#moved()
+  }
+
+  #pauseReading() {
+    this.#timeline.handsOff()
+    this.#room.pauseReading()
   }
 
   // Callbacks
 
-  async #loadOlder() {
-    if (!this.#room.timeline.hasOlder || this.#room.isLoading || !this.#client.isLive) return
-    this.#olderFailed = false
+  /** @param {"loadOlder" | "loadNewer"} which */
+  async #load(which) {
+    if (this.#room.isLoading || !this.#client.isLive || this.#room.access !== "live") return
+    this.#loadFailed = false
     try {
-      await this.#room.loadOlder()
+      await this.#room[which]()
     } catch {
-      this.#olderFailed = true
+      this.#loadFailed = true
       this.#drawSoon()
     }
   }
 
   #moved() {
-    this.#parts["to-newest"].hidden = this.#timeline.isAtBottom
-    this.#markRead()
+    const isThere = this.#timeline.isAtBottom && this.#room.timeline.reachesNewest
+    this.#room.isFollowed = isThere
+    this.#look()
+    drawToNewest(this.#parts, this.#room, isThere || this.#room.timeline.isEmpty)
   }
 
   /** What is on the screen of somebody who looks at it is read. */
-  async #markRead() {
-    const { timeline, state } = this.#room
-    const sees = document.visibilityState === "visible" && document.hasFocus() && this.#timeline.isAtBottom
-    const isNews = state?.role && !timeline.isEmpty && timeline.reachesNewest && timeline.to > state.read
-    if (!sees || !isNews || this.#reading) return
-    this.#reading = true
-    try {
-      await this.#client.markRead(this.#room.id, timeline.to)
-    } catch {
-      // Nothing is lost: the next look at the newest message says it again.
-    } finally {
-      this.#reading = false
-    }
+  #look() {
+    if (document.visibilityState === "visible" && document.hasFocus()) this.#room.saw(this.#timeline.lastVisible)
   }
 
   // Internal
@@ -164,29 +178,40 @@ export class ChatRoom extends HTMLElement {
     }
   }
 
-  #isOwn(message) {
-    return message.author?.id === this.#client.user.id
-  }
-
   #drawSoon() {
     this.#frame ??= requestAnimationFrame(() => this.#draw())
   }
 
   #draw() {
+    cancelAnimationFrame(this.#frame)
     this.#frame = null
-    const { timeline, mine, state } = this.#room
-    const context = { me: this.#client.user, isLive: this.#client.isLive, canWrite: Boolean(state?.role) && !state.archived }
+    const { timeline, mine, state, comings, unreadFrom, isLoading } = this.#room
+    const { parts, user } = { parts: this.#parts, user: this.#client.user }
+    const context = {
+      me: user, isLive: this.#client.isLive, canWrite: mayWrite(state), target: this.#target, isNewest: timeline.reachesNewest,
+    }
     const pending = this.#client.pending(this.#room.id)
-    drawAbout(this.#parts, this.#room, context)
+    drawAbout(parts, this.#room, context)
     const isEmpty = timeline.isEmpty && pending.length === 0
-    drawHint(this.#parts, this.#room, { isLive: context.isLive, isEmpty, olderFailed: this.#olderFailed })
-    drawTyping(this.#parts, this.#room)
-    this.#timeline.update(rowsOf({ timeline, pending, me: context.me.id, mine }), {
-      openMenu: (message, opener) => this.#openMenu(message, opener),
-      react: (message, emoji, isOn) => this.#react(message, emoji, isOn),
-      show: (number) => this.#timeline.show(number),
+    drawHint(parts, this.#room, { isLive: context.isLive, isEmpty, failed: this.#loadFailed })
+    drawTyping(parts, this.#room)
+    // Only what comes while one is there is news; pages of the past are not read out.
+    parts.timeline.ariaLive = this.#isPlaced && this.#room.isFollowed && !isLoading ? "polite" : "off"
+    this.#timeline.update(rowsOf({ timeline, pending, me: user.id, mine, members: comings, unreadFrom }), {
+      openMenu: (message, opener) => this.#actions.openMenu(message, opener),
+      react: (message, emoji, isOn) => this.#actions.react(message, emoji, isOn),
+      show: (number) => this.#show(number),
       retry: (clientId) => this.#try(this.#client.retry(clientId)),
       discard: (clientId) => this.#try(this.#client.discard(clientId)),
     }, context)
+    if (timeline.isLoaded && !this.#isPlaced) this.#place()
+  }
+
+  /** Opening: at the message that is meant, at the first unread one, or at the newest. */
+  #place() {
+    this.#isPlaced = true
+    const isThere = this.#target ? this.#timeline.show(this.#target) : this.#timeline.showUnread()
+    if (!isThere) this.#timeline.scrollToBottom()
+    this.#moved()
   }
 }

@@ -1,28 +1,46 @@
+import { DraftKeeper } from "../drafts.js"
 import { TypingSignal } from "../typing.js"
+import { MentionList } from "./mention-list.js"
 import { sentenceOf, texts } from "./texts.js"
+
+/** From so many characters before the limit on, one sees how many are left. */
+const NEAR_LIMIT = 500
+const NEW = { name: "new" }
 
 /** Where one writes: a new message, a reply, or another text for one's own message. */
 export class Composer {
   #parts
-  #mode = { name: "new" }
-  #typing
+  #client
   #submit
   #editLast
+  #typing
+  #drafts
+  #mentions
+  #mode = NEW
+  /** What one was writing when an edit came between. @type {import("../drafts.js").Draft | null} */
+  #parked = null
   #listeners = new AbortController()
 
   /**
    * @param {object} parts of the template
    * @param {object} options
-   * @param {import("../clock.js").Clock} options.clock
-   * @param {(active: boolean) => void} options.tellTyping
+   * @param {import("../client.js").ChatClient} options.client
+   * @param {() => import("../room.js").Room} options.room
    * @param {(body: string, mode: {name: "new"} | {name: "reply" | "edit", message: object}) => Promise<void>} options.submit
    * @param {() => void} options.editLast
    */
-  constructor(parts, { clock, tellTyping, submit, editLast }) {
+  constructor(parts, { client, room, submit, editLast }) {
     this.#parts = parts
-    this.#typing = new TypingSignal(clock, tellTyping)
+    this.#client = client
     this.#submit = submit
     this.#editLast = editLast
+    const { id } = room()
+    this.#typing = new TypingSignal(client.clock, (active) => client.tellTyping(id, active))
+    this.#drafts = new DraftKeeper({ owner: client.owner, room: id, storage: localStorage, clock: client.clock })
+    this.#mentions = new MentionList(parts.text, {
+      present: () => room().members.present, me: client.user.id,
+      load: async () => room().members.isLoaded || room().loadMembers(),
+    })
   }
 
   // Lifecycle
@@ -33,31 +51,52 @@ export class Composer {
     composer.addEventListener("submit", (event) => this.#onSubmit(event), { signal })
     text.addEventListener("keydown", (event) => this.#onKey(event), { signal })
     text.addEventListener("input", () => this.#onInput(), { signal })
-    cancel.addEventListener("click", () => this.#start({ name: "new" }, ""), { signal })
+    text.addEventListener("blur", () => this.#mentions.hide(), { signal })
+    text.addEventListener("click", () => this.#mentions.update(), { signal })
+    cancel.addEventListener("click", () => this.#cancel(), { signal })
+    window.addEventListener("pagehide", () => this.#drafts.flush(), { signal })
+    document.addEventListener("visibilitychange", () => document.hidden && this.#drafts.flush(), { signal })
+    window.addEventListener("storage", ({ key }) => this.#drafts.isNews(key) && this.#restore(), { signal })
+    // On a touch screen there is no Shift key to make a new line with: there Enter makes it, and the button sends.
+    text.enterKeyHint = isTouch() ? "enter" : "send"
+    this.#restore()
   }
 
   disconnect() {
+    this.#drafts.flush()
+    this.#mentions.disconnect()
     this.#listeners.abort()
   }
 
   // Actions
 
+  focus() {
+    this.#parts.text.focus()
+  }
+
   reply(message) {
-    this.#start({ name: "reply", message }, this.#mode.name === "edit" ? "" : this.#parts.text.value)
+    const text = this.#mode.name === "edit" ? this.#parked?.text ?? "" : this.#parts.text.value
+    this.#parked = null
+    this.#start({ name: "reply", message: about(message) }, text)
+    this.#keep()
   }
 
   edit(message) {
-    this.#start({ name: "edit", message }, message.body)
+    if (this.#mode.name !== "edit") this.#parked = this.#isEmpty ? null : this.#draft
+    this.#start({ name: "edit", message: about(message) }, message.body)
+    this.#keep()
   }
 
   // Callbacks
 
   #onKey(event) {
+    if (this.#mentions.key(event)) return
     // While an input method composes a character, Enter belongs to it.
     if (event.isComposing) return
-    if (event.key === "Enter" && !event.shiftKey) this.#onSubmit(event)
-    else if (event.key === "Escape" && this.#mode.name !== "new") this.#start({ name: "new" }, "")
-    else if (event.key === "ArrowUp" && this.#parts.text.value === "" && this.#mode.name === "new") {
+    const sends = event.ctrlKey || event.metaKey || !(event.shiftKey || isTouch())
+    if (event.key === "Enter" && sends) this.#onSubmit(event)
+    else if (event.key === "Escape" && this.#mode.name !== "new") this.#cancel()
+    else if (event.key === "ArrowUp" && this.#isEmpty) {
       event.preventDefault()
       this.#editLast()
     }
@@ -66,44 +105,97 @@ export class Composer {
   #onInput() {
     this.#fit()
     this.#say("")
+    this.#count()
+    this.#mentions.update()
     if (this.#parts.text.value.trim() === "") this.#typing.stopped()
     else if (this.#mode.name !== "edit") this.#typing.typed()
+    this.#keep()
+  }
+
+  #cancel() {
+    // What was to be a reply is still what one wanted to say.
+    this.#finish(this.#mode.name === "reply" ? this.#parts.text.value : "")
+    this.#keep()
   }
 
   async #onSubmit(event) {
     event.preventDefault()
-    const body = this.#parts.text.value
+    const { value: body } = this.#parts.text
     const mode = this.#mode
     if (body.trim() === "") return
+    const [count, most] = [lengthOf(body), this.#client.limits.bodyChars]
+    if (count > most) return this.#say(texts.tooLong({ most, count }))
     this.#typing.stopped()
+    this.#drafts.flush()
     // Empty at once: who writes fast sends the next one before this one is kept.
-    this.#start({ name: "new" }, "")
+    this.#finish("")
     try {
       await this.#submit(body, mode)
     } catch (error) {
       // Nothing is lost: the text comes back, before whatever was typed since.
-      const since = this.#parts.text.value
+      const since = mode.name === "edit" ? "" : this.#parts.text.value
+      if (mode.name === "edit" && !this.#isEmpty) this.#parked = this.#draft
       this.#start(mode, since ? `${body}\n${since}` : body)
       this.#say(sentenceOf(error))
     }
+    // Not before it is kept elsewhere: until then the draft is the only place that outlives a crash.
+    this.#keep()
+    this.#drafts.flush()
   }
 
   // Internal
 
-  #start(mode, value) {
-    const { text, about, "about-text": aboutText } = this.#parts
+  get #isEmpty() {
+    return this.#mode.name === "new" && this.#parts.text.value === ""
+  }
+
+  get #draft() {
+    return { text: this.#parts.text.value, mode: this.#mode, parked: this.#parked }
+  }
+
+  #keep() {
+    this.#drafts.keep(this.#draft)
+  }
+
+  /** What is stored, in its place: at first, and whenever another tab has written or sent it. */
+  #restore() {
+    const { text = "", mode = NEW, parked = null } = this.#drafts.read() ?? {}
+    const hasFocus = document.activeElement === this.#parts.text
+    this.#parked = parked
+    this.#start(mode, text, hasFocus)
+  }
+
+  /** Done with a reply or an edit: back to what was being written before it. */
+  #finish(value) {
+    const { text, mode } = this.#parked ?? { text: value, mode: NEW }
+    this.#parked = null
+    this.#start(mode, text)
+  }
+
+  #start(mode, value, takesFocus = true) {
+    const { text, about: line, "about-text": words } = this.#parts
     this.#mode = mode
-    text.value = value
-    about.hidden = mode.name === "new"
-    aboutText.textContent = {
+    if (text.value !== value) text.value = value
+    line.hidden = mode.name === "new"
+    words.textContent = {
       new: () => "",
       edit: () => texts.editing,
-      reply: ({ author }) => texts.replyingTo(author?.name ?? texts.unknownAuthor),
+      reply: ({ author }) => texts.replyingTo({ name: author?.name ?? texts.unknownAuthor }),
     }[mode.name](mode.message)
     this.#say("")
     this.#fit()
+    this.#count()
+    if (!takesFocus) return
     text.focus()
     text.setSelectionRange(value.length, value.length)
+  }
+
+  #count() {
+    const { counter, text } = this.#parts
+    const left = this.#client.limits.bodyChars - lengthOf(text.value)
+    counter.hidden = left > NEAR_LIMIT
+    counter.textContent = counter.hidden ? "" : texts.charactersLeft({ count: left })
+    counter.dataset.over = String(left < 0)
   }
 
   /** As high as its text, where style sheets can't say so yet. */
@@ -119,3 +211,11 @@ export class Composer {
     this.#parts.error.hidden = sentence === ""
   }
 }
+
+/** What a draft must know of the message that it is about. */
+const about = ({ id, number, author }) => ({ id, number, author })
+
+/** As the server counts: characters of the trimmed text, not the halves that JavaScript has some of them in. */
+const lengthOf = (text) => [...text.trim()].length
+
+const isTouch = () => matchMedia("(hover: none) and (pointer: coarse)").matches

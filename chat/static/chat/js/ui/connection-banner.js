@@ -13,6 +13,7 @@ export class ConnectionBanner {
   #problem = null
   #shown = null
   #ends = []
+  #network = () => this.#update()
 
   constructor(banner, client) {
     this.#banner = banner
@@ -27,11 +28,13 @@ export class ConnectionBanner {
         this.#update()
       }),
     ]
+    for (const name of ["online", "offline"]) window.addEventListener(name, this.#network)
     this.#update()
   }
 
   disconnect() {
     this.#ends.forEach((end) => end())
+    for (const name of ["online", "offline"]) window.removeEventListener(name, this.#network)
     this.#stopWaiting()
   }
 
@@ -48,7 +51,10 @@ export class ConnectionBanner {
     } else if (name === "stopped") {
       const needsSignIn = code !== 4510
       const way = needsSignIn ? texts.signIn : texts.reload
-      this.#show(texts.stopped[code] ?? texts.stoppedOtherwise, way, () => location.reload())
+      this.#show(texts[`stopped.${code}`] ?? texts.stopped, way, () => location.reload())
+    } else if (!navigator.onLine) {
+      this.#stopWaiting()
+      this.#show(texts.offline)
     } else if (this.#banner.hidden) {
       // Counted from the loss of the connection on, however many tries there are meanwhile.
       this.#timer ??= setTimeout(() => this.#showLost(), QUIET_MS)

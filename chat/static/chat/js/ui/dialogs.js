@@ -1,28 +1,48 @@
 import { h } from "./dom.js"
 import { texts } from "./texts.js"
 
+const TOAST_MS = 4_000
+
+/** Everything of ours stays inside an element of our own, also on a host's page: there our style sheets reach it. */
+const home = () => document.querySelector(".chat") ?? document.body
+
 /** Asks before something that can't be undone. @returns {Promise<boolean>} */
-export function confirm(question, yes) {
-  const dialog = h("dialog", { "class": "dialog", "aria-label": question })
-  const form = h("form", { class: "dialog__form", method: "dialog" },
+export async function confirm(question, yes) {
+  const answer = await show({ "class": "dialog", "aria-label": question },
     h("p", { class: "dialog__question" }, question),
     h("div", { class: "dialog__buttons" },
       h("button", { class: "button", value: "no" }, texts.cancel),
       h("button", { class: "button button--danger", value: "yes" }, yes)))
-  dialog.append(form)
-  document.body.append(dialog)
+  return answer === "yes"
+}
+
+/** A dialog with this in its form; closing it takes it away. @returns {Promise<string>} which button closed it */
+export function show(props, ...children) {
+  const dialog = h("dialog", props, h("form", { class: "dialog__form", method: "dialog" }, ...children))
+  home().append(dialog)
   dialog.showModal()
   return new Promise((resolve) => dialog.addEventListener("close", () => {
     dialog.remove()
-    resolve(dialog.returnValue === "yes")
+    resolve(dialog.returnValue)
   }))
 }
 
 /** Says a failure where it can't be said in place; stays until dismissed or replaced. */
 export function alertAbout(sentence) {
-  document.querySelector(".alert")?.remove()
+  home().querySelector(":scope > .alert")?.remove() // a host's page may have alerts of its own
   const alert = h("div", { class: "alert", role: "alert" },
     h("span", {}, sentence),
     h("button", { class: "button button--quiet", type: "button", onclick: () => alert.remove() }, texts.dismiss))
-  document.body.append(alert)
+  home().append(alert)
+}
+
+let region = null
+
+/** Says in passing that something was done. */
+export function say(sentence) {
+  // A live region is only listened to where it was there before its words.
+  region ??= home().appendChild(h("div", { role: "status" }))
+  const toast = h("div", { class: "toast" }, sentence)
+  region.replaceChildren(toast)
+  setTimeout(() => toast.remove(), TOAST_MS)
 }

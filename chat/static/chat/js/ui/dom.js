@@ -25,7 +25,8 @@ export function partsOf(root) {
 }
 
 const language = document.documentElement.lang || undefined
-const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" })
+// As the server writes it (chat/web/timeline.py): always as wide, in every language.
+const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })
 const moment = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "short" })
 const dayOfYear = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" })
 const dayAndYear = new Intl.DateTimeFormat(language, { dateStyle: "long" })

@@ -3,20 +3,23 @@ import { texts } from "./texts.js"
 
 const EMOJI = ["👍", "❤️", "😂", "🎉", "👀", "✅"]
 const GAP = 4
+/** How arrow keys move among what can be chosen; to the sides they mean the same. */
+const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }
 
 /**
  * What can be done with a message: one popover for all of them, next to the button that opened it. Escape and a click
- * elsewhere close it; the focus goes back.
+ * elsewhere close it; the focus goes back to the message.
  */
 export class MessageMenu {
   #popover = h("div", { class: "menu", popover: "auto", role: "dialog", "aria-label": texts.messageActions })
-  #opener = null
+  #number = null
 
   constructor() {
     // "beforetoggle": while the focus is still inside; one that a click has put elsewhere stays there.
     this.#popover.addEventListener("beforetoggle", ({ newState }) => {
-      if (newState === "closed" && this.#popover.contains(document.activeElement)) this.#opener.focus()
+      if (newState === "closed" && this.#popover.contains(document.activeElement)) this.#giveFocusBack()
     })
+    this.#popover.addEventListener("keydown", (event) => this.#onKey(event))
   }
 
   // Lifecycle
@@ -31,40 +34,63 @@ export class MessageMenu {
 
   /**
    * @param {HTMLElement} opener
-   * @param {{react: (emoji: string) => void, choices: [string, () => void][]}} actions
+   * @param {object} actions
+   * @param {((emoji: string) => void) | false} actions.react
+   * @param {{name: string, label: string, work: () => void}[]} actions.choices
    */
   open(opener, { react, choices }) {
-    this.#opener = opener
+    this.#number = opener.closest("[data-number]")?.dataset.number
     const pick = (work) => () => {
       this.#popover.hidePopover()
       work()
     }
-    const emoji = EMOJI.map((each) => h("button", {
-      "class": "menu__emoji", "type": "button", "aria-label": texts.reactWith(each), "onclick": pick(() => react(each)),
-    }, each))
-    const other = h("input", {
-      "class": "field__input menu__other", "name": "emoji", "aria-label": texts.otherEmoji, "placeholder": texts.otherEmoji,
-      "maxlength": "32", "autocomplete": "off", "required": true,
-    })
-    const form = h("form", {
-      class: "menu__form",
-      onsubmit: (event) => {
-        event.preventDefault()
-        pick(() => react(other.value.trim()))()
-      },
-    }, other, h("button", { class: "button", type: "submit" }, texts.addEmoji))
-    const items = choices.map(([label, work]) => h("button", { class: "menu__item", type: "button", onclick: pick(work) }, label))
-    this.#popover.replaceChildren(h("div", { class: "menu__row" }, ...emoji), form, ...items)
+    const items = choices.map(({ name, label, work }) => h("button", {
+      class: `menu__item${name === "remove" ? " menu__item--danger" : ""}`, type: "button", onclick: pick(work),
+    }, label))
+    this.#popover.replaceChildren(...(react ? reactions(react, pick) : []), ...items)
     this.#popover.showPopover()
     this.#place(opener.getBoundingClientRect())
     this.#popover.querySelector("button").focus()
+  }
+
+  // Internal
+
+  #onKey(event) {
+    if (event.target.matches("input") && !["ArrowDown", "ArrowUp"].includes(event.key)) return
+    const buttons = [...this.#popover.querySelectorAll("button, input")]
+    const at = buttons.indexOf(event.target)
+    const next = { Home: 0, End: buttons.length - 1 }[event.key] ?? (at + STEPS[event.key] + buttons.length) % buttons.length
+    if (Number.isNaN(next)) return
+    event.preventDefault()
+    buttons[next].focus()
+  }
+
+  /** To the line, from where arrow keys lead on; it was perhaps drawn anew meanwhile. */
+  #giveFocusBack() {
+    this.#popover.parentElement.querySelector(`[data-number="${this.#number}"]`)?.focus({ preventScroll: true })
   }
 
   #place(near) {
     const { offsetWidth: width, offsetHeight: height } = this.#popover
     const below = near.bottom + GAP + height < window.innerHeight
     const top = below ? near.bottom + GAP : near.top - GAP - height
-    this.#popover.style.top = `${Math.max(GAP, top)}px`
+    this.#popover.style.top = `${Math.max(GAP, Math.min(top, window.innerHeight - height - GAP))}px`
     this.#popover.style.left = `${Math.max(GAP, Math.min(near.right - width, window.innerWidth - width - GAP))}px`
   }
+}
+
+function reactions(react, pick) {
+  const emoji = EMOJI.map((each) => h("button", {
+    "class": "menu__emoji", "type": "button", "aria-label": texts.reactWith({ emoji: each }), "onclick": pick(() => react(each)),
+  }, each))
+  const other = h("input", {
+    "class": "field__input menu__other", "name": "emoji", "aria-label": texts.otherEmoji, "placeholder": texts.otherEmoji,
+    "maxlength": "32", "autocomplete": "off", "required": true,
+  })
+  const onsubmit = (event) => {
+    event.preventDefault()
+    pick(() => react(other.value.trim()))()
+  }
+  const form = h("form", { class: "menu__form", onsubmit }, other, h("button", { class: "button", type: "submit" }, texts.addEmoji))
+  return [h("div", { class: "menu__row" }, ...emoji), form]
 }

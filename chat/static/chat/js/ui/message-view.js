@@ -1,9 +1,11 @@
-// One line of a timeline as an element. Only `message.html`, which the server has sanitised, goes in as markup.
+// One line of a timeline as an element, with the markup of chat/_message.html and chat/_timeline.html, so that nothing
+// moves when it takes the place of what the server printed. Only `message.html`, which the server has sanitised, goes
+// in as markup.
 
+import { colourOf, excerptOf, initialsOf } from "../rows.js"
 import { dayName, h, momentOf, timeOf } from "./dom.js"
-import { texts } from "./texts.js"
-
-const QUOTE_CHARS = 140
+import { messageUrl } from "./page-config.js"
+import { sentenceOf, texts } from "./texts.js"
 
 /**
  * @param {import("../rows.js").Row} row
@@ -13,86 +15,119 @@ const QUOTE_CHARS = 140
  * @param {(number: number) => void} actions.show a quoted message
  * @param {(clientId: string) => void} actions.retry
  * @param {(clientId: string) => void} actions.discard
- * @param {object} context `me`, `isLive`, `canWrite`
+ * @param {object} context `me`, `isLive`, `canWrite`, `target` (the number of the message that is meant)
  * @returns {HTMLElement}
  */
 export function viewOf(row, actions, context) {
-  if (row.kind === "day") return h("h2", { class: "day" }, h("span", { class: "day__name" }, dayName(row.day)))
-  if (row.kind === "hole") return h("p", { class: "timeline__hint" }, texts.holding)
-  return row.kind === "pending" ? pendingView(row, actions, context) : messageView(row, actions, context)
+  const element = VIEWS[row.kind](row, actions, context)
+  element.dataset.key = row.key
+  return element
 }
 
 /** Changes exactly when the line looks different. */
-export function versionOf(row, { isLive, canWrite }) {
-  if (row.kind === "message") {
-    const { message, continues, mine, quoted } = row
-    return [message.changedSeq, continues, mine, quoted?.changedSeq, message.author?.name, canWrite].join("|")
+export function versionOf(row, { isLive, canWrite, target }) {
+  const { kind, message, continues, mine, quoted, users, item } = row
+  if (kind === "message") {
+    const quote = quoted && [quoted.changedSeq, quoted.author?.name]
+    return [message.changedSeq, continues, mine, quote, message.author?.name, canWrite, target === message.number].join("|")
   }
-  return row.kind === "pending" ? ["pending", row.item.state, row.continues, isLive].join("|") : row.key
+  if (kind === "notice") return users.map(({ id, name }) => id + name).join("|")
+  return kind === "pending" ? ["pending", item.state, item.error?.code, item.pause, continues, isLive].join("|") : kind
 }
 
-function messageView({ message, own, mine, quoted, continues }, actions, { canWrite }) {
-  const isDeleted = message.deletedAt !== null
-  const look = { "message": true, "message--continues": continues, "message--own": own, "message--deleted": isDeleted }
+const VIEWS = {
+  day: ({ day }) => h("h2", { class: "day" }, h("span", { class: "day__name" }, dayName(day))),
+  unread: () => h("p", { class: "unread-line", tabindex: "-1" }, h("span", {}, texts.newFromHere)),
+  hole: () => h("p", { class: "timeline__hint" }, texts.holding),
+  notice: (row) => h("p", { class: "notice-line", dir: "auto" }, noticeOf(row)),
+  message: messageView,
+  pending: pendingView,
+}
+
+function messageView({ message, own, mine, quoted, continues }, actions, { canWrite, target }) {
+  const { id, number, author, deletedAt, replyTo, reactions } = message
+  const isDeleted = deletedAt !== null
+  const look = {
+    "message": true, "message--continues": continues, "message--own": own, "message--deleted": isDeleted,
+    "message--target": number === target,
+  }
   return h("article", {
-    "class": classes(look),
-    "tabindex": "-1", "data": { number: message.number }, "aria-label": message.author?.name ?? texts.unknownAuthor,
+    "class": classes(look), "tabindex": "-1", "data": { number },
+    "aria-label": author?.name ?? texts.unknownAuthor, "aria-describedby": `message-${id}`,
   },
-    head(message.author?.name, message.createdAt, continues),
-    message.replyTo ? quote(message.replyTo, quoted, actions) : null,
-    isDeleted ? h("p", { class: "message__gone" }, texts.deleted) : content(message),
-    message.reactions.length ? reactions(message, mine, actions, canWrite) : null,
-    isDeleted || !canWrite ? null : menuButton(message, actions),
+    continues ? null : avatar(author),
+    head(author?.name, message.createdAt, continues, messageUrl(message.room, number)),
+    replyTo ? quote(replyTo, quoted, actions) : null,
+    isDeleted ? h("p", { class: "message__gone", id: `message-${id}` }, texts.deleted) : content(message),
+    reactions.length ? chips(message, mine, actions, canWrite) : null,
+    isDeleted ? null : menuButton(message, actions),
   )
 }
 
 function pendingView({ item, continues }, actions, { me, isLive }) {
   const isFailed = item.state === "failed"
-  const look = { "message": true, "message--own": true, "message--continues": continues, [`message--${item.state}`]: true }
-  return h("article", { class: classes(look), tabindex: "-1" },
+  const look = { "message": true, "message--continues": continues, "message--own": true, [`message--${item.state}`]: true }
+  const waits = item.pause === "rate.limited" ? texts.waitingItsTurn : texts.sending
+  // What goes well goes fast: a line that came and went with each message would only make the others jump.
+  const state = classes({ "message__state": true, "visually-hidden": isLive && !item.pause })
+  return h("article", { "class": classes(look), "tabindex": "-1", "aria-label": me.name },
+    continues ? null : avatar(me),
     head(me.name, item.createdAt, continues),
     h("p", { class: "message__body message__body--plain", dir: "auto" }, item.body),
     isFailed
       ? h("div", { class: "message__failure", role: "alert" },
-        h("span", {}, texts.notSent(item.error.message)),
+        h("span", {}, texts.notSent({ reason: sentenceOf(item.error) })),
         h("button", { class: "button", type: "button", onclick: () => actions.retry(item.clientId) }, texts.retry),
         h("button", { class: "button", type: "button", onclick: () => actions.discard(item.clientId) }, texts.discard))
-      : h("p", { class: "message__state" }, isLive ? texts.sending : texts.waitingToSend),
+      : h("p", { class: state }, isLive ? waits : texts.waitingToSend),
   )
 }
 
-function head(name, at, continues) {
-  const when = h("time", { class: "message__time", datetime: at, title: momentOf(at) }, timeOf(at))
-  const look = classes({ "message__author": true, "visually-hidden": continues })
-  const author = h("span", { class: look, dir: "auto" }, name ?? texts.unknownAuthor)
-  return h("header", { class: "message__head" }, author, when)
+function avatar(author) {
+  if (author?.avatar) return h("img", { class: "avatar", src: author.avatar, alt: "" })
+  const look = `avatar avatar--${colourOf(author?.id ?? "")}`
+  return h("span", { "class": look, "aria-hidden": "true" }, initialsOf(author?.name ?? ""))
 }
 
-function content(message) {
-  const body = h("div", { class: "message__body", dir: "auto" })
-  body.innerHTML = message.html
-  for (const link of body.querySelectorAll("a[href]")) link.target = "_blank"
-  if (message.editedAt) {
+function head(name, at, continues, href) {
+  const when = h("time", { datetime: at, title: momentOf(at) }, timeOf(at))
+  const look = classes({ "message__author": true, "visually-hidden": continues })
+  const author = h("span", { class: look, dir: "auto" }, name ?? texts.unknownAuthor)
+  return h("header", { class: "message__head" }, author, h(href ? "a" : "span", { class: "message__time", href }, when))
+}
+
+function content({ id, html, editedAt }) {
+  const body = h("div", { class: "message__body", id: `message-${id}`, dir: "auto" })
+  body.innerHTML = html
+  // What scrolls sideways must be reached with the keyboard too; not every browser sees to that itself.
+  for (const wide of body.querySelectorAll("pre, table")) wide.tabIndex = 0
+  if (editedAt) {
     const last = body.lastElementChild?.matches("p") ? body.lastElementChild : body
-    last.append(h("span", { class: "message__edited", title: momentOf(message.editedAt) }, `(${texts.edited})`))
+    last.append(h("span", { class: "message__edited", title: momentOf(editedAt) }, `(${texts.edited})`))
   }
   return body
 }
 
 function quote({ number }, quoted, actions) {
   const name = quoted?.author?.name ?? texts.unknownAuthor
-  const words = quoted?.deletedAt ? texts.deleted : excerpt(quoted?.body ?? "")
-  const text = quoted ? texts.inReplyTo(name, words) : texts.inReplyToNumber(number)
+  const words = quoted?.deletedAt ? texts.deleted : excerptOf(wordsOf(quoted?.html ?? ""))
+  const text = quoted ? texts.inReplyTo({ name, text: words }) : texts.inReplyToNumber({ number })
   return h("button", { class: "message__quote", type: "button", dir: "auto", onclick: () => actions.show(number) }, text)
 }
 
-function reactions(message, mine, actions, canWrite) {
-  const chips = message.reactions.map(({ emoji, count }) => h("button", {
+/** What is said, without the marks that format it. A template's content is no part of the page: nothing in it loads. */
+function wordsOf(html) {
+  const template = document.createElement("template")
+  template.innerHTML = html
+  return template.content.textContent
+}
+
+function chips(message, mine, actions, canWrite) {
+  return h("div", { class: "message__reactions" }, ...message.reactions.map(({ emoji, count }) => h("button", {
     "class": "reaction", "type": "button",
-    "aria-pressed": String(mine.includes(emoji)), "aria-label": texts.reaction(emoji, count),
+    "aria-pressed": String(mine.includes(emoji)), "aria-label": texts.reaction({ emoji, count }),
     "disabled": !canWrite, "onclick": () => actions.react(message, emoji, !mine.includes(emoji)),
-  }, emoji, h("span", { class: "reaction__count" }, String(count))))
-  return h("div", { class: "message__reactions" }, ...chips)
+  }, emoji, h("span", { class: "reaction__count" }, String(count)))))
 }
 
 function menuButton(message, actions) {
@@ -102,9 +137,17 @@ function menuButton(message, actions) {
   }, "⋯")
 }
 
-const classes = (wanted) => Object.keys(wanted).filter((name) => wanted[name]).join(" ")
-
-function excerpt(body) {
-  const line = body.replace(/\s+/g, " ")
-  return line.length > QUOTE_CHARS ? `${line.slice(0, QUOTE_CHARS)}…` : line
+function noticeOf({ what, users, by }) {
+  const names = users.map(({ name }) => name || texts.unknownAuthor)
+  return texts[`notice.${what}`]({ names: namesOf(names), by: by?.name })
 }
+
+function namesOf([first, second, third, ...others]) {
+  if (!second) return first
+  if (!third) return texts.namesTwo({ first, second })
+  return others.length
+    ? texts.namesMany({ first, second, count: others.length + 1 })
+    : texts.namesThree({ first, second, third })
+}
+
+const classes = (wanted) => Object.keys(wanted).filter((name) => wanted[name]).join(" ")

@@ -2,33 +2,49 @@
 
 import { texts } from "./texts.js"
 
+const isGone = ({ access }) => access === "removed" || access === "denied"
+
 /** Name, topic, and either the composer or why there is none. */
-export function drawAbout(parts, { state, access }, { canWrite }) {
-  const isGone = access === "removed" || access === "denied"
+export function drawAbout(parts, room, { canWrite }) {
+  const { state } = room
+  const gone = isGone(room)
   // Until the server has spoken, what it rendered stands.
-  if (!state && !isGone) return
+  if (!state && !gone) return
   if (state) {
     parts.name.textContent = state.name
     parts.topic.textContent = state.topic
+    parts.topic.hidden = state.kind === "direct" || !state.topic
+    if (parts.people) parts.people.textContent = texts.members({ count: state.memberCount })
   }
-  parts.leave.hidden = !state?.role || isGone
-  parts.composer.hidden = !canWrite || isGone
+  // A host's rule may let people in without there being a member.
+  if (parts.people) parts.people.hidden = gone || !state.memberCount
+  parts.leave.hidden = !state?.role || gone
+  parts.composer.hidden = !canWrite || gone
   parts.outside.hidden = !parts.composer.hidden
-  parts.join.hidden = isGone || Boolean(state?.role) || Boolean(state?.archived)
-  parts["outside-text"].textContent = isGone ? texts.removedFromRoom : state?.archived ? texts.archived : texts.notMember
+  parts.join.hidden = gone || Boolean(state?.role) || Boolean(state?.archived) || state?.kind !== "open"
+  parts["outside-text"].textContent = gone ? texts.removedFromRoom : state?.archived ? texts.archived : texts.notMember
 }
 
-/** The line above the first message: what is being loaded, or that there is no more. */
-export function drawHint(parts, { timeline, isLoading, access }, { isLive, isEmpty, olderFailed }) {
-  const isWaiting = !timeline.isLoaded && access !== "denied"
-  parts.timeline.setAttribute("aria-busy", String(isWaiting || isLoading))
+/** The lines above and below the messages: what is being loaded, or that there is no more. */
+export function drawHint(parts, room, { isLive, isEmpty, failed }) {
+  const { timeline, isLoading } = room
+  const isWaiting = !timeline.isLoaded && !isGone(room)
   const sentence = () => {
+    if (isGone(room)) return ""
     if (isWaiting) return isLive ? texts.loading : ""
-    if (olderFailed) return texts.loadOlderFailed
+    if (failed) return texts.loadOlderFailed
     if (timeline.hasOlder) return texts.loadingOlder
     return isEmpty ? texts.noMessages : texts.beginning
   }
+  parts.timeline.setAttribute("aria-busy", String(isWaiting || isLoading))
   parts.hint.textContent = sentence()
+  parts["newer-hint"].hidden = !timeline.isLoaded || timeline.reachesNewest
+}
+
+/** The way to the newest messages, with how many are new there. */
+export function drawToNewest(parts, { unseen }, isThere) {
+  parts["to-newest"].hidden = isThere
+  parts["to-newest-text"].textContent = unseen ? texts.newestCount({ count: unseen }) : texts.newest
 }
 
 export function drawTyping(parts, room) {
@@ -41,8 +57,8 @@ export function drawTyping(parts, room) {
 
 function typingLine(names) {
   if (names.length === 0) return ""
-  if (names.length === 1) return texts.typingOne(names[0])
-  return names.length === 2 ? texts.typingTwo(names[0], names[1]) : texts.typingMany
+  if (names.length === 1) return texts.typingOne({ name: names[0] })
+  return names.length === 2 ? texts.typingTwo({ first: names[0], second: names[1] }) : texts.typingMany
 }
 
 const nameOf = ({ members, timeline }, id) =>

@@ -1,65 +1,14 @@
-// Every sentence that scripts show, in one place, so that a translation replaces this object and nothing else.
+// Every sentence that scripts show comes translated from chat/web/texts.py; here only the names in it are filled in.
 
-export const texts = {
-  unknownAuthor: "Somebody who left",
-  edited: "edited",
-  deleted: "This message was deleted.",
-  messageActions: "Message actions",
-  holding: "Catching up …",
-  loading: "Loading messages …",
-  loadingOlder: "Loading older messages …",
-  loadOlderFailed: "Older messages could not be loaded. Scroll up to try again.",
-  beginning: "This is where the conversation begins.",
-  noMessages: "Nobody has written here yet.",
-  inReplyTo: (name, text) => `${name}: ${text}`,
-  inReplyToNumber: (number) => `In reply to message ${number}`,
-  replyingTo: (name) => `Replying to ${name}`,
-  editing: "Editing your message",
-  sending: "Sending …",
-  waitingToSend: "Waiting for the connection",
-  notSent: (reason) => `Not sent: ${reason}`,
-  retry: "Try again",
-  discard: "Discard",
-  reply: "Reply",
-  edit: "Edit",
-  remove: "Delete",
-  otherEmoji: "Other emoji",
-  addEmoji: "Add",
-  reactWith: (emoji) => `React with ${emoji}`,
-  reaction: (emoji, count) => `${emoji}, ${count}`,
-  confirmRemove: "Delete this message for everybody?",
-  confirmLeave: (name) => `Leave ${name}?`,
-  leave: "Leave",
-  cancel: "Cancel",
-  dismiss: "Dismiss",
-  typingOne: (name) => `${name} is typing …`,
-  typingTwo: (a, b) => `${a} and ${b} are typing …`,
-  typingMany: "Several people are typing …",
-  somebody: "Somebody",
-  connecting: "Connecting …",
-  reconnecting: "The connection is lost. You can go on writing; trying again …",
-  reconnectNow: "Try now",
-  stopped: {
-    4501: "You are signed out.",
-    4503: "Your account was closed.",
-    4509: "You are signed out.",
-    4510: "This page is out of date.",
-  },
-  stoppedOtherwise: "The server has ended the connection.",
-  otherUser: "Somebody else is signed in now.",
-  signIn: "Sign in again",
-  reload: "Reload",
-  archived: "This room is archived: it can be read, not written to.",
-  notMember: "You are reading this room without being in it.",
-  removedFromRoom: "You are not in this room any more.",
-  unread: "unread",
-  noOpenRooms: "There is no open room.",
-  youAreIn: "You are in it",
-  join: "Join",
-  members: (count) => (count === 1 ? "1 person" : `${count} people`),
-  notKept: "This browser keeps nothing for this page: messages that are not sent yet are lost when you close it.",
-  unexpected: "That did not work. Try again.",
-}
+import { config } from "./page-config.js"
 
-/** What to tell a person about a failure. */
-export const sentenceOf = (error) => (error?.code ? error.message : texts.unexpected)
+const fillerOf = (sentence) => (values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name])
+
+/** A sentence by its key; one with `{names}` is a function of an object with their values. */
+export const texts = Object.fromEntries(
+  Object.entries(config.texts).map(([key, sentence]) => [key, sentence.includes("{") ? fillerOf(sentence) : sentence]),
+)
+
+/** What to tell a person about a failure. @param {{code?: string, message?: string}} [error] */
+export const sentenceOf = (error) =>
+  texts[`error.${error?.code}`] ?? (error?.code ? error.message : texts["error.unexpected"])

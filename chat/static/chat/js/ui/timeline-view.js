@@ -1,46 +1,66 @@
-// The scrolling log: keeps its place when older lines come in above, stays at the bottom when one reads the newest.
+// The scrolling log: keeps its place when lines come in above or below, stays at the bottom when one reads the newest.
+// Its flex direction is column-reverse: `scrollTop` is 0 at the bottom and negative above it, so that the newest lines
+// show before any script has run, and stay in place while something above them changes its height.
 
 import { viewOf, versionOf } from "./message-view.js"
 
 /** So close to an end counts as there, in pixels. */
 const NEAR_BOTTOM = 48
-const NEAR_TOP = 600
+const NEAR_END = 600
+/** So much of a message must be on the screen to have been seen. */
+const SEEN = 24
+/** A scroll event so soon after a person's own movement is theirs. */
+const OWN_MS = 1_000
+const SCROLL_KEYS = ["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", " "]
+const SHORTCUTS = { r: "reply", e: "edit", Delete: "remove", Backspace: "remove", "+": "react", ":": "react", c: "copyLink", u: "markUnread" }
 
 export class TimelineView {
   #log
   #rows
+  /** @type {Map<string, {element: HTMLElement, version: string | null, row: import("../rows.js").Row | null}>} by key */
   #shown = new Map()
   #isAtBottom = true
-  #size = ""
+  /** Whether the last line shown was the room's newest: only then new ones may push the others up. */
+  #endsLive = false
+  #movedAt = -Infinity
   #sizes
   #callbacks
-  #scrolled = () => this.#onScroll()
-  #keyed = (event) => this.#onKey(event)
+  #listeners = new AbortController()
 
   /**
-   * @param {HTMLElement} log scrolls @param {HTMLElement} rows holds the lines
-   * @param {{nearTop: () => void, moved: () => void, openMenu: Function}} callbacks
+   * @param {HTMLElement} log scrolls @param {HTMLElement} rows holds the lines, perhaps those that the server printed
+   * @param {{nearTop: () => void, nearBottom: () => void, moved: () => void, movedByHand: () => void,
+   *   shortcut: (name: string, message: object, opener: HTMLElement) => void}} callbacks
    */
   constructor(log, rows, callbacks) {
     this.#log = log
     this.#rows = rows
     this.#callbacks = callbacks
     // Fonts, code and later pictures change heights after they were laid out; so does the keyboard of a phone.
-    this.#sizes = new ResizeObserver(() => this.#isAtBottom && this.scrollToBottom())
+    this.#sizes = new ResizeObserver(() => this.#onScroll())
   }
 
   // Lifecycle
 
   connect() {
-    this.#log.addEventListener("scroll", this.#scrolled, { passive: true })
-    this.#log.addEventListener("keydown", this.#keyed)
+    const { signal } = this.#listeners
+    const byHand = () => (this.#movedAt = performance.now())
+    this.#log.addEventListener("scroll", () => this.#onScroll(), { passive: true, signal })
+    for (const name of ["wheel", "touchmove"]) this.#log.addEventListener(name, byHand, { passive: true, signal })
+    this.#log.addEventListener("pointerdown", ({ target }) => target === this.#log && byHand(), { signal })
+    this.#log.addEventListener("keydown", (event) => {
+      if (SCROLL_KEYS.includes(event.key)) byHand()
+      this.#onKey(event)
+    }, { signal })
     this.#sizes.observe(this.#log)
-    this.#sizes.observe(this.#rows)
+    for (const element of this.#rows.querySelectorAll("[data-key]")) {
+      this.#shown.set(element.dataset.key, { element, version: null, row: null })
+    }
+    this.#isAtBottom = this.#isNearBottom
   }
 
   disconnect() {
-    this.#log.removeEventListener("scroll", this.#scrolled)
-    this.#log.removeEventListener("keydown", this.#keyed)
+    this.#listeners.abort()
     this.#sizes.disconnect()
   }
 
@@ -50,48 +70,86 @@ export class TimelineView {
     return this.#isAtBottom
   }
 
-  /** @param {import("../rows.js").Row[]} rows */
+  /** @returns {number} of the last message that is on the screen; 0: none is */
+  get lastVisible() {
+    if (!this.#log.clientHeight) return 0
+    const bottom = Math.min(this.#log.getBoundingClientRect().bottom, window.innerHeight)
+    const elements = this.#rows.querySelectorAll("[data-number]")
+    let [from, to] = [0, elements.length]
+    while (from < to) {
+      const middle = (from + to) >> 1
+      const { top, height } = elements[middle].getBoundingClientRect()
+      if (top + Math.min(height, SEEN) <= bottom) from = middle + 1
+      else to = middle
+    }
+    return from ? Number(elements[from - 1].dataset.number) : 0
+  }
+
+  /** @param {import("../rows.js").Row[]} rows @param {{isNewest: boolean} & object} context see viewOf */
   update(rows, actions, context) {
-    const anchor = this.#isAtBottom ? null : this.#topmostVisible()
+    const anchor = this.#isAtBottom && this.#endsLive ? null : this.#topmostVisible()
     const shown = new Map()
     let place = this.#rows.firstElementChild
     for (const row of rows) {
       const version = versionOf(row, context)
       const held = this.#shown.get(row.key)
       const element = held?.version === version ? held.element : viewOf(row, actions, context)
-      if (held && held.element !== element) place = this.#replace(held.element, element, place)
+      if (held && held.element !== element) place = replace(held.element, element, place)
       if (element === place) place = place.nextElementSibling
       else this.#rows.insertBefore(element, place)
-      shown.set(row.key, { element, version })
+      shown.set(row.key, { element, version, row })
     }
-    for (const [key, { element }] of this.#shown) if (!shown.has(key)) element.remove()
+    for (const [key, { element }] of this.#shown) if (!shown.has(key)) this.#remove(element)
     this.#shown = shown
-    if (this.#isAtBottom) this.scrollToBottom()
-    else if (anchor) this.#keepInPlace(anchor)
+    this.#endsLive = context.isNewest
+    if (!anchor) this.#log.scrollTop = 0
+    else this.#keepInPlace(anchor)
     // A page that doesn't fill the window can't be scrolled to ask for more.
     this.#onScroll()
   }
 
-  scrollToBottom() {
-    this.#isAtBottom = true
-    this.#log.scrollTop = this.#log.scrollHeight
+  /** What moves from now on was not moved by hand. */
+  handsOff() {
+    this.#movedAt = -Infinity
   }
 
-  /** @returns {boolean} whether the message is there to be shown */
+  scrollToBottom() {
+    this.#log.scrollTop = 0
+    this.#isAtBottom = true
+  }
+
+  /** Puts a message in the middle and the focus on it. @returns {boolean} whether it is there */
   show(number) {
     const element = this.#rows.querySelector(`[data-number="${number}"]`)
-    element?.scrollIntoView({ block: "center" })
-    element?.focus()
-    return element !== null
+    if (!element) return false
+    this.#center(element)
+    element.focus({ preventScroll: true })
+    return true
+  }
+
+  /** Where somebody with unread messages starts. @returns {boolean} whether there is such a place */
+  showUnread() {
+    const element = this.#shown.get("unread")?.element
+    if (!element) return false
+    const { top, bottom } = this.#log.getBoundingClientRect()
+    const line = element.getBoundingClientRect()
+    if (line.top < top || line.bottom > bottom) this.#center(element)
+    return true
   }
 
   // Internal
 
-  #replace(old, element, place) {
-    const hadFocus = old.contains(document.activeElement)
-    old.replaceWith(element)
-    if (hadFocus) element.focus({ preventScroll: true })
-    return old === place ? element : place
+  /** Only the log scrolls: a page of the host around it stays where it is. */
+  #center(element) {
+    const { top, height } = element.getBoundingClientRect()
+    const space = this.#log.clientHeight - height
+    this.#log.scrollTop += top - this.#log.getBoundingClientRect().top - Math.max(0, space / 2)
+    this.#isAtBottom = this.#isNearBottom
+  }
+
+  #remove(element) {
+    if (element.contains(document.activeElement)) this.#log.focus({ preventScroll: true })
+    element.remove()
   }
 
   /** By its key, for the line itself may be drawn anew: the first one of a page often gets or loses its name. */
@@ -107,30 +165,37 @@ export class TimelineView {
   #keepInPlace({ key, top }) {
     const element = this.#shown.get(key)?.element
     if (element) this.#log.scrollTop += element.getBoundingClientRect().top - top
+    else this.#log.scrollTop = 0
+  }
+
+  get #isNearBottom() {
+    return -this.#log.scrollTop < NEAR_BOTTOM
   }
 
   #onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.#log
-    const size = `${scrollHeight} in ${clientHeight}`
-    // A banner that comes or goes moves the bottom away from the reader; only scrolling moves the reader from it.
-    if (this.#isAtBottom && size !== this.#size) this.scrollToBottom()
-    else this.#isAtBottom = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM
-    this.#size = size
-    if (scrollTop < NEAR_TOP) this.#callbacks.nearTop()
+    this.#isAtBottom = this.#isNearBottom
+    if (performance.now() - this.#movedAt < OWN_MS) this.#callbacks.movedByHand()
+    if (scrollHeight - clientHeight + scrollTop < NEAR_END) this.#callbacks.nearTop()
+    if (-scrollTop < NEAR_END) this.#callbacks.nearBottom()
     this.#callbacks.moved()
   }
 
-  /** Arrow keys walk through the messages; Enter opens the menu of the one in focus. */
+  /** Arrow keys walk through the messages; Enter opens the menu of the one in focus, letters do what it offers. */
   #onKey(event) {
     const messages = [...this.#rows.querySelectorAll(".message")]
     const at = messages.indexOf(document.activeElement)
-    if (event.key === "ArrowUp") this.#walk(event, messages.at(at === -1 ? -1 : Math.max(0, at - 1)))
-    else if (event.key === "ArrowDown" && at !== -1) this.#walk(event, messages[Math.min(messages.length - 1, at + 1)])
-    else if (event.key === "Enter" && at !== -1) {
-      // Otherwise the same key press would go on to push the menu's first button.
-      event.preventDefault()
-      messages[at].querySelector(".message__menu")?.click()
-    }
+    if (event.key === "ArrowUp") return this.#walk(event, messages.at(at === -1 ? -1 : Math.max(0, at - 1)))
+    if (at === -1 || event.ctrlKey || event.metaKey || event.altKey) return
+    if (event.key === "ArrowDown") return this.#walk(event, messages[Math.min(messages.length - 1, at + 1)])
+    const { message } = this.#shown.get(messages[at].dataset.key).row
+    const opener = messages[at].querySelector(".message__menu") ?? messages[at]
+    const name = SHORTCUTS[event.key]
+    if (!message || !(name || event.key === "Enter")) return
+    // Otherwise the same key press would go on to push the menu's first button, or be typed where the focus goes.
+    event.preventDefault()
+    if (name) this.#callbacks.shortcut(name, message, opener)
+    else opener.click()
   }
 
   #walk(event, message) {
@@ -139,4 +204,14 @@ export class TimelineView {
     message.focus({ preventScroll: true })
     message.scrollIntoView({ block: "nearest" })
   }
+}
+
+/** Puts a line in the place of its former self, and the focus where it was in that. */
+function replace(old, element, place) {
+  const focusable = (line) => [...line.querySelectorAll("a, button, pre, table")]
+  const hadFocus = old.contains(document.activeElement)
+  const at = focusable(old).indexOf(document.activeElement)
+  old.replaceWith(element)
+  if (hadFocus) (focusable(element)[at] ?? element).focus({ preventScroll: true })
+  return old === place ? element : place
 }

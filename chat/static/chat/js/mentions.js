@@ -1,0 +1,44 @@
+// Naming somebody while one writes: which "@…" the caret is in, who fits, and the text with the name in it.
+
+import { plain } from "./plain.js"
+
+const MOST = 8
+/** As the server reads a handle: it stands alone, not in an address or a path. */
+const BEFORE_CARET = /(?<![\p{L}\p{N}_@./+-])@((?:[\p{L}\p{N}_][\p{L}\p{N}_.+-]*)?)$/u
+const LONGEST = 150
+
+/** @returns {{from: number, query: string} | null} where the "@" before the caret is, and what follows it */
+export function mentionAt(text, caret) {
+  const line = text.slice(Math.max(0, caret - LONGEST), caret)
+  const match = BEFORE_CARET.exec(line)
+  return match && { from: caret - match[0].length, query: match[1] }
+}
+
+/**
+ * Who fits, the best first: by handle, by the beginning of a name, by any part.
+ * @param {import("./protocol.js").Member[]} members
+ */
+export function fitting(members, query, me) {
+  const wanted = plain(query)
+  const rank = ({ handle, user }) => {
+    const words = plain(user.name)
+    if (plain(handle).startsWith(wanted)) return 0
+    if (words.split(/\s+/).some((word) => word.startsWith(wanted))) return 1
+    return plain(handle).includes(wanted) || words.includes(wanted) ? 2 : null
+  }
+  return members
+    .filter(({ handle, user }) => handle && user.id !== me)
+    .map((member) => ({ member, rank: rank(member) }))
+    .filter((each) => each.rank !== null)
+    .sort((a, b) => a.rank - b.rank || a.member.user.name.localeCompare(b.member.user.name))
+    .slice(0, MOST)
+    .map(({ member }) => member)
+}
+
+/** @returns {{text: string, caret: number}} with the handle in place of what was typed of it */
+export function completed(text, { from }, caret, handle) {
+  const rest = text.slice(caret)
+  const space = /^(?:$|[\p{L}\p{N}_])/u.test(rest) ? " " : ""
+  const before = `${text.slice(0, from)}@${handle}${space}`
+  return { text: before + rest, caret: before.length + (/^\s/.test(rest) ? 1 : 0) }
+}

@@ -1,0 +1,82 @@
+// The person's read pointer follows what was on the screen of somebody who looked at it. It is told at most once a
+// second and never moves back by itself; who marks messages unread is not contradicted by the screen they look at.
+
+const EVERY_MS = 1_000
+
+export class Reading {
+  #clock
+  #tell
+  /** The highest number that was seen, and the highest that the server knows of or is being told. */
+  #seen = 0
+  #told = 0
+  #timer = null
+  #isPaused = false
+  #isOpened = false
+  /** @type {number | null} the first message that was unread when the room was opened, or was marked so since */
+  unreadFrom = null
+
+  /**
+   * @param {object} options
+   * @param {import("./clock.js").Clock} options.clock
+   * @param {(number: number) => Promise<any>} options.tell
+   */
+  constructor({ clock, tell }) {
+    this.#clock = clock
+    this.#tell = tell
+  }
+
+  get seen() {
+    return this.#seen
+  }
+
+  /** The room's state is another. A pointer that moved back was marked unread, here or on another device. */
+  follow(known, { read, rev }) {
+    if (!known || rev <= known.rev || read >= known.read) return void (this.#told = Math.max(this.#told, read))
+    this.#told = read
+    this.unreadFrom = read + 1
+    // What is on the screen must not undo it at once.
+    this.pause()
+  }
+
+  /** Somebody opened the room. @returns {boolean} whether that was the first time */
+  opened({ role, unread, read }) {
+    const isFirst = !this.#isOpened
+    if (isFirst && role && unread) this.unreadFrom = read + 1
+    this.#isOpened = true
+    return isFirst
+  }
+
+  /** A message was on the screen, looked at. */
+  saw(number) {
+    if (this.#isPaused || number <= this.#told) return
+    this.#seen = Math.max(this.#seen, number)
+    if (this.#timer === null) this.#send()
+  }
+
+  pause() {
+    this.#isPaused = true
+    this.#seen = 0
+  }
+
+  /** The person goes on reading. */
+  resume() {
+    this.#isPaused = false
+  }
+
+  async #send() {
+    const number = this.#seen
+    if (this.#isPaused || number <= this.#told) return
+    const before = this.#told
+    this.#told = number
+    this.#timer = this.#clock.after(() => {
+      this.#timer = null
+      this.#send()
+    }, EVERY_MS)
+    try {
+      await this.#tell(number)
+    } catch {
+      // Nothing is lost: the next look says it again.
+      if (this.#told === number) this.#told = this.#seen = before
+    }
+  }
+}

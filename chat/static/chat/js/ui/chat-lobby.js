@@ -1,0 +1,130 @@
+import { h } from "./dom.js"
+import { pageClient } from "./page-client.js"
+import { texts } from "./texts.js"
+
+const EVERY_MS = 30_000
+
+/**
+ * `<chat-lobby>` around the open rooms that a page of the lobby shows. One's own rooms are live; the others nobody tells
+ * of, so the page is asked again now and then, with its search and its place in the list, and what differs is put in.
+ */
+export class ChatLobby extends HTMLElement {
+  #client
+  #ends = []
+  #timer = null
+  #frame = null
+  #seen = () => document.visibilityState === "visible" && this.#refresh()
+
+  // Lifecycle
+
+  connectedCallback() {
+    this.#client = pageClient()
+    const { rooms } = this.#client
+    this.#ends = [
+      rooms.on("change", () => (this.#frame ??= requestAnimationFrame(() => this.#draw()))),
+      rooms.on("added", () => this.#refreshSoon()),
+      rooms.on("removed", () => this.#refreshSoon()),
+    ]
+    document.addEventListener("visibilitychange", this.#seen)
+    this.#draw()
+    this.#wait(EVERY_MS)
+  }
+
+  disconnectedCallback() {
+    this.#ends.forEach((end) => end())
+    document.removeEventListener("visibilitychange", this.#seen)
+    clearTimeout(this.#timer)
+    cancelAnimationFrame(this.#frame)
+  }
+
+  // Internal
+
+  #wait(ms) {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(this.#seen, ms)
+  }
+
+  /** With the list of rooms, many are told of at once. */
+  #refreshSoon() {
+    if (document.visibilityState === "visible") this.#wait(500)
+  }
+
+  async #refresh() {
+    this.#wait(EVERY_MS)
+    const answer = await fetch(location.href).catch(() => null)
+    // Who is signed out meanwhile is sent elsewhere.
+    if (!answer?.ok || answer.redirected || !this.isConnected) return
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html")
+    const fresh = page.querySelector(this.localName)
+    if (fresh) this.#merge(fresh)
+    this.#draw()
+  }
+
+  #merge(fresh) {
+    const list = this.querySelector(".row-list")
+    const freshList = fresh.querySelector(".row-list")
+    // From an empty lobby to one with rooms, or back.
+    if (!list || !freshList) return list || freshList ? this.replaceChildren(...fresh.childNodes) : undefined
+    const held = new Map([...list.children].map((row) => [row.dataset.room, row]))
+    let place = list.firstElementChild
+    for (const row of [...freshList.children]) {
+      const old = held.get(row.dataset.room)
+      held.delete(row.dataset.room)
+      const stays = old && wordsOf(old) === wordsOf(row) ? old : row
+      if (old && stays === row) {
+        if (old === place) place = row
+        replace(old, row)
+      }
+      if (stays === place) place = place.nextElementSibling
+      else list.insertBefore(stays, place)
+    }
+    held.forEach((row) => row.remove())
+  }
+
+  #draw() {
+    this.#frame = null
+    for (const { id, name, topic, memberCount, lastMessageAt } of this.#client.rooms.list) {
+      const row = this.querySelector(`[data-room="${id}"]`)
+      if (!row) continue
+      put(row, "name", name)
+      put(row, "topic", topic).hidden = topic === ""
+      put(row, "members", texts.members({ count: memberCount }))
+      const last = row.querySelector("[data-part=last]")
+      if (lastMessageAt && last.querySelector("time")?.dateTime !== lastMessageAt) last.replaceChildren(h("time", { datetime: lastMessageAt }))
+    }
+    for (const time of this.querySelectorAll("time")) {
+      const words = texts.lastMessage({ when: ago(Date.parse(time.dateTime) - Date.now()) })
+      if (time.textContent !== words) time.textContent = words
+    }
+  }
+}
+
+/** What a row says, without how long ago something was. */
+function wordsOf(row) {
+  const copy = row.cloneNode(true)
+  for (const time of copy.querySelectorAll("time")) time.replaceWith(time.dateTime)
+  return copy.textContent
+}
+
+function replace(old, row) {
+  const targets = "a, button"
+  const focused = [...old.querySelectorAll(targets)].indexOf(document.activeElement)
+  old.replaceWith(row)
+  if (focused !== -1) [...row.querySelectorAll(targets)].at(Math.min(focused, row.querySelectorAll(targets).length - 1))?.focus()
+}
+
+function put(row, part, words) {
+  const element = row.querySelector(`[data-part=${part}]`)
+  if (element.textContent !== words) element.textContent = words
+  return element
+}
+
+const relative = new Intl.RelativeTimeFormat(document.documentElement.lang || undefined, { numeric: "auto" })
+const UNITS = [["year", 31_536_000], ["month", 2_592_000], ["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]]
+
+/** "5 minutes ago". @param {number} ms from now; of what a clock that goes wrong puts ahead of now: now */
+function ago(ms) {
+  const seconds = Math.min(0, Math.round(ms / 1000))
+  const [unit, length] = UNITS.find(([, each]) => -seconds >= each) ?? ["second", 1]
+  return relative.format(Math.trunc(seconds / length), unit)
+}

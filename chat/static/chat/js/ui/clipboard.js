@@ -1,0 +1,20 @@
+import { h } from "./dom.js"
+
+/** @returns {Promise<boolean>} whether the text is in the clipboard */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text)
+    return true
+  } catch {
+    // No such thing on pages without TLS; the old way needs a selected field.
+    const before = document.activeElement
+    const field = h("textarea", { class: "visually-hidden", readonly: true })
+    field.value = text
+    ;(document.querySelector(".chat") ?? document.body).append(field)
+    field.select()
+    const isCopied = document.execCommand("copy")
+    field.remove()
+    before?.focus()
+    return isCopied
+  }
+}

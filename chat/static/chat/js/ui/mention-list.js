@@ -1,0 +1,117 @@
+import { completed, fitting, mentionAt } from "../mentions.js"
+import { h } from "./dom.js"
+import { texts } from "./texts.js"
+
+/** The people that fit what follows an "@": a list box at the text that one writes, which keeps the focus. */
+export class MentionList {
+  #text
+  #people
+  #list = h("ul", { "class": "completion", "role": "listbox", "aria-label": texts.people, "hidden": true })
+  #found = []
+  #at = 0
+  #place = null
+  /** Closed by Escape: not to open again for the same "@". */
+  #closedAt = null
+
+  /**
+   * @param {HTMLTextAreaElement} text
+   * @param {{present: () => import("../protocol.js").Member[], load: () => Promise<void>, me: string}} people
+   */
+  constructor(text, people) {
+    this.#text = text
+    this.#people = people
+    this.#list.id = `${text.id}-people`
+    text.after(this.#list)
+  }
+
+  disconnect() {
+    this.#list.remove()
+  }
+
+  get isOpen() {
+    return this.#found.length > 0
+  }
+
+  /** The text or the caret has changed. */
+  update() {
+    const { value, selectionStart: caret, selectionEnd: end } = this.#text
+    this.#place = caret === end ? mentionAt(value, caret) : null
+    if (!this.#place) this.#closedAt = null
+    if (!this.#place || this.#place.from === this.#closedAt) return this.#show([])
+    this.#people.load().then(() => this.#place && this.#find(), () => {})
+    this.#find()
+  }
+
+  hide() {
+    this.#show([])
+  }
+
+  /** @returns {boolean} whether the key was for the list */
+  key(event) {
+    if (!this.isOpen || event.isComposing) return false
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (step) this.#mark((this.#at + step + this.#found.length) % this.#found.length)
+    else if (event.key === "Enter" || event.key === "Tab") this.#pick(this.#found[this.#at])
+    else if (event.key === "Escape") this.#dismiss()
+    else return false
+    event.preventDefault()
+    event.stopPropagation()
+    return true
+  }
+
+  // Internal
+
+  #dismiss() {
+    this.#closedAt = this.#place.from
+    this.hide()
+  }
+
+  #find() {
+    if (this.#place.from === this.#closedAt || document.activeElement !== this.#text) return
+    const { query } = this.#place
+    const found = fitting(this.#people.present(), query, this.#people.me)
+    // Written out in full there is nothing to choose, and Enter sends.
+    this.#show(found.length === 1 && found[0].handle === query ? [] : found)
+  }
+
+  #show(found) {
+    this.#found = found
+    const { isOpen } = this
+    const wiring = { "role": "combobox", "aria-expanded": "true", "aria-controls": this.#list.id, "aria-autocomplete": "list" }
+    for (const [name, value] of Object.entries(wiring)) {
+      if (isOpen) this.#text.setAttribute(name, value)
+      else this.#text.removeAttribute(name)
+    }
+    if (!isOpen) this.#text.removeAttribute("aria-activedescendant")
+    this.#list.hidden = !isOpen
+    if (!isOpen) return
+    this.#list.replaceChildren(...found.map((member, at) => this.#option(member, at)))
+    this.#mark(0)
+  }
+
+  #option(member, at) {
+    // Comes before the text would lose the focus, and after a finger was seen not to scroll.
+    const pick = (event) => {
+      event.preventDefault()
+      this.#pick(member)
+    }
+    return h("li", { class: "completion__option", role: "option", id: `${this.#list.id}-${at}`, onmousedown: pick },
+      h("span", { dir: "auto" }, member.user.name),
+      h("span", { class: "completion__detail", dir: "ltr" }, `@${member.handle}`))
+  }
+
+  #mark(at) {
+    this.#at = at
+    for (const [each, option] of [...this.#list.children].entries()) option.setAttribute("aria-selected", String(each === at))
+    this.#list.children[at].scrollIntoView({ block: "nearest" })
+    this.#text.setAttribute("aria-activedescendant", this.#list.children[at].id)
+  }
+
+  #pick({ handle }) {
+    const { text, caret } = completed(this.#text.value, this.#place, this.#text.selectionStart, handle)
+    this.#text.value = text
+    this.#text.setSelectionRange(caret, caret)
+    this.#show([])
+    this.#text.dispatchEvent(new Event("input", { bubbles: true }))
+  }
+}

@@ -1,0 +1,127 @@
+// What one can do with a message, from its menu, by a key, or at a reaction.
+
+import { mayWrite } from "../summary.js"
+import { copy } from "./clipboard.js"
+import { alertAbout, confirm, say } from "./dialogs.js"
+import { MessageMenu } from "./message-menu.js"
+import { messageUrl } from "./page-config.js"
+import { ReactionNames } from "./reaction-names.js"
+import { sentenceOf, texts } from "./texts.js"
+
+const MODERATORS = ["owner", "moderator"]
+
+export class MessageActions {
+  #client
+  #room
+  #composer
+  #pauseReading
+  #menu = new MessageMenu()
+  #names
+
+  /**
+   * @param {object} options
+   * @param {import("../client.js").ChatClient} options.client
+   * @param {() => import("../room.js").Room} options.room
+   * @param {import("./composer.js").Composer} options.composer
+   * @param {() => void} options.pauseReading what is marked unread must not be read at once, for it is on the screen
+   */
+  constructor({ client, room, composer, pauseReading }) {
+    this.#client = client
+    this.#room = room
+    this.#composer = composer
+    this.#pauseReading = pauseReading
+    this.#names = new ReactionNames(room)
+  }
+
+  // Lifecycle
+
+  connect(host) {
+    this.#menu.connect(host)
+    this.#names.connect(host)
+  }
+
+  disconnect() {
+    this.#menu.disconnect()
+    this.#names.disconnect()
+  }
+
+  // Actions
+
+  /** @param {object} message @param {HTMLElement} opener gets the focus back */
+  openMenu(message, opener) {
+    const react = this.#mayWrite && ((emoji) => this.react(message, emoji, true))
+    this.#menu.open(opener, { react, choices: this.#choices(message) })
+  }
+
+  /**
+   * By a key, at the message in focus.
+   * @param {"reply" | "edit" | "remove" | "react" | "copyLink" | "markUnread"} name
+   * @returns {boolean} whether that can be done with this message
+   */
+  shortcut(name, message, opener) {
+    if (name === "react" && this.#mayWrite) this.openMenu(message, opener)
+    else this.#choices(message).find((each) => each.name === name)?.work()
+  }
+
+  react(message, emoji, isOn) {
+    return this.#try(this.#client.react(this.#room().id, message.id, emoji, isOn))
+  }
+
+  editLast() {
+    const own = this.#room().timeline.messages.findLast((message) => this.#isOwn(message) && message.deletedAt === null)
+    if (own) this.#composer.edit(own)
+  }
+
+  // Internal
+
+  /** @returns {{name: string, label: string, work: () => void}[]} what is possible now, in the menu's order */
+  #choices(message) {
+    const { role } = this.#room().state ?? {}
+    const [mayWrite, isOwn, isThere] = [this.#mayWrite, this.#isOwn(message), message.deletedAt === null]
+    const mayRemove = (isOwn && mayWrite) || MODERATORS.includes(role)
+    const choices = [
+      ["reply", mayWrite && isThere, () => this.#composer.reply(message)],
+      ["edit", mayWrite && isOwn && isThere, () => this.#composer.edit(message)],
+      ["copyText", isThere, () => this.#copy(message.body, texts.textCopied)],
+      ["copyLink", true, () => this.#copy(linkTo(message), texts.linkCopied)],
+      ["markUnread", Boolean(role), () => this.#markUnread(message)],
+      ["remove", mayRemove && isThere, () => this.#remove(message)],
+    ]
+    return choices.filter(([, isPossible]) => isPossible).map(([name, , work]) => ({ name, label: texts[name], work }))
+  }
+
+  async #copy(text, sentence) {
+    if (await copy(text)) say(sentence)
+    else alertAbout(texts.copyFailed)
+  }
+
+  async #markUnread({ room, number }) {
+    this.#pauseReading()
+    if (await this.#try(this.#client.markRead(room, number - 1, true))) say(texts.markedUnread)
+  }
+
+  async #remove(message) {
+    if (await confirm(texts.confirmRemove, texts.remove)) await this.#try(this.#client.delete(message.id))
+  }
+
+  get #mayWrite() {
+    return mayWrite(this.#room().state)
+  }
+
+  #isOwn(message) {
+    return message.author?.id === this.#client.user.id
+  }
+
+  /** @returns {Promise<boolean>} whether it worked; if not, it was said why */
+  async #try(work) {
+    try {
+      await work
+      return true
+    } catch (error) {
+      alertAbout(sentenceOf(error))
+      return false
+    }
+  }
+}
+
+const linkTo = ({ room, number }) => new URL(messageUrl(room, number), location.href).href

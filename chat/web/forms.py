@@ -1,0 +1,60 @@
+"""The forms of the pages: they read and clean what came; what is allowed, the services decide."""
+
+from uuid import uuid4
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from chat.refusals import sentence_of
+from chat.wire.errors import ChatError
+
+NAME_CHARS = 100
+TOPIC_CHARS = 500
+
+
+class ServiceForm(forms.Form):
+    """A form that can also say what a service refused."""
+
+    def refuse(self, error: ChatError) -> None:
+        """Show the refusal at the field that it names, or above the form."""
+        self.add_error(error.field if error.field in self.fields else None, sentence_of(error))
+
+
+class RoomForm(ServiceForm):
+    """What a room is called and about."""
+
+    name = forms.CharField(label=_("Name"), max_length=NAME_CHARS, widget=forms.TextInput(attrs={"dir": "auto"}))
+    topic = forms.CharField(
+        label=_("Topic (optional)"),
+        max_length=TOPIC_CHARS,
+        required=False,
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )
+
+    def __init__(self, *args: object, **options: object):
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        for field in self.fields.values():
+            field.widget.attrs["autocomplete"] = "off"
+
+
+class NewRoomForm(RoomForm):
+    """A room to be made. ``client_id`` is the same for each sending of one form, so that it makes one room."""
+
+    kind = forms.ChoiceField(
+        label=_("Who can find it"),
+        choices=[("open", _("Everybody here")), ("private", _("Only who is added"))],
+        initial="open",
+        widget=forms.RadioSelect,
+    )
+    client_id = forms.UUIDField(initial=uuid4, widget=forms.HiddenInput)
+
+
+class TokenForm(ServiceForm):
+    """A token to be made."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=NAME_CHARS,
+        help_text=_("What it is for, so that you know later which one to revoke."),
+        widget=forms.TextInput(attrs={"dir": "auto", "autocomplete": "off"}),
+    )

@@ -1,0 +1,257 @@
+"""What a room is called, who is in it, and leaving it. What a person may not do isn't shown, and refused besides."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from chat.access import directory, queries
+from chat.access.doors import Entry
+from chat.access.policy import policy
+from chat.models import Membership
+from chat.refusals import sentence_of
+from chat.services import memberships, rooms
+from chat.web.forms import RoomForm
+from chat.web.page_config import site_context
+from chat.web.persons import Picker, member_row, picker
+from chat.web.reading import asks_for_list, page_of, query, search_of, users_of
+from chat.web.rooms import watched
+from chat.wire.errors import ChatError, MemberNotFound, RoomForbidden, RoomInvalid, RoomNotFound
+from chat.wire.protocol import is_storable
+
+ADDED_AT_ONCE = 100
+"""Each is a change of the room of their own."""
+CONFIRMED = ("archive", "leave", "remove")
+"""What asks once more, on a page of its own, so that it works without scripts."""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def room_settings(request: HttpRequest, room: str) -> HttpResponse:
+    """The page, one of its questions (``?confirm=``), or what a form of it asks for (``action``).
+
+    Raises:
+        Http404: No such room, or not for this person to see.
+    """
+    entry = watched(request, room)
+    try:
+        return _answer(request, entry) if request.method == "POST" else _shown(request, entry)
+    except RoomNotFound:  # lost between the look at the door and now
+        raise Http404 from None
+
+
+def _shown(request: HttpRequest, entry: Entry) -> HttpResponse:
+    asked = request.GET.get("confirm")
+    return _question(request, entry, asked) if asked in CONFIRMED else _page(request, entry)
+
+
+def _answer(request: HttpRequest, entry: Entry) -> HttpResponse:
+    if asks_for_list(request.POST):
+        page = page_of(request.POST)
+        found = query(add=search_of(request.POST), at=page if page > 1 else 0, user=users_of(request))
+        return redirect(f"{_address(entry)}{found}#add")
+    action = ACTIONS.get(request.POST.get("action", ""))
+    return action(request, entry) if action else redirect(_address(entry))
+
+
+# Actions ---------------------------------------------------------------------------------------------------------
+
+
+def _update(request: HttpRequest, entry: Entry) -> HttpResponse:
+    form = RoomForm(request.POST)
+    if not form.is_valid():
+        return _page(request, entry, form=form)
+
+    try:
+        return _tried(
+            request,
+            entry,
+            "room",
+            lambda: rooms.update(user=request.user, room_id=entry.room.pk, **form.cleaned_data),
+            _("The room is changed."),
+        )
+    except RoomInvalid as error:
+        form.refuse(error)
+        return _page(request, entry, form=form)
+
+
+def _archive(request: HttpRequest, entry: Entry) -> HttpResponse:
+    return _tried(
+        request,
+        entry,
+        "room",
+        lambda: rooms.update(user=request.user, room_id=entry.room.pk, archived=True),
+        _("The room is archived: it can be read, not written to."),
+    )
+
+
+def _reopen(request: HttpRequest, entry: Entry) -> HttpResponse:
+    return _tried(
+        request,
+        entry,
+        "room",
+        lambda: rooms.update(user=request.user, room_id=entry.room.pk, archived=False),
+        _("The room is open again."),
+    )
+
+
+def _add(request: HttpRequest, entry: Entry) -> HttpResponse:
+    wanted = users_of(request)
+    if not wanted:
+        return _page(request, entry, errors={"add": _("Tick somebody to add first.")})
+    if len(wanted) > ADDED_AT_ONCE:
+        return _page(request, entry, errors={"add": _("Add fewer people at once.")})
+
+    def add_all() -> None:
+        for user_id in wanted:
+            memberships.add(actor=request.user, room_id=entry.room.pk, user_id=user_id)
+
+    return _tried(request, entry, "add", add_all, _("Added to the room."))
+
+
+def _remove(request: HttpRequest, entry: Entry) -> HttpResponse:
+    user_id = request.POST.get("user", "")
+    return _tried(
+        request,
+        entry,
+        "members",
+        lambda: memberships.remove(actor=request.user, room_id=entry.room.pk, user_id=user_id),
+        _("Removed from the room."),
+    )
+
+
+def _change_role(request: HttpRequest, entry: Entry) -> HttpResponse:
+    user_id, role = request.POST.get("user", ""), request.POST.get("role", "")
+    if role not in Membership.Role.values:
+        return _page(request, entry, errors={"members": _("There is no such role.")})
+    return _tried(
+        request,
+        entry,
+        "members",
+        lambda: memberships.change_role(actor=request.user, room_id=entry.room.pk, user_id=user_id, role=role),
+        _("The role is changed."),
+    )
+
+
+def _leave(request: HttpRequest, entry: Entry) -> HttpResponse:
+    memberships.leave(user=request.user, room_id=entry.room.pk)
+    gone = _("The conversation is hidden until its next message.") if entry.room.is_direct else _("You left the room.")
+    messages.success(request, gone, fail_silently=True)
+    return redirect("chat:lobby")  # on a phone, home shows no more than one's rooms
+
+
+ACTIONS: dict[str, Callable[[HttpRequest, Entry], HttpResponse]] = {
+    "update": _update,
+    "archive": _archive,
+    "reopen": _reopen,
+    "add": _add,
+    "enter": _add,
+    "remove": _remove,
+    "role": _change_role,
+    "leave": _leave,
+}
+
+
+def _tried(request: HttpRequest, entry: Entry, section: str, act: Callable[[], Any], success: str) -> HttpResponse:
+    """Do it and say so, or show the page with the refusal in the section that it belongs to."""
+    try:
+        act()
+    except (RoomNotFound, RoomInvalid):
+        raise
+    except ChatError as error:
+        status = 403 if isinstance(error, RoomForbidden) else 200
+        return _page(request, entry, errors={section: sentence_of(error)}, status=status)
+    return _done(request, entry, success)
+
+
+def _done(request: HttpRequest, entry: Entry, success: str) -> HttpResponse:
+    messages.success(request, success, fail_silently=True)
+    return redirect(_address(entry))
+
+
+def _address(entry: Entry) -> str:
+    return reverse("chat:room_settings", args=[entry.room.pk])
+
+
+# Pages -----------------------------------------------------------------------------------------------------------
+
+
+def _page(
+    request: HttpRequest,
+    entry: Entry,
+    *,
+    form: RoomForm | None = None,
+    errors: dict[str, str] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    room, rights = entry.room, _rights(request.user, entry)
+    search, page = search_of(request.GET), page_of(request.GET)
+    rows, more = directory.members(room, search=search, page=page)
+    context = {
+        "about": queries.room_state(request.user, room.pk),
+        "rights": rights,
+        "form": form or RoomForm(initial={"name": room.name, "topic": room.topic}),
+        "members": [
+            member_row(each, viewer=request.user, may_moderate=rights["moderate"], may_own=rights["own"])
+            for each in rows
+        ],
+        "roles": Membership.Role.choices,
+        "search": search,
+        "previous_page": query(q=search, page=page - 1) if page > 1 else "",
+        "next_page": query(q=search, page=page + 1) if more else "",
+        "pick": _people_to_add(request, entry) if rights["add"] else None,
+        "errors": _errors(errors or {}, has_add=rights["add"]),
+    }
+    return render(request, "chat/room_settings.html", {**site_context(request), **context}, status=status)
+
+
+def _errors(errors: dict[str, str], *, has_add: bool) -> dict[str, str]:
+    """Each by its section; at the top where the person has no such section."""
+    return errors if has_add or "add" not in errors else {"room": errors["add"]}
+
+
+def _rights(user: Any, entry: Entry) -> dict[str, bool]:
+    rules, room, membership = policy(), entry.room, entry.membership
+    may_moderate = not room.is_direct and rules.can_moderate(user, room, membership)
+    return {
+        "manage": rules.can_manage(user, room, membership),
+        "moderate": may_moderate,
+        "own": not room.is_direct and rules.can_own(user, room, membership),
+        "add": may_moderate and not room.archived,
+        "join": membership is None and rules.can_join(user, room),
+        "leave": membership is not None,
+    }
+
+
+def _people_to_add(request: HttpRequest, entry: Entry) -> Picker:
+    # The page has two lists, so this one's search and place have names of their own in the address.
+    fields = QueryDict(mutable=True)
+    fields.update({"q": request.GET.get("add", ""), "page": request.GET.get("at", "")})
+    search, page = search_of(fields), page_of(fields)
+    found, more = directory.people(request.user, search=search, page=page, size=directory.PICK, outside=entry.room)
+    # A form about one person names them in the same field.
+    ticked = users_of(request) if request.method != "POST" or request.POST.get("action") in ("add", "enter") else []
+    return picker(found, directory.chosen(request.user, ticked), search=search, page=page, more=more)
+
+
+def _question(request: HttpRequest, entry: Entry, asked: str) -> HttpResponse:
+    """The page that asks once more.
+
+    Raises:
+        Http404: It is about somebody who isn't in the room.
+    """
+    context: dict[str, Any] = {"asked": asked, "about": queries.room_state(request.user, entry.room.pk)}
+    if asked == "remove":
+        key = request.GET.get("user", "")
+        present = Membership.objects.present().filter(room=entry.room).select_related("user")
+        membership = present.filter(user_key=key).first() if is_storable(key) else None
+        if membership is None:
+            raise Http404(MemberNotFound.text)
+        context["member"] = member_row(membership, viewer=request.user, may_moderate=False, may_own=False)
+    return render(request, "chat/confirm.html", {**site_context(request), **context})

@@ -1,0 +1,75 @@
+"""One room's page, at its newest messages or around one of them; and the way in."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from chat.access import doors
+from chat.access.doors import Entry
+from chat.models import Room
+from chat.refusals import sentence_of
+from chat.services import memberships
+from chat.web.page_config import site_context
+from chat.web.timeline import room_context
+from chat.wire.errors import ChatError, RoomNotFound
+from chat.wire.protocol import is_storable
+
+
+@require_safe
+@login_required
+def room(request: HttpRequest, room: str) -> HttpResponse:
+    """One room, by id or by short name, at its newest messages."""
+    return _page(request, watched(request, room), around=None)
+
+
+@require_safe
+@login_required
+def message(request: HttpRequest, room: str, number: int) -> HttpResponse:
+    """The room around one of its messages, which the page shows as the one meant.
+
+    Raises:
+        Http404: There is no message of that number (a removed one leaves its place), or no such room to see.
+    """
+    entry = watched(request, room)
+    if not 1 <= number <= entry.room.last_number:
+        raise Http404
+    return _page(request, entry, around=number)
+
+
+@require_POST
+@login_required
+def join(request: HttpRequest, room: str) -> HttpResponse:
+    """Become a member and go into the room; into the lobby with a sentence where that is refused."""
+    try:
+        joined = memberships.join(user=request.user, room_id=room_id(room))
+    except RoomNotFound:
+        raise Http404 from None
+    except ChatError as error:
+        messages.error(request, sentence_of(error), fail_silently=True)
+        return redirect("chat:lobby")
+    return redirect("chat:room", room=joined.pk)
+
+
+def watched(request: HttpRequest, room: str) -> Entry:
+    """The room that an address names, if the person may read it.
+
+    Raises:
+        Http404: Missing, or not for this person to see: the same answer, so that nobody can probe for rooms.
+    """
+    try:
+        return doors.watched_room(request.user, room_id(room))
+    except RoomNotFound:
+        raise Http404 from None
+
+
+def room_id(room: str) -> str:
+    """A short name may consist of digits only; an id wins over it."""
+    if room.isdigit() or not is_storable(room):  # nothing is called what no database can hold
+        return room
+    return str(Room.objects.filter(slug=room).values_list("pk", flat=True).first() or "")
+
+
+def _page(request: HttpRequest, entry: Entry, around: int | None) -> HttpResponse:
+    return render(request, "chat/room.html", {**site_context(request), **room_context(request, entry, around)})

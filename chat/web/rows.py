@@ -1,0 +1,190 @@
+"""What a timeline shows, line by line, for the first paint: the twin of ``static/chat/js/rows.js``.
+
+``tests/wire/rows.json`` binds the two together: what the server prints is what the scripts draw.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from chat.wire.protocol import Member, Message, User
+
+GROUP = timedelta(minutes=5)
+COLOURS = 8
+QUOTE_CHARS = 140
+
+What = Literal["joined", "left", "removed"]
+
+
+@dataclass(frozen=True)
+class Day:
+    key: str
+    day: str
+    kind: str = "day"
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Above the first message that was unread when the room was opened."""
+
+    key: str = "unread"
+    kind: str = "unread"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Who came or went. ``by``: who removed them."""
+
+    key: str
+    what: What
+    users: tuple[User, ...]
+    by: User | None
+    kind: str = "notice"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A message. ``continues``: by the same person as the line before, soon after it."""
+
+    key: str
+    message: Message
+    continues: bool
+    own: bool
+    mine: Sequence[str]
+    quoted: Message | None
+    kind: str = "message"
+
+
+Row = Day | Unread | Notice | Line
+
+
+@dataclass(frozen=True)
+class Coming:
+    at: str
+    what: What
+    user: User
+    by: User | None = None
+
+
+@dataclass
+class _Before:
+    """The line before, as far as the next one cares."""
+
+    day: str | None = None
+    author: str | None = ""
+    time: datetime | None = None
+
+
+def rows(
+    messages: Sequence[Message],
+    *,
+    more_before: bool,
+    more_after: bool,
+    day_of: Callable[[str], str],
+    me: str | None = None,
+    mine: Mapping[str, Sequence[str]] | None = None,
+    members: Iterable[Member] = (),
+    unread_from: int | None = None,
+) -> list[Row]:
+    """The lines of one page of history.
+
+    Args:
+        members: Who came or went lately.
+        unread_from: The number of the first message that is unread.
+        day_of: The calendar day of a moment of the wire.
+    """
+    shown: list[Row] = []
+    before = _Before()
+    days: set[str] = set()  # a clock that went back brings a day a second time
+    by_number = {each.number: each for each in messages}
+    comings = _comings(members, messages, more_before, more_after)
+    if unread_from is not None and messages and unread_from < (messages[0].number if more_before else 1):
+        unread_from = None
+
+    def start_day(at: str) -> str:
+        day = day_of(at)
+        if day != before.day:
+            shown.append(Day(f"day:{day}:{len(shown)}" if day in days else f"day:{day}", day))
+        days.add(day)
+        return day
+
+    def add_notice(coming: Coming) -> None:
+        nonlocal before
+        day = start_day(coming.at)
+        last = shown[-1]
+        if isinstance(last, Notice) and last.what == coming.what and _id(last.by) == _id(coming.by):
+            shown[-1] = replace(last, users=(*last.users, coming.user))
+        else:
+            shown.append(Notice(f"notice:{coming.what}:{coming.user.id}", coming.what, (coming.user,), coming.by))
+        before = _Before(day)
+
+    for message in messages:
+        while comings and comings[0].at < message.created_at:
+            add_notice(comings.pop(0))
+        day = start_day(message.created_at)
+        breaks = message.reply_to is not None
+        if unread_from is not None and message.number >= unread_from:
+            shown.append(Unread())
+            unread_from, breaks = None, True
+        author, time = _id(message.author), datetime.fromisoformat(message.created_at)
+        soon = before.time is not None and time - before.time < GROUP
+        own = me is not None and author == me
+        shown.append(
+            Line(
+                key=f"mine:{message.client_id}" if own and message.client_id else f"message:{message.id}",
+                message=message,
+                continues=not breaks and soon and before.day == day and before.author == author,
+                own=own,
+                mine=(mine or {}).get(message.id, ()),
+                quoted=by_number.get(message.reply_to.number) if message.reply_to else None,
+            )
+        )
+        before = _Before(day, author, time)
+    for coming in comings:
+        add_notice(coming)
+    return shown
+
+
+def _comings(
+    members: Iterable[Member], messages: Sequence[Message], more_before: bool, more_after: bool
+) -> list[Coming]:
+    """Comings and goings of the span of time that is shown, in order."""
+    first = messages[0].created_at if messages and more_before else ""
+    last = messages[-1].created_at if messages and more_after else "~"
+    found = []
+    for member in members:
+        found.append(Coming(member.joined_at, "joined", member.user))
+        if member.left_at:
+            found.append(Coming(member.left_at, "left", member.user))
+    return sorted(
+        (each for each in found if first <= each.at <= last),
+        key=lambda each: f"{each.at} {each.what} {each.user.id}",
+    )
+
+
+def _id(user: User | None) -> str | None:
+    return user.id if user else None
+
+
+def colour_of(user_id: str) -> int:
+    """Which of the avatar colours is a person's, 1 … 8."""
+    number = 0
+    for character in user_id:
+        number = (number * 31 + ord(character)) % 65_536
+    return 1 + number % COLOURS
+
+
+def initials_of(name: str) -> str:
+    """What stands in a person's circle."""
+    words = name.split()
+    if not words:
+        return "?"
+    return "".join(word[0].upper() for word in (words[0], *words[1:][-1:]))
+
+
+def excerpt_of(body: str) -> str:
+    """The beginning of a quoted message, in one line."""
+    line = re.sub(r"\s+", " ", body.strip())
+    return f"{line[:QUOTE_CHARS]}…" if len(line) > QUOTE_CHARS else line

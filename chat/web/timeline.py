@@ -1,0 +1,210 @@
+"""What the first paint of a room shows: its state, one page of its messages, and both as data for the scripts.
+
+The markup that comes of it is the one that ``static/chat/js/ui/message-view.js`` makes, so that nothing moves when the
+scripts take over. Times are in the site's time zone here; the scripts put the reader's.
+"""
+
+from datetime import date, datetime
+from html import unescape
+from typing import Any
+
+from django.http import Http404, HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format, get_format
+from django.utils.html import conditional_escape, strip_tags
+from django.utils.safestring import SafeString, mark_safe
+
+from chat.access import queries
+from chat.access.doors import Entry
+from chat.models.database import snapshot
+from chat.web.rows import Day, Line, Notice, Row, colour_of, excerpt_of, initials_of, rows
+from chat.web.texts import script_texts
+from chat.wire import protocol
+from chat.wire.errors import RoomNotFound
+from chat.wire.protocol import HistoryPage, Message, RoomState, User
+
+MANY_UNREAD = 40
+"""With more unread than this, one starts reading there and not at the newest message."""
+ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+
+
+def room_context(request: HttpRequest, entry: Entry, around: int | None = None) -> dict[str, Any]:
+    """What ``chat/_room.html`` needs of a room that the person may read.
+
+    ``rows`` are the lines to print, ``first`` is the same as JSON, read in one snapshot with the room's state.
+
+    Args:
+        around: The number of a message to show in the middle, as the one that is meant; None: the newest ones, or,
+            where much is unread, those around the first unread one.
+
+    Raises:
+        Http404: The person lost the room a moment ago.
+    """
+    try:
+        with snapshot():
+            state = queries.room_state(request.user, entry.room.pk)
+            start = around if around is not None else _first_unread(state) if state.unread > MANY_UNREAD else None
+            page = queries.history(request.user, state.id, around=start)
+    except RoomNotFound:
+        raise Http404 from None
+    view = _View(state, target=around)
+    return {
+        "room": state,
+        "can_write": view.can_write,
+        "rows": [view.line(row) for row in _rows(request.user, state, page)],
+        "target": around,
+        "hint": view.hint(page),
+        "more_after": page.more_after,
+        "people": view.texts["members"].format(count=state.member_count),
+        "outside": view.texts["archived" if state.archived else "notMember"],
+        "first": _json({"state": state, "history": page}),
+    }
+
+
+def _rows(user: Any, state: RoomState, page: HistoryPage) -> list[Row]:
+    return rows(
+        page.messages,
+        more_before=page.more_before,
+        more_after=page.more_after,
+        day_of=lambda at: _local(at).date().isoformat(),
+        me=str(user.pk),
+        mine=page.mine,
+        members=() if state.kind == "direct" else page.members,
+        unread_from=_first_unread(state),
+    )
+
+
+def _first_unread(state: RoomState) -> int | None:
+    return state.read + 1 if state.role and state.unread else None
+
+
+def _json(value: Any) -> SafeString:
+    """For a script element: no ``<`` that could end it, no line end that JavaScript knows and JSON doesn't."""
+    return mark_safe(protocol.encode(value).decode().translate(ESCAPES))  # noqa: S308
+
+
+def _local(at: str) -> datetime:
+    return timezone.localtime(datetime.fromisoformat(at))
+
+
+class _View:
+    """Rows → what the templates print. The twin of ui/message-view.js."""
+
+    def __init__(self, state: RoomState, target: int | None):
+        self.texts = script_texts()
+        self.can_write = state.may_write
+        self._state = state
+        self._target = target
+
+    def hint(self, page: HistoryPage) -> str:
+        if page.more_before:
+            return self.texts["loadingOlder"]
+        return self.texts["beginning" if page.messages else "noMessages"]
+
+    def line(self, row: Row) -> dict[str, Any]:
+        match row:
+            case Day():
+                return {"kind": row.kind, "key": row.key, "text": day_name(row.day)}
+            case Notice():
+                return {"kind": row.kind, "key": row.key, "text": self._notice(row)}
+            case Line():
+                return self._message(row)
+        return {"kind": row.kind, "key": row.key, "text": self.texts["newFromHere"]}
+
+    def _message(self, row: Line) -> dict[str, Any]:
+        message, at = row.message, _local(row.message.created_at)
+        looks = {
+            "message": True,
+            "message--continues": row.continues,
+            "message--own": row.own,
+            "message--deleted": message.deleted_at is not None,
+            "message--target": message.number == self._target,
+        }
+        return {
+            "kind": row.kind,
+            "key": row.key,
+            "id": message.id,
+            "number": message.number,
+            "classes": " ".join(name for name, wanted in looks.items() if wanted),
+            "is_target": message.number == self._target,
+            "author": self._name(message.author),
+            "avatar": None if row.continues else _avatar(message.author),
+            "continues": row.continues,
+            "href": reverse("chat:message", args=[message.room, message.number]),
+            "at": message.created_at,
+            "time": date_format(at, "H:i"),
+            "moment": date_format(at, "DATETIME_FORMAT"),
+            "reply_number": message.reply_to.number if message.reply_to else None,
+            "quote": self._quote(message, row.quoted),
+            "is_deleted": message.deleted_at is not None,
+            "html": self._html(message),
+            "reactions": [
+                {
+                    "emoji": each.emoji,
+                    "count": each.count,
+                    "is_mine": each.emoji in row.mine,
+                    "label": self.texts["reaction"].format(emoji=each.emoji, count=each.count),
+                }
+                for each in message.reactions
+            ],
+            "has_menu": not message.deleted_at,
+        }
+
+    def _name(self, author: User | None) -> str:
+        return author.name if author else self.texts["unknownAuthor"]
+
+    def _quote(self, message: Message, quoted: Message | None) -> str:
+        if message.reply_to is None:
+            return ""
+        if quoted is None:
+            return self.texts["inReplyToNumber"].format(number=message.reply_to.number)
+        words = self.texts["deleted"] if quoted.deleted_at else excerpt_of(unescape(strip_tags(quoted.html)))
+        return self.texts["inReplyTo"].format(name=self._name(quoted.author), text=words)
+
+    def _html(self, message: Message) -> SafeString:
+        # The one rendering that was sanitised when the message was stored.
+        html = message.html
+        if message.edited_at:
+            moment = date_format(_local(message.edited_at), "DATETIME_FORMAT")
+            inside, end, rest = html.rpartition("</p>") if html.rstrip().endswith("</p>") else (html, "", "")
+            span = _EDITED.format(moment=_escaped(moment), edited=_escaped(self.texts["edited"]))
+            html = f"{inside}{span}{end}{rest}"
+        return mark_safe(html)  # noqa: S308
+
+    def _notice(self, row: Notice) -> str:
+        names = [each.name or self.texts["unknownAuthor"] for each in row.users]
+        by = row.by.name if row.by else ""
+        return self.texts[f"notice.{row.what}"].format(names=self._names(names), by=by)
+
+    def _names(self, names: list[str]) -> str:
+        match names:
+            case [one]:
+                return one
+            case [first, second]:
+                return self.texts["namesTwo"].format(first=first, second=second)
+            case [first, second, third]:
+                return self.texts["namesThree"].format(first=first, second=second, third=third)
+        return self.texts["namesMany"].format(first=names[0], second=names[1], count=len(names) - 2)
+
+
+_EDITED = '<span class="message__edited" title="{moment}">({edited})</span>'
+
+
+def _escaped(text: str) -> str:
+    return str(conditional_escape(text))
+
+
+def _avatar(author: User | None) -> dict[str, Any]:
+    if author is None:
+        return {"initials": "?", "colour": colour_of(""), "url": None}
+    return {"initials": initials_of(author.name), "colour": colour_of(author.id), "url": author.avatar}
+
+
+def day_name(day: str) -> str:
+    """A calendar day as a heading says it."""
+    value = date.fromisoformat(day)
+    if value.year == timezone.localdate().year:
+        return date_format(value, "l, " + get_format("MONTH_DAY_FORMAT"))
+    # "N" is the month in newspaper style, which only English dates use and no browser knows.
+    return date_format(value, get_format("DATE_FORMAT").replace("N", "F"))

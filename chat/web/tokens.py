@@ -1,0 +1,38 @@
+"""The person's bearer tokens: made, shown once, revoked."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from chat.access import doors
+from chat.services import tokens as service
+from chat.web.forms import TokenForm
+from chat.web.page_config import site_context
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def tokens(request: HttpRequest) -> HttpResponse:
+    """List and revoke; a new token is in the answer to the form that made it, and nowhere else ever again."""
+    form = TokenForm(request.POST if request.POST.get("action") == "make" else None)
+    made = None
+    if request.method == "POST":
+        if request.POST.get("action") == "revoke":
+            return _revoke(request)
+        if form.is_valid():
+            made = service.issue(user=request.user, name=form.cleaned_data["name"])
+            form = TokenForm()
+    context = {"tokens": service.active(user=request.user), "form": form, "made": made}
+    return render(request, "chat/tokens.html", {**site_context(request), **context})
+
+
+def _revoke(request: HttpRequest) -> HttpResponse:
+    # An unknown one, or somebody else's, is gone for this person as much as one just revoked.
+    service.revoke(user=request.user, token_id=doors.key(request.POST.get("token", "")) or 0)
+    messages.success(request, _("The token is revoked."), fail_silently=True)
+    return redirect("chat:tokens")

@@ -1,0 +1,220 @@
+"""Writing, from the chair in front of the screen: what one has begun is kept, what one does is told, by keys alone."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import Meet, Person, is_live, messages, write
+from tests.rig.site import Site
+
+MAKE_ROOM = """
+from django.contrib.auth import get_user_model
+from chat.services import memberships, rooms
+users = get_user_model().objects
+room = rooms.create(creator=users.get(username="ana"), name="Kitchen", kind="open", topic="Who cooks what")
+memberships.join(user=users.get(username="ben"), room_id=str(room.pk))
+"""
+ARCHIVE = """
+from django.contrib.auth import get_user_model
+from chat.models import Room
+from chat.services import rooms
+ana = get_user_model().objects.get(username="ana")
+rooms.update(user=ana, room_id=str(Room.objects.get(slug="kitchen").pk), archived={})
+"""
+GARDEN = """
+from django.contrib.auth import get_user_model
+from chat.services import rooms
+rooms.create(creator=get_user_model().objects.get(username="ben"), name="Garden", kind="open", topic="Seeds")
+"""
+
+
+@pytest.fixture
+def kitchen(make_site: Callable[..., Site]) -> Site:
+    """A site of one process with a room of ana and ben: /rooms/kitchen/."""
+    site = make_site()
+    site.python(MAKE_ROOM)
+    return site
+
+
+def box(page: Page):
+    return page.get_by_label("Message", exact=True)
+
+
+async def room_of(person: Person) -> Page:
+    page = await person.open("/rooms/kitchen/")
+    await is_live(page)
+    return page
+
+
+async def test_what_one_has_begun_outlives_the_tab_is_the_same_in_both_and_never_comes_back_once_sent(
+    meet: Meet, kitchen: Site
+) -> None:
+    ana = await meet("ana", kitchen)
+    page = await room_of(ana)
+    await write(page, "Soop")
+    await expect(page.locator(".message__state")).to_have_count(0)
+    await box(page).press_sequentially("Half a thought")
+    await page.reload()
+    await expect(box(page)).to_have_value("Half a thought")
+    # An edit comes between, the tab goes meanwhile, and all of it is there again.
+    await page.locator(".message").focus()
+    await page.keyboard.press("e")
+    await box(page).fill("Soup")
+    await page.close()
+    page = await room_of(ana)
+    await expect(page.get_by_text("Editing your message")).to_be_visible()
+    await expect(box(page)).to_have_value("Soup")
+    await box(page).press("Enter")
+    await expect(messages(page)).to_contain_text(["Soup"])
+    await expect(box(page)).to_have_value("Half a thought")
+    # Another tab shows it too; sent in one, it is gone from both, whatever the other one does when it closes.
+    other = await room_of(ana)
+    await expect(box(other)).to_have_value("Half a thought")
+    await box(other).press("Enter")
+    await expect(box(page)).to_have_value("")
+    await page.reload()
+    await expect(messages(page)).to_have_count(2)
+    await expect(box(page)).to_have_value("")
+
+
+async def test_the_menu_needs_no_mouse(meet: Meet, kitchen: Site) -> None:
+    ana = await meet("ana", kitchen, permissions=["clipboard-read", "clipboard-write"])
+    page = await room_of(ana)
+    ben = await room_of(await meet("ben", kitchen))
+    await write(page, "Soop", "To be deleted")
+    await expect(messages(ben)).to_have_count(2)
+    await expect(page.locator(".message__state")).to_have_count(0)
+    press = page.keyboard.press
+
+    async def choose(number: int, name: str) -> None:
+        await page.locator(f".message[data-number='{number}']").focus()
+        await press("Enter")
+        menu = page.get_by_role("dialog", name="Message actions")
+        await expect(menu.get_by_role("button", name="React with 👍")).to_be_focused()
+        labels = await menu.get_by_role("button").all_inner_texts()
+        at = [label.strip() for label in labels].index(name)
+        await press("End")
+        for _ in range(len(labels) - 1 - at):
+            await press("ArrowUp")
+        await expect(menu.get_by_role("button", name=name, exact=True)).to_be_focused()
+        await press("Enter")
+
+    await choose(1, "Edit")
+    await page.keyboard.press("Control+A")
+    await page.keyboard.type("Soup")
+    await press("Enter")
+    await expect(messages(ben).first).to_contain_text("Soup")
+    await choose(1, "Copy link")
+    await expect(page.get_by_role("status").get_by_text("Link copied")).to_be_visible()
+    link = await page.evaluate("navigator.clipboard.readText()")
+    await expect(page.locator(".message[data-number='1']")).to_be_focused()
+    await choose(1, "Reply")
+    await page.keyboard.type("With bread")
+    await press("Enter")
+    await expect(ben.locator(".message__quote")).to_have_text("ana: Soup")
+    await choose(2, "Delete")
+    await expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
+    await press("Tab")
+    await press("Enter")
+    await expect(ben.locator(".message__gone")).to_have_text("This message was deleted.")
+    await page.locator(".message[data-number='1']").focus()
+    await press("Enter")
+    await press("ArrowRight")
+    await press("Enter")
+    await ben.locator(".reaction").hover()
+    await expect(ben.get_by_role("button", name="❤️, 1: ana")).to_be_visible()
+    # Escape gives the focus back to where the menu was opened.
+    await page.locator(".message[data-number='1']").focus()
+    await press("Enter")
+    await press("Escape")
+    await expect(page.locator(".menu")).to_be_hidden()
+    assert await page.evaluate("document.activeElement.closest('.message')?.dataset.number") == "1"
+    await press("?")
+    await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    await press("Escape")
+    await page.goto(link)
+    assert link.startswith(kitchen.url)
+    await expect(page.locator(".message[data-number='1']")).to_be_in_viewport()
+
+
+async def test_people_are_named_from_a_list_and_the_count_at_the_other_end_says_so(meet: Meet, kitchen: Site) -> None:
+    ana = await room_of(await meet("ana", kitchen))
+    ben = await (await meet("ben", kitchen)).open("/")
+    await expect(ben.locator("[data-part=banner]")).to_have_attribute("data-state", "live", timeout=30_000)
+    await box(ana).press_sequentially("Ask @b")
+    await expect(ana.get_by_role("listbox").get_by_role("option")).to_have_text(["ben@ben"])
+    await expect(ana.get_by_role("combobox")).to_have_attribute("aria-expanded", "true")
+    await ana.keyboard.press("Escape")
+    await expect(ana.get_by_role("listbox")).to_be_hidden()
+    await expect(box(ana)).to_have_value("Ask @b")
+    await ana.keyboard.press("Backspace")
+    await ana.keyboard.press("Backspace")
+    await ana.keyboard.type("@BE")
+    await expect(ana.get_by_role("option", selected=True)).to_be_visible()
+    await ana.keyboard.press("Enter")
+    await expect(box(ana)).to_have_value("Ask @ben ")
+    await ana.keyboard.type("first")
+    await ana.keyboard.press("Enter")
+    await expect(messages(ana)).to_have_text(["Ask @ben first"])
+    line = ben.locator(".room-link", has_text="Kitchen")
+    await expect(line.locator(".room-link__count--mention")).to_contain_text("@1")
+    await line.get_by_role("link").focus()
+    await write(ana, "and soon")
+    await expect(line.locator(".room-link__count").last).to_contain_text("2")
+    await expect(ben).to_have_title("(2) Rooms · Hearth")
+    await expect(line.get_by_role("link")).to_be_focused()
+    await ben.keyboard.press("Enter")
+    await expect(messages(ben)).to_have_count(2)
+    await expect(ben.locator(".room-link__count")).to_have_count(0)
+
+
+async def test_a_text_that_is_too_long_or_refused_says_why_and_is_not_lost(meet: Meet, kitchen: Site) -> None:
+    page = await room_of(await meet("ben", kitchen))
+    await box(page).fill("x" * 9_600)
+    await expect(page.get_by_text("Characters left: 400")).to_be_visible()
+    await box(page).fill("x" * 10_001)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("A message may have at most 10000 characters. This one has 10001.")).to_be_visible()
+    await expect(box(page)).to_have_value("x" * 10_001)
+    await box(page).fill("")
+    kitchen.processes[0].kill()
+    await write(page, "too late", "never mind")
+    await box(page).press_sequentially("and another thing")
+    await expect(page.get_by_text("Waiting for the connection")).to_have_count(2)
+    await asyncio.to_thread(kitchen.python, ARCHIVE.format(True))
+    await asyncio.to_thread(kitchen.processes[0].start)
+    await is_live(page)
+    await expect(page.get_by_text("Not sent: This room is archived")).to_have_count(2)
+    await expect(box(page)).to_be_hidden()
+    await expect(page.get_by_text("This room is archived: it can be read, not written to.", exact=True)).to_be_visible()
+    await page.locator(".message", has_text="never mind").get_by_role("button", name="Discard").click()
+    await expect(page.get_by_text("never mind")).to_have_count(0)
+    await asyncio.to_thread(kitchen.python, ARCHIVE.format(False))
+    await expect(box(page)).to_have_value("and another thing")
+    await expect(box(page)).to_be_visible()
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_text("Not sent")).to_have_count(0)
+    await expect(messages(page)).to_have_text(["too late"])
+    await expect(page.locator(".message__state")).to_have_count(0)
+
+
+async def test_the_lobby_learns_of_a_new_room_and_of_what_happens_in_ones_own(meet: Meet, kitchen: Site) -> None:
+    person = await meet("ana", kitchen)
+    page = await person.context.new_page()
+    await page.clock.install()
+    await page.goto(f"{kitchen.url}/rooms/")
+    lobby = page.locator("chat-lobby")
+    await expect(lobby.locator(".row__name")).to_have_text(["Kitchen"])
+    await expect(page.locator("[data-part=banner]")).to_have_attribute("data-state", "live", timeout=30_000)
+    await asyncio.to_thread(kitchen.python, GARDEN)
+    ben = await room_of(await meet("ben", kitchen))
+    await write(ben, "Soup!")
+    await expect(lobby.locator(".row", has_text="Kitchen").locator("time")).to_contain_text("Last message now")
+    await lobby.get_by_role("link", name="Kitchen").focus()
+    await page.clock.fast_forward(31_000)
+    await expect(lobby.locator(".row__name")).to_have_text(["Kitchen", "Garden"])
+    await expect(lobby.get_by_role("link", name="Kitchen")).to_be_focused()
+    await lobby.get_by_role("button", name="Join Garden").click()
+    await expect(page.get_by_role("heading", name="Garden")).to_be_visible()

@@ -1,0 +1,362 @@
+"""Three people, several tabs, and everything that can go wrong between them and the site."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, WebSocketRoute, expect
+
+from tests.browser.conftest import Meet, Person, act, is_live, messages, write
+from tests.rig.proxy import Proxy
+from tests.rig.site import Site
+
+FILL = """
+from datetime import timedelta
+from uuid import uuid4
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+from chat import api
+from chat.services.importing import PastMessage
+names = ("ana", "ben", "cleo", "dan")
+ana, ben, cleo, dan = (get_user_model().objects.get(username=name) for name in names)
+for name in ("Cut", "Reset", "Killed", "Closing", "Tabs", "Away", "Elsewhere", "Signed"):
+    api.create_room(name, ana, kind="open", members=[ben, cleo])
+from chat.models import Room
+start = timezone.now() - timedelta(days=1)
+api.import_messages(Room.objects.get(slug="killed"), [
+    PastMessage(client_id=uuid4(), author=ben if number % 2 else ana, body=f"message {number}",
+                created_at=start + timedelta(seconds=number))
+    for number in range(1, 301)
+])
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(module_site: Site) -> Site:
+    module_site.python(FILL)
+    return module_site
+
+
+@pytest.fixture
+def site(filled: Site, house: Site) -> Site:
+    """With a room of ana, ben and cleo for each test."""
+    return house
+
+
+@pytest.fixture
+def proxy(site: Site) -> Iterator[Proxy]:
+    """A network to the site that can fail."""
+    with Proxy(site.processes[0].port) as proxy:
+        yield proxy
+
+
+def through(proxy: Proxy, room: str) -> str:
+    return f"http://127.0.0.1:{proxy.port}/rooms/{room}/"
+
+
+class Network:
+    """That of one page alone: the others of its context keep theirs."""
+
+    def __init__(self, page: Page):
+        self._page = page
+        self._is_there = True
+        self._routes: list[WebSocketRoute] = []
+
+    async def connect(self) -> None:
+        """Before the page opens."""
+        await self._page.route_web_socket("**/ws/chat/", self._opened)
+        self._session = await self._page.context.new_cdp_session(self._page)
+        await self._session.send("Network.enable")
+
+    async def lose(self) -> None:
+        self._is_there = False
+        await self._emulate()
+        for route in self._routes:
+            await route.close()
+
+    async def find(self) -> None:
+        self._is_there = True
+        await self._emulate()
+
+    async def _opened(self, route: WebSocketRoute) -> None:
+        if self._is_there:
+            route.connect_to_server()
+            self._routes.append(route)
+        else:
+            await route.close()
+
+    async def _emulate(self) -> None:
+        """Tells the page; sockets that are open go on."""
+        speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        await self._session.send("Network.emulateNetworkConditions", {"offline": not self._is_there, **speed})
+
+
+async def open_live(person: Person, address: str) -> Page:
+    page = await person.open(address)
+    await is_live(page)
+    return page
+
+
+def banner(page: Page) -> Any:
+    return page.locator("[data-part=banner]")
+
+
+async def is_lost(page: Page) -> None:
+    await expect(banner(page)).to_contain_text("The connection is lost")
+
+
+async def comes_back(page: Page) -> None:
+    """As when the device finds its network again; that it comes by itself is tested elsewhere."""
+    while await banner(page).get_attribute("data-state") != "live":
+        await page.evaluate("dispatchEvent(new Event('online'))")
+        await asyncio.sleep(0.1)
+    await is_live(page)
+
+
+async def all_sent(*pages: Page) -> None:
+    for page in pages:
+        await expect(page.locator(".message__state")).to_have_count(0, timeout=20_000)
+
+
+# What the room holds, reactions, edited marks and notices with it. Where the unread messages begin, and so who is named
+# again above a message, is different for each person.
+SHOWN = """() => [...document.querySelectorAll(".message, .notice-line, .day")].map(each => {
+  const parts = each.querySelectorAll(".message__author, .message__quote, .message__gone, .message__body, .reaction")
+  return [each.dataset.number, ...[...(parts.length ? parts : [each])].map(part => part.textContent.trim())].join(" | ")
+})"""
+
+
+async def show_the_same(*pages: Page) -> list[str]:
+    """Wait until all of them do, and return it: also the same as what each page shows when it is loaded anew."""
+    texts: list[list[str]] = []
+    for _ in range(200):
+        texts = [await page.evaluate(SHOWN) for page in pages]
+        if all(text == texts[0] for text in texts):
+            break
+        await asyncio.sleep(0.05)
+    assert all(text == texts[0] for text in texts), "\n".join(map(str, texts))
+    for page in pages:
+        await page.reload()
+        await is_live(page)
+        assert await page.evaluate(SHOWN) == texts[0]
+    return texts[0]
+
+
+async def test_what_the_others_did_while_one_was_cut_off_is_all_there_afterwards(
+    meet: Meet, site: Site, proxy: Proxy
+) -> None:
+    ana, ben, cleo, dan = [await meet(name, site) for name in ("ana", "ben", "cleo", "dan")]
+    in_anas, in_bens = [await open_live(person, "/rooms/cut/") for person in (ana, ben)]
+    in_cleos = await open_live(cleo, through(proxy, "cut"))
+    await write(in_anas, "Soop", "Nonsense", "Bread?")
+    await act(in_bens, "Bread?", "React with 👍")
+    for page in (in_anas, in_bens, in_cleos):
+        await expect(messages(page)).to_have_count(3)
+        await expect(page.get_by_role("button", name="👍, 1")).to_be_visible()
+
+    proxy.refuse()
+    await write(in_cleos, "From the dark", "and another one")
+    await expect(in_cleos.get_by_text("Waiting for the connection")).to_have_count(2)
+    await act(in_anas, "Soop", "Edit")
+    await write(in_anas, "Soup")
+    await act(in_anas, "Nonsense", "Delete")
+    await in_anas.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await act(in_anas, "Bread?", "React with 👍")
+    await act(in_bens, "Bread?", "React with 🎉")
+    await in_bens.get_by_role("button", name="👍, 2").click()
+    in_dans = await dan.open("/rooms/cut/")
+    await in_dans.get_by_role("button", name="Join this room").click()
+    await is_live(in_dans)
+    await write(in_dans, "Hello")
+    await act(in_bens, "Bread?", "Reply")
+    await write(in_bens, "Yes, please")
+    await expect(in_bens.locator(".message", has_text="Bread?").get_by_role("button", name="👍, 1")).to_be_visible()
+    await is_lost(in_cleos)
+    proxy.accept()
+    await comes_back(in_cleos)
+
+    await all_sent(in_anas, in_bens, in_cleos, in_dans)
+    shown = await show_the_same(in_anas, in_bens, in_cleos, in_dans)
+    whole = "\n".join(shown)
+    for part in ("Soup(edited)", "This message was deleted.", "👍1", "🎉1", "dan joined", "ana: Bread?"):
+        assert part in whole.replace(" (edited)", "(edited)"), part
+    assert [whole.count(part) for part in ("From the dark", "and another one", "Hello", "Nonsense")] == [1, 1, 1, 0]
+
+
+async def test_with_connections_that_break_while_three_people_write_nothing_is_missing_or_doubled(
+    meet: Meet, site: Site, proxy: Proxy
+) -> None:
+    names = ("ana", "ben", "cleo")
+    pages = [await open_live(await meet(name, site), through(proxy, "reset")) for name in names]
+    for number in range(4):
+        for name, page in zip(names, pages, strict=True):
+            await write(page, f"{name} {number}, one", f"{name} {number}, two")
+            proxy.cut()
+    await asyncio.gather(*(comes_back(page) for page in pages))
+    await all_sent(*pages)
+    for page in pages:
+        await expect(messages(page)).to_have_count(24, timeout=10_000)
+    await show_the_same(*pages)
+    texts = await messages(pages[0]).all_inner_texts()
+    for name in names:
+        wanted = [f"{name} {number}, {which}" for number in range(4) for which in ("one", "two")]
+        assert [text for text in texts if text.startswith(name)] == wanted
+
+
+NUMBERS = "() => [...document.querySelectorAll('[data-number]')].map(each => Number(each.dataset.number))"
+
+
+async def test_a_window_on_the_past_stays_where_it_is_when_the_server_is_killed(meet: Meet, site: Site) -> None:
+    ana, ben, cleo = [await meet(name, site) for name in ("ana", "ben", "cleo")]
+    past = await open_live(ana, "/rooms/killed/100/")
+    in_bens, in_cleos = [await open_live(person, "/rooms/killed/") for person in (ben, cleo)]
+    await expect(past.locator("[data-number='100']")).to_be_in_viewport(ratio=1)
+    assert await past.locator("[data-number='300']").count() == 0, "the window reaches the newest messages"
+    await write(in_cleos, "before")
+    await expect(messages(in_bens).last).to_have_text("before")
+
+    await asyncio.to_thread(site.processes[0].kill)
+    await write(in_bens, "meanwhile")
+    await write(past, "from the past")
+    for page in (past, in_bens, in_cleos):
+        await is_lost(page)
+    await asyncio.to_thread(site.processes[0].start)
+    await asyncio.gather(*(comes_back(page) for page in (past, in_bens, in_cleos)))
+    await all_sent(past, in_bens)
+
+    # She has written, so she was taken to the newest messages; the way back to the past is the same.
+    texts = await messages(in_bens).all_inner_texts()
+    assert sorted(texts[-3:]) == ["before", "from the past", "meanwhile"]
+    await past.goto(f"{site.url}/rooms/killed/100/")
+    await is_live(past)
+    await expect(past.locator("[data-number='100']")).to_be_in_viewport(ratio=1)
+    await asyncio.to_thread(site.processes[0].restart)
+    edit = await ben.open("/rooms/killed/101/")
+    await is_live(edit)
+    await edit.locator("[data-number='101']").focus()
+    await edit.keyboard.press("e")
+    await expect(edit.get_by_text("Editing your message")).to_be_visible()
+    await write(edit, "edited after it")
+    await comes_back(past)
+    await expect(past.locator("[data-number='101'] .message__body")).to_contain_text("edited after it")
+    await expect(past.locator("[data-number='100']")).to_be_in_viewport(ratio=1)
+    numbers = await past.evaluate(NUMBERS)
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert numbers[-1] < 300
+    await past.get_by_role("button", name="Newest messages").click()
+    await expect(messages(past).last).to_have_text(texts[-1])
+    await expect(messages(past).last).to_be_in_viewport(ratio=1)
+    numbers = await past.evaluate(NUMBERS)
+    assert numbers == list(range(numbers[0], 304))
+
+
+async def test_what_a_room_refuses_for_good_says_why_and_holds_up_no_other_room(
+    meet: Meet, site: Site, proxy: Proxy
+) -> None:
+    ben, ana = await meet("ben", site), await meet("ana", site)
+    closing = await open_live(ben, through(proxy, "closing"))
+    elsewhere = await open_live(ben, through(proxy, "elsewhere"))
+    settings = await ana.open("/rooms/closing/settings/")
+    proxy.refuse()
+    await write(closing, "too late", "much too late")
+    await write(elsewhere, "in time")
+    for page, count in ((closing, 2), (elsewhere, 1)):
+        await expect(page.get_by_text("Waiting for the connection")).to_have_count(count)
+    await settings.get_by_role("link", name="Archive this room").click()
+    await settings.get_by_role("button", name="Archive").click()
+    await expect(settings.get_by_role("button", name="Reopen this room")).to_be_visible()
+    await is_lost(closing)
+    proxy.accept()
+    for page in (closing, elsewhere):
+        await comes_back(page)
+    await expect(closing.get_by_text("Not sent: This room is archived")).to_have_count(2)
+    await all_sent(elsewhere)
+    reader = await ana.open("/rooms/elsewhere/")
+    await expect(messages(reader)).to_have_text(["in time"])
+    # Thrown away in one tab, it is gone from the other, and stays so.
+    again = await open_live(ben, through(proxy, "closing"))
+    await expect(again.get_by_text("Not sent: This room is archived")).to_have_count(2)
+    for left in (1, 0):
+        await closing.get_by_role("button", name="Discard").first.click()
+        for page in (closing, again):
+            await expect(page.locator(".message")).to_have_count(left)
+    await again.reload()
+    await is_live(again)
+    await expect(again.locator(".message")).to_have_count(0)
+
+
+async def test_tabs_of_one_person_share_what_is_unsent_and_begun_and_one_that_is_offline_holds_nothing_up(
+    meet: Meet, site: Site
+) -> None:
+    ana, ben = await meet("ana", site), await meet("ben", site)
+    network = Network(one := await ana.context.new_page())
+    await network.connect()
+    await one.goto(f"{site.url}/rooms/tabs/")
+    await is_live(one)
+    same, other = [await open_live(ana, f"/rooms/{room}/") for room in ("tabs", "away")]
+    in_bens = await open_live(ben, "/rooms/tabs/")
+    await one.get_by_label("Message", exact=True).fill("Begun in one")
+    await expect(same.get_by_label("Message", exact=True)).to_have_value("Begun in one")
+    await expect(other.get_by_label("Message", exact=True)).to_have_value("")
+    await other.get_by_label("Message", exact=True).fill("Another room's")
+    await same.get_by_label("Message", exact=True).press("Enter")
+    await expect(one.get_by_label("Message", exact=True)).to_have_value("")
+    await expect(other.get_by_label("Message", exact=True)).to_have_value("Another room's")
+    for page in (one, same, in_bens):
+        await expect(messages(page)).to_have_text(["Begun in one"])
+
+    # The tab that sends, the first one, loses its network; what is written in it goes out through the others.
+    await network.lose()
+    await expect(banner(one)).to_contain_text("You are offline. You can go on writing")
+    await write(one, "Written offline")
+    await write(same, "Written beside it")
+    for page in (same, in_bens):
+        await expect(messages(page)).to_have_text(
+            ["Begun in one", "Written offline", "Written beside it"], timeout=10_000
+        )
+    await all_sent(same)
+    await network.find()
+    await is_live(one)
+    await all_sent(one)
+    await show_the_same(one, same, in_bens)
+
+
+async def test_who_signs_out_in_one_tab_is_told_in_the_others_and_what_was_unsent_goes_out_once_they_are_back(
+    meet: Meet, site: Site
+) -> None:
+    ana, ben = await meet("ana", site), await meet("ben", site)
+    page, other = await open_live(ana, "/rooms/signed/"), await ana.open("/")
+    in_bens = await open_live(ben, "/rooms/signed/")
+    await write(page, "before")
+    await expect(messages(in_bens)).to_have_text(["before"])
+    await other.locator(".account__summary").click()
+    await other.get_by_role("button", name="Sign out").click()
+    await expect(banner(page)).to_contain_text("You are signed out. What you have written stays in this browser.")
+    await write(page, "after it")
+    await expect(page.get_by_text("Waiting for the connection")).to_be_visible()
+    # Somebody else signs in meanwhile: it is not theirs to send.
+    await sign_in(other, "cleo")
+    await other.goto(f"{site.url}/rooms/signed/")
+    await is_live(other)
+    await write(other, "cleo was here")
+    await expect(messages(in_bens)).to_have_text(["before", "cleo was here"])
+    await expect(other.get_by_text("after it")).to_have_count(0)
+    await other.locator(".account__summary").click()
+    await other.get_by_role("button", name="Sign out").click()
+    await expect(other.get_by_role("button", name="Sign in")).to_be_visible()
+
+    await page.get_by_role("button", name="Sign in again").click()
+    await sign_in(page, "ana")
+    await expect(page.get_by_role("heading", level=1, name="Signed")).to_be_visible()
+    await is_live(page)
+    for each in (page, in_bens):
+        await expect(messages(each)).to_have_text(["before", "cleo was here", "after it"])
+    await all_sent(page)
+    await show_the_same(page, in_bens)
+
+
+async def sign_in(page: Page, name: str) -> None:
+    await page.locator("#main [name=login]").fill(name)
+    await page.locator("#main [name=password]").fill("password")
+    await page.locator("#main .button--primary").click()

@@ -1,0 +1,141 @@
+import { Room } from "/chat/js/room.js"
+import { FakeClock, settle } from "./fake-clock.js"
+import { assert, test } from "./runner.js"
+
+const time = (number) => new Date(1_700_000_000_000 + number * 1000).toISOString()
+const message = (number, changedSeq = number) => ({
+  id: `m${number}`, room: "1", number, seq: number, changedSeq, author: { id: "ben", name: "ben" }, clientId: `c${number}`, body: "",
+  html: "", replyTo: null, reactions: [], mentions: [], createdAt: time(number), editedAt: null, deletedAt: null,
+})
+const range = (first, last) => Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => message(first + index))
+const state = (last, more = {}) => ({
+  id: "1", epoch: "e", seq: last, lastNumber: last, read: last, unread: 0, mentions: 0, rev: 1, role: "member", kind: "open", ...more,
+})
+const page = (first, last, head) => ({
+  messages: range(first, last), mine: new Map(), members: [], moreBefore: first > 1, moreAfter: last < head, epoch: "e", seq: head,
+})
+
+/** A room of `head` messages on a server that answers at once, 100 messages a page. */
+function arrange(head, first = page(head - 49, head, head), more = {}) {
+  const asked = []
+  const server = { head }
+  const history = ({ before, after, around }) => {
+    if (after) return page(after + 1, Math.min(server.head, after + 100), server.head)
+    if (around) return page(Math.max(1, around - 49), Math.min(server.head, around + 50), server.head)
+    const top = before ?? server.head + 1
+    return page(Math.max(1, top - 100), top - 1, server.head)
+  }
+  const request = async ({ type, room, ...fields }) => {
+    asked.push(type === "read" ? ["read", fields.number] : Object.entries(fields).flat())
+    return type === "read" ? { read: fields.number, unread: 0, mentions: 0, rev: 9 } : history(fields)
+  }
+  let syncs = 0
+  const room = new Room({ id: "1", me: "ana", clock: new FakeClock(), request, sync: () => (syncs += 1) })
+  if (first) room.adoptFirst({ state: state(head, more), history: first })
+  room.open()
+  room.connected(state(head, more))
+  room.syncEnded("live")
+  return { room, asked, server, syncs: () => syncs }
+}
+
+const post = (room, server) => {
+  server.head += 1
+  room.handle({ type: "message.posted", room: "1", seq: server.head, prev: server.head - 1, message: message(server.head) })
+}
+const window_ = ({ timeline }) => [timeline.from, timeline.to, timeline.count, timeline.reachesNewest]
+
+test("what the page brought is not asked for again; the first sync starts where it ends", async () => {
+  const { room, asked, server, syncs } = arrange(200)
+  await settle()
+  assert.equal([asked, syncs(), room.cursor], [[], 1, { epoch: "e", seq: 200 }])
+  post(room, server)
+  assert.equal(window_(room), [151, 201, 51, true])
+})
+
+test("a page that is older than what is known is left alone", async () => {
+  const { room } = arrange(200)
+  room.adoptFirst({ state: state(100), history: page(51, 100, 100) })
+  assert.equal(window_(room), [151, 200, 50, true])
+})
+
+test("without anything in the page the newest messages are loaded, or those around the first of many unread", async () => {
+  const newest = arrange(500, null)
+  const unread = arrange(500, null, { read: 200, unread: 300 })
+  await settle()
+  assert.equal([newest.asked, unread.asked], [[[]], [["around", 201]]])
+  assert.equal([newest.room.unreadFrom, unread.room.unreadFrom], [null, 201])
+})
+
+test("a jump into the past shows that window; what comes live is counted there and not inserted", async () => {
+  const { room, server, asked } = arrange(3000)
+  await room.seek(500)
+  post(room, server)
+  assert.equal([window_(room), room.unseen], [[451, 550, 100, false], 1])
+  await room.loadNewer()
+  assert.equal(window_(room), [451, 650, 200, false])
+  await room.seek(null)
+  assert.equal([window_(room), asked.length], [[2902, 3001, 100, true], 3])
+  await room.seek(3000)
+  assert.equal(asked.length, 3, "what is here is not asked for")
+})
+
+test("however far one scrolls, a bounded window stays, without gaps, around where one reads", async () => {
+  const { room } = arrange(3000)
+  for (let step = 0; step < 15; step += 1) await room.loadOlder()
+  assert.equal(window_(room), [1451, 2450, 1000, false])
+  for (let step = 0; step < 30; step += 1) await room.loadNewer()
+  assert.equal(window_(room), [2001, 3000, 1000, true])
+  assert.equal(room.timeline.holes, [])
+})
+
+test("messages that pour in push out the oldest ones, or, below somebody who reads further up, don't come in", async () => {
+  for (const [isFollowed, wanted] of [[true, [252, 1251, 1000, true]], [false, [151, 1150, 1000, false]]]) {
+    const { room, server } = arrange(200)
+    room.isFollowed = isFollowed
+    for (let count = 0; count < 1051; count += 1) post(room, server)
+    assert.equal([window_(room), room.timeline.holes], [wanted, []])
+  }
+})
+
+test("a jump doesn't wait for a page that is under way, and that page doesn't come in afterwards", async () => {
+  const { room } = arrange(3000)
+  const older = room.loadOlder()
+  await room.seek(100)
+  await older
+  assert.equal(window_(room), [51, 150, 100, false])
+})
+
+test("of a room that one lost nothing is kept", async () => {
+  const { room } = arrange(200)
+  room.syncEnded("denied")
+  assert.equal([room.timeline.isLoaded, room.access], [false, "denied"])
+  const other = arrange(200).room
+  other.removed()
+  assert.equal([other.timeline.isLoaded, other.access], [false, "removed"])
+})
+
+test("only who is in the room, and is connected, tells what was seen", async () => {
+  const { room, asked } = arrange(200, page(151, 200, 200), { read: 160, unread: 40 })
+  room.saw(170)
+  assert.equal(asked, [["read", 170]])
+  const watcher = arrange(200, page(151, 200, 200), { role: null, read: 160 })
+  watcher.room.saw(170)
+  room.disconnected()
+  room.saw(180)
+  assert.equal([asked.length, watcher.asked.length], [1, 0])
+})
+
+test("who comes and goes is counted, once", async () => {
+  const { room } = arrange(200, undefined, { memberCount: 2 })
+  const coming = (type, seq, leftAt = null) => room.handle({
+    type, room: "1", seq, prev: seq - 1, by: null, member: { user: { id: "cleo", name: "cleo" }, role: "member", joinedAt: time(seq), leftAt },
+  })
+  coming("member.joined", 201)
+  assert.equal(room.state.memberCount, 3)
+  coming("member.changed", 202)
+  room.adopt(state(203, { memberCount: 2 }))
+  coming("member.left", 203, time(203))
+  assert.equal(room.state.memberCount, 2)
+  coming("member.joined", 204)
+  assert.equal(room.state.memberCount, 3)
+})

@@ -1,0 +1,162 @@
+"""A room's page and its permalinks, and making a room: what the addresses give to whom."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from chat.access.policy import Policy
+from chat.models import Membership, Room
+from chat.services import messages, rooms
+from tests.cast import say
+from tests.web.pages import address, field_of, opened, queries_of, sent
+
+
+def test_a_room_is_found_by_id_and_by_short_name(ben: Any, lobby: Room, browser_of: Any):
+    for name in (lobby.pk, lobby.slug):
+        assert "Lobby" in opened(browser_of(ben), "room", name)
+
+
+def test_what_is_not_ones_own_is_as_missing_as_what_never_was(
+    eve: Any, staff: Room, ana_and_ben: Room, browser_of: Any
+):
+    client = browser_of(eve)
+    for room in (staff.pk, staff.slug, ana_and_ben.pk, 999_999, "no-such-room", "9" * 30):
+        for name, rest in (("room", ()), ("message", (1,)), ("room_settings", ())):
+            assert client.get(address(name, room, *rest)).status_code == 404
+        assert client.post(address("room_settings", room), {"action": "leave"}).status_code == 404
+
+
+def test_a_direct_room_is_called_after_the_others(ana: Any, ben: Any, ana_and_ben: Room, browser_of: Any):
+    assert "<title>ben · " in browser_of(ana).get(address("room", ana_and_ben.pk)).content.decode()
+    assert "<title>ana · " in browser_of(ben).get(address("room", ana_and_ben.pk)).content.decode()
+
+
+def test_a_permalink_leads_to_its_message_and_to_nothing_past_the_last(ana: Any, lobby: Room, browser_of: Any):
+    client = browser_of(ana)
+    posted = say(ana, lobby, "the one that is meant")
+    assert "the one that is meant" in opened(client, "message", lobby.pk, 1)
+    for number in (0, 2, 10**18, 10**30):
+        assert client.get(address("message", lobby.pk, number)).status_code == 404
+    messages.delete(actor=ana, message_id=posted.id)
+    assert "the one that is meant" not in opened(client, "message", lobby.pk, 1)
+
+
+def test_a_room_costs_the_same_however_full(ana: Any, lobby: Room, browser_of: Any):
+    client = browser_of(ana)
+    for _ in range(5):
+        say(ana, lobby)
+    few = queries_of(client, "room", lobby.pk)
+    for _ in range(40):
+        say(ana, lobby)
+    assert queries_of(client, "room", lobby.pk) == few
+
+
+# Making one ------------------------------------------------------------------------------------------------------
+
+
+def test_one_form_makes_one_room_however_often_it_is_sent(ana: Any, browser_of: Any):
+    client = browser_of(ana)
+    client_id = field_of(client.get(address("new_room")), "client_id")
+    fields = {"action": "make", "name": "Garden", "topic": "Green", "kind": "open", "client_id": client_id}
+    places = {client.post(address("new_room"), fields)["Location"] for _ in range(2)}
+    room = Room.objects.get(name="Garden")
+    assert places == {address("room", room.pk)}
+    assert (room.topic, room.kind, room.member_count) == ("Green", "open", 1)
+
+
+def test_two_forms_make_two_rooms(ana: Any, browser_of: Any):
+    client = browser_of(ana)
+    ids = {field_of(client.get(address("new_room")), "client_id") for _ in range(2)}
+    assert len(ids) == 2
+
+
+def test_a_private_room_begins_with_those_who_are_ticked(ana: Any, ben: Any, cleo: Any, browser_of: Any):
+    sent(browser_of(ana), "new_room", **NEW, kind="private", user=[ben.pk, cleo.pk], client_id=uuid4())
+    room = Room.objects.get(name="Garden")
+    assert set(room.memberships.values_list("user__username", "role")) == {
+        ("ana", "owner"), ("ben", "member"), ("cleo", "member"),
+    }  # fmt: skip
+
+
+def test_an_open_room_begins_with_its_maker_alone(ana: Any, ben: Any, browser_of: Any):
+    sent(browser_of(ana), "new_room", **NEW, kind="open", user=[ben.pk], client_id=uuid4())
+    assert Room.objects.get(name="Garden").member_count == 1
+
+
+NEW = {"action": "make", "name": "Garden"}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"name": ""}, "This field is required."),
+        ({"name": "   "}, "This field is required."),
+        ({"name": "x" * 101}, "at most 100 characters"),
+        ({"topic": "x" * 501}, "at most 500 characters"),
+        ({"name": "a\0b"}, "Null characters are not allowed."),
+        ({"kind": "direct"}, "Select a valid choice"),
+        ({"client_id": "nonsense"}, "valid UUID"),
+        ({"kind": "private", "user": ["999999"]}, "There is no such person."),
+        ({"kind": "private", "user": ["nonsense"]}, "There is no such person."),
+    ],
+)
+def test_what_is_wrong_is_said_and_makes_nothing(ana: Any, browser_of: Any, change: dict[str, Any], says: str):
+    fields = {"action": "make", "name": "Garden", "topic": "", "kind": "open", "client_id": uuid4(), **change}
+    response = browser_of(ana).post(address("new_room"), fields)
+    assert says in response.content.decode()
+    assert not Room.objects.exists()
+
+
+def test_a_search_for_people_keeps_what_was_typed_and_ticked(ana: Any, ben: Any, cleo: Any, browser_of: Any):
+    client_id = str(uuid4())
+    response = browser_of(ana).post(
+        address("new_room"),
+        {
+            "action": "enter", "q": "cle", "searched": "", "name": "Garden", "topic": "Green", "kind": "private",
+            "user": [ben.pk], "client_id": client_id,
+        },
+    )  # fmt: skip
+    html = response.content.decode()
+    assert (
+        f'value="{ben.pk}" checked' in html
+        and f'value="{cleo.pk}"' in html
+        and f'value="{cleo.pk}" checked' not in html
+    )
+    assert [field_of(response, each) for each in ("client_id", "searched")] == [client_id, "cle"]
+    assert 'value="Garden"' in html and 'value="Green"' in html
+    assert not Room.objects.exists()
+
+
+def test_who_may_make_no_room_is_told_so(ana: Any, browser_of: Any, settings: Any):
+    settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.NobodyMakesRooms"}
+    page = sent(browser_of(ana), "new_room", **NEW, kind="open", client_id=uuid4())
+    assert "You may not do that" in page and not Room.objects.exists()
+    assert "New room" not in opened(browser_of(ana), "lobby")
+
+
+def test_a_name_is_escaped_wherever_it_stands(ana: Any, browser_of: Any):
+    room = rooms.create(creator=ana, name="</script><script>alert(1)</script>", topic="<b>bold</b>")
+    for name in ("room", "room_settings"):
+        html = browser_of(ana).get(address(name, room.pk)).content.decode()
+        assert "<script>alert(1)" not in html and "<b>bold" not in html
+    assert Membership.objects.filter(room=room).count() == 1
+
+
+class NobodyMakesRooms(Policy):
+    def can_create_room(self, user: Any, kind: str) -> bool:
+        return False
+
+
+def test_no_cache_keeps_a_page_for_the_next_person(ana: Any, lobby: Room, browser_of: Any):
+    client = browser_of(ana)
+    for name, parts in (
+        ("home", ()),
+        ("lobby", ()),
+        ("room", (lobby.pk,)),
+        ("room_settings", (lobby.pk,)),
+        ("people", ()),
+    ):
+        kept = client.get(address(name, *parts)).headers["Cache-Control"]
+        assert "no-store" in kept, name
+        assert "private" in kept, name

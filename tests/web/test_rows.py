@@ -1,0 +1,90 @@
+"""The lines of the first paint, against the examples that bind rows.py and rows.js together."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.web.rows import Day, Line, Notice, Row, Unread, colour_of, excerpt_of, initials_of, rows
+from chat.wire.protocol import Member, Message, Reply, User
+
+EXAMPLES = json.loads((Path(__file__).parents[1] / "wire/rows.json").read_text())
+
+
+def user(name: str | None) -> User | None:
+    return User(id=name, name=name, avatar=None) if name else None
+
+
+def at(moment: str) -> str:
+    return f"2026-11-{moment}:00.000Z"
+
+
+def message(number: int, author: str | None, moment: str, more: dict[str, Any] | None = None) -> Message:
+    reply_to = (more or {}).get("reply_to")
+    return Message(
+        id=f"m{number}",
+        room="1",
+        number=number,
+        seq=number,
+        changed_seq=number,
+        author=user(author),
+        client_id=f"c{number}",
+        body="",
+        html="",
+        kind="text",
+        reply_to=Reply(f"m{reply_to}", reply_to) if reply_to else None,
+        attachments=[],
+        reactions=[],
+        mentions=[],
+        created_at=at(moment),
+        edited_at=None,
+        deleted_at=None,
+    )
+
+
+def member(name: str, joined: str, left: str | None) -> Member:
+    person = user(name)
+    assert person
+    return Member(user=person, role="member", joined_at=at(joined), left_at=at(left) if left else None)
+
+
+def seen(row: Row) -> list[Any]:
+    match row:
+        case Day():
+            return ["day", row.day]
+        case Unread():
+            return ["unread"]
+        case Notice():
+            return [row.what, *(each.name for each in row.users)]
+        case Line():
+            special = [
+                "own" if row.own else "",
+                "continues" if row.continues else "",
+                f"quotes {row.quoted.number}" if row.quoted else "",
+                " ".join(["mine", *row.mine]) if row.mine else "",
+            ]
+            return [row.message.number, " ".join(filter(None, special))]
+
+
+@pytest.mark.parametrize("example", EXAMPLES["rows"], ids=lambda example: example["name"])
+def test_the_lines_of_a_page(example: dict[str, Any]) -> None:
+    made = rows(
+        [message(*each) for each in example.get("messages", [])],
+        more_before=example.get("more_before", False),
+        more_after=example.get("more_after", False),
+        day_of=lambda moment: moment[:10],
+        me="ana",
+        mine=example.get("mine", {}),
+        members=[member(*each) for each in example.get("members", [])],
+        unread_from=example.get("unread_from"),
+    )
+    assert [seen(row) for row in made] == example["rows"]
+    assert len({row.key for row in made}) == len(made), "two lines share a key"
+
+
+def test_colours_initials_and_excerpts() -> None:
+    assert [[user_id, colour_of(user_id)] for user_id, _ in EXAMPLES["colours"]] == EXAMPLES["colours"]
+    assert [[name, initials_of(name)] for name, _ in EXAMPLES["initials"]] == EXAMPLES["initials"]
+    assert [[body, excerpt_of(body)] for body, _ in EXAMPLES["excerpts"]] == EXAMPLES["excerpts"]
+    assert (len(excerpt_of("x" * 140)), excerpt_of("👋" * 141)) == (140, "👋" * 140 + "…")

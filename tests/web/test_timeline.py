@@ -1,0 +1,129 @@
+"""A room's first paint: which part of the conversation stands there, and that nobody's words can break out of it."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from chat.models import Room
+from chat.services import memberships, messages, read_pointers
+from chat.web.timeline import day_name
+from tests.cast import said, say
+from tests.web.pages import address
+
+BrowserOf = Callable[[Any], Client]
+
+
+def html_of(client: Client, name: str, *parts: Any) -> str:
+    response = client.get(address(name, *parts))
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+def first_of(html: str) -> dict[str, Any]:
+    """The data that the page gives its scripts."""
+    found = re.search(r'<script type="application/json" data-part="first">(.*?)</script>', html, re.DOTALL)
+    assert found
+    return dict(json.loads(found[1]))
+
+
+def numbers(html: str) -> list[int]:
+    return [int(each) for each in re.findall(r'data-number="(\d+)"', html)]
+
+
+def test_lines_and_data_show_one_and_the_same_page(ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf) -> None:
+    for _ in range(60):
+        say(ana, lobby)
+    html = html_of(browser_of(ana), "room", lobby.pk)
+    first = first_of(html)
+    assert numbers(html) == [each["number"] for each in first["history"]["messages"]] == list(range(11, 61))
+    assert (first["state"]["id"], first["state"]["epoch"]) == (str(lobby.pk), lobby.epoch)
+    assert first["history"]["seq"] == first["state"]["seq"] == Room.objects.get(pk=lobby.pk).head
+    assert "unread-line" not in html
+
+
+def test_who_has_much_unread_starts_at_the_first_of_it(ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf) -> None:
+    for _ in range(100):
+        say(ana, lobby)
+    read_pointers.move(user=ben, room_id=lobby.pk, number=20)
+    html = html_of(browser_of(ben), "room", lobby.pk)
+    assert 21 in numbers(html)
+    assert 100 not in numbers(html)
+    assert re.search(r'unread-line.*?data-number="(\d+)"', html, re.DOTALL)[1] == "21"  # type: ignore[index]
+    read_pointers.move(user=ben, room_id=lobby.pk, number=90)
+    html = html_of(browser_of(ben), "room", lobby.pk)
+    assert numbers(html)[-1] == 100, "a little is read from the newest page"
+    assert "unread-line" in html
+
+
+def test_a_permalink_marks_its_message_alone_and_asks_for_the_focus(
+    ana: Any, lobby: Room, browser_of: BrowserOf
+) -> None:
+    for _ in range(100):
+        say(ana, lobby)
+    html = html_of(browser_of(ana), "message", lobby.pk, 30)
+    assert html.count("message--target") == html.count("autofocus") == 1
+    assert re.search(r'message--target"[^>]*data-number="30"[^>]*autofocus', html)
+    assert 100 not in numbers(html)
+
+
+EVIL = "</script><script>alert(1)</script> <!-- \u2028 & <b>bold</b>"
+
+
+def test_words_and_names_stay_words(ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf) -> None:
+    type(ben)._default_manager.filter(pk=ben.pk).update(first_name='<i>"Ben"', last_name="</article>")
+    ben.refresh_from_db()
+    quoted = said(ben, lobby, EVIL)
+    say(ana, lobby, "yes", reply_to=str(quoted.pk))
+    html = html_of(browser_of(ana), "room", lobby.pk)
+    assert first_of(html)["history"]["messages"][0]["body"] == EVIL
+    assert "alert(1)</script" not in html
+    assert "<b>" not in html
+    assert "<i>" not in html
+    assert html.count("</article>") == 2
+
+
+def test_a_tombstone_an_edit_and_a_lost_author_are_told(ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf) -> None:
+    gone, edited = said(ana, lobby, "never said"), said(ana, lobby, "> so\n\nsaid")
+    listed = said(ana, lobby, "- one")
+    messages.delete(actor=ana, message_id=gone.pk)
+    messages.edit(actor=ana, message_id=edited.pk, body="said **again**")
+    messages.edit(actor=ana, message_id=listed.pk, body="- two")
+    html = html_of(browser_of(ben), "room", lobby.pk)
+    assert "never said" not in html
+    assert "This message was deleted." in html
+    # In the last paragraph, as the scripts put it, or else behind the rest.
+    assert re.search(r'again</strong><span class="message__edited"[^>]*>\(edited\)</span></p>', html)
+    assert re.search(r'</ul>\s*<span class="message__edited"', html)
+
+
+def test_who_came_and_went_is_told_and_in_direct_rooms_nobody(
+    ana: Any, cleo: Any, lobby: Room, ana_and_ben: Room, browser_of: BrowserOf
+) -> None:
+    memberships.join(user=cleo, room_id=lobby.pk)
+    memberships.leave(user=cleo, room_id=lobby.pk)
+    notices = re.findall(r'class="notice-line"[^>]*>([^<]*)<', html_of(browser_of(ana), "room", lobby.pk))
+    assert notices == ["ana, ben and cleo joined", "cleo left"]
+    assert "notice-line" not in html_of(browser_of(ana), "room", ana_and_ben.pk)
+
+
+@pytest.mark.parametrize(("zone", "day", "time"), [("UTC", 20, "23:30"), ("Asia/Tokyo", 21, "08:30")])
+def test_days_and_times_are_those_of_the_site(
+    ana: Any, lobby: Room, browser_of: BrowserOf, settings: Any, monkeypatch: Any, zone: str, day: int, time: str
+) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2026, 11, 20, 23, 30, tzinfo=UTC))
+    settings.TIME_ZONE = zone
+    say(ana, lobby)
+    html = html_of(browser_of(ana), "room", lobby.pk)
+    assert f'data-key="day:2026-11-{day}"' in html
+    assert f">{time}</time>" in html
+
+
+def test_days_of_other_years_say_which() -> None:
+    assert day_name("2019-11-20") == "November 20, 2019"
+    assert day_name(f"{timezone.localdate().year}-01-05").endswith(", January 5")
