@@ -1,0 +1,38 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from tests.cast import ana, ana_and_ben, ben, cleo, eve, lobby, make_person, staff  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def a_plain_host(settings: Any) -> None:
+    """The chat's part of the admin leans on nothing of the site's own."""
+    settings.ROOT_URLCONF = "tests.admin.urls"
+    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each.startswith("django.")]
+    settings.TEMPLATES = [{**each, "DIRS": []} for each in settings.TEMPLATES]
+
+
+@pytest.fixture
+def olga(make_person: Callable[..., Any]) -> Client:  # noqa: F811
+    """The admin's browser."""
+    client = Client()
+    client.force_login(make_person("olga", is_staff=True, is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def clerk(make_person: Callable[..., Any]) -> Callable[..., Client]:  # noqa: F811
+    """``clerk("view_message")``: the browser of somebody of the staff who may do just that."""
+
+    def make(*codenames: str) -> Client:
+        user = make_person(f"clerk of {' and '.join(codenames) or 'nothing'}", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
