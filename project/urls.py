@@ -1,12 +1,24 @@
-"""Addresses of the Hearth site: the chat at the root, Django's own pages for signing in, the admin."""
+"""Addresses of the Hearth site: the chat at the root, accounts and settings, the admin."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.urls import include, path
 
+# One log-in page, with one set of limits, for the admin too.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+
+def icon(request: HttpRequest) -> HttpResponse:
+    """Where browsers look for an icon on pages that name none, such as the admin's."""
+    return redirect(static("chat/icon.svg"))
+
+
 urlpatterns = [
+    path("favicon.ico", icon),
     path("admin/", admin.site.urls),
-    path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("accounts/logout/", LogoutView.as_view(), name="logout"),
+    path("", include("project.accounts.urls")),
     path("", include("chat.urls")),
 ]

@@ -1,0 +1,90 @@
+"""Where allauth asks the site: who may sign up, what mail looks like, what ends with a session."""
+
+import logging
+import smtplib
+from collections.abc import Iterable
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from chat import api
+from chat.access.policy import policy
+from project.accounts import signup, site
+
+logger = logging.getLogger(__name__)
+INVITATION_KEY = "invitation"
+"""Where the session keeps the code of the link that somebody followed."""
+MAIL_SENT = "account/messages/email_confirmation_sent.txt"
+MAIL_LOGGED = "account/messages/email_confirmation_logged.txt"
+UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104
+
+
+def mail_is_set_up() -> bool:
+    return settings.EMAIL_BACKEND != "django.core.mail.backends.console.EmailBackend"
+
+
+def display_name(user: Any) -> str:
+    """How mail addresses somebody."""
+    return policy().name_of(user)
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    error_messages = {  # noqa: RUF012
+        **DefaultAccountAdapter.error_messages,
+        "username_taken": _("Somebody else has this user name."),
+        "email_taken": _("There is an account with this e-mail address already."),
+        "email_password_mismatch": _("This e-mail address and password don't belong together."),
+        "username_password_mismatch": _("This user name and password don't belong together."),
+        "too_many_login_attempts": _("Too many failed attempts. Try again in some minutes."),
+        "incorrect_password": _("That is not your password."),
+        "enter_current_password": _("That is not your password."),
+    }
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return signup.is_open(request.session.get(INVITATION_KEY, ""))
+
+    def format_email_subject(self, subject: str) -> str:
+        return f"[{site.name()}] {subject}"
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send it, or log why not: a mail server that is down must not turn a changed password into an error page."""
+        try:
+            super().send_mail(template_prefix, email, context)
+        except (smtplib.SMTPException, OSError):
+            logger.exception("EMAIL_URL: the mail %s could not be sent.", template_prefix)
+            if request := context.get("request") or getattr(self, "request", None):
+                messages.error(request, _("An e-mail that should have gone out could not be sent."))
+
+    def add_message(
+        self, request: HttpRequest, level: int, message_template: str | None = None, *more: Any, **options: Any
+    ) -> None:
+        """Say it, but nothing of mail that has only been written to the log."""
+        if message_template == MAIL_SENT and not mail_is_set_up():
+            if request.path == reverse("account_signup"):
+                return
+            message_template = MAIL_LOGGED
+        super().add_message(request, level, message_template, *more, **options)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Never fails: over a Unix socket, or past a proxy that was counted, everybody shares one limit."""
+        try:
+            return str(super().get_client_ip(request))
+        except (ImproperlyConfigured, PermissionDenied):
+            return request.META.get("REMOTE_ADDR") or UNKNOWN_ADDRESS
+
+
+class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]
+    def end_sessions(self, sessions: Iterable[Any]) -> None:
+        """End them, and their sockets as soon as that is committed."""
+        ending = list(sessions)
+        with transaction.atomic():
+            super().end_sessions(ending)
+            api.recheck({each.user_id: each.user for each in ending}.values())

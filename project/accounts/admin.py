@@ -1,0 +1,221 @@
+"""Users, invitations and the site's settings in the admin panel. What matters to others goes through the services."""
+
+from typing import Any
+
+import allauth.usersessions.admin  # noqa: F401 -- registers what is taken away here
+from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from project.accounts import invitations, signup, site
+from project.accounts.errors import AccountError, LastOwner
+from project.accounts.models import Invitation, SiteSettings
+
+User = get_user_model()
+admin.site.site_header = admin.site.site_title = _("Administration of the site")
+admin.site.unregister(User)
+admin.site.unregister(EmailAddress)
+admin.site.unregister(UserSession)  # deleting a row there would leave the session itself, and its sockets, alive
+
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+class PersonForm(UserChangeForm):  # type: ignore[type-arg]
+    def clean(self) -> dict[str, Any]:
+        """Raises ``ValidationError`` where the site would be left without anybody who can manage it."""
+        given: dict[str, Any] = super().clean() or {}
+        site.locked()  # of two owners who take each other's rights, the second one is told
+        was = User.objects.filter(pk=self.instance.pk, is_superuser=True, is_active=True).exists()
+        stays = given.get("is_superuser", was) and given.get("is_active", was)
+        others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=self.instance.pk)
+        if was and not stays and not others.exists():
+            raise ValidationError(LastOwner.sentence)
+        return given
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+    """Rights are given by superusers. Others of the staff change accounts that have none: whoever may set the password
+    or the address of somebody with more rights has these rights too."""
+
+    form = PersonForm
+    list_display = ("username", "first_name", "email", "is_active", "is_staff", "last_login", "date_joined")
+    list_filter = ("is_active", "is_staff", "is_superuser", "date_joined")
+    search_fields = ("username", "first_name", "last_name", "email")
+    ordering = ("-date_joined",)
+    actions = ("activate", "deactivate")
+    show_full_result_count = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if _has_all_rights(request) else (*fixed, *RIGHTS)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_below(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_below(request, obj) and super().has_delete_permission(request, obj)
+
+    @admin.action(description=_("Switch off the chosen accounts"), permissions=["change"])
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Ends their sessions and closes their sockets. One's own account stays on."""
+        changed = self._switch(_below(request, queryset).exclude(pk=request.user.pk), active=False)
+        self.message_user(request, ngettext("%d account is off.", "%d accounts are off.", changed) % changed)
+
+    @admin.action(description=_("Switch on the chosen accounts"), permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        changed = self._switch(_below(request, queryset), active=True)
+        self.message_user(request, ngettext("%d account is on.", "%d accounts are on.", changed) % changed)
+
+    def _switch(self, people: QuerySet[Any], *, active: bool) -> int:
+        with transaction.atomic():
+            rows = list(people.select_for_update().filter(is_active=not active))
+            for person in rows:
+                person.is_active = active
+                person.save(update_fields=["is_active"])  # one by one: open sockets close by the signal of a save
+        return len(rows)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self._delete(request, [obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._delete(request, list(queryset))
+
+    def _delete(self, request: HttpRequest, people: list[Any]) -> None:
+        for person in people:
+            try:
+                signup.delete_account(person)
+            except AccountError as error:
+                self.message_user(request, f"{person}: {error}", messages.ERROR)
+
+
+def _has_all_rights(request: HttpRequest) -> bool:
+    return bool(request.user.is_superuser)
+
+
+def _is_below(request: HttpRequest, person: Any) -> bool:
+    return person is None or _has_all_rights(request) or not (person.is_staff or person.is_superuser)
+
+
+def _below(request: HttpRequest, people: QuerySet[Any]) -> QuerySet[Any]:
+    return people if _has_all_rights(request) else people.filter(is_staff=False, is_superuser=False)
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(AllauthEmailAddressAdmin):  # type: ignore[misc]
+    """For superusers to change: a new password goes to whoever has the address."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _has_all_rights(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _has_all_rights(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _has_all_rights(request)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        return super().get_actions(request) if _has_all_rights(request) else {}
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("usable", _("usable")),
+            ("expired", _("expired")),
+            ("used_up", _("used up")),
+            ("revoked", _("revoked")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        held = {
+            "usable": Q(pk__in=Invitation.objects.usable().values("pk")),
+            "expired": Q(expires_at__lte=timezone.now()),
+            "used_up": Q(uses__gte=F("max_uses")),
+            "revoked": Q(revoked_at__isnull=False),
+        }
+        return queryset.filter(held[self.value() or ""]) if self.value() in held else queryset
+
+
+class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean_max_uses(self) -> int | None:
+        most: int | None = self.cleaned_data["max_uses"]
+        if most is not None and most < self.instance.uses:
+            raise ValidationError(_("It was used more often already. To end it, revoke it."))
+        return most
+
+
+@admin.register(Invitation)
+class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = InvitationForm
+    list_display = ("__str__", "link", "created_by", "created_at", "uses", "max_uses", "expires_at", "revoked_at")
+    list_filter = (StateFilter, "created_at")
+    list_select_related = ("created_by",)
+    search_fields = ("note", "created_by__username", "created_by__first_name")
+    fields = ("link", "note", "created_by", "created_at", "expires_at", "max_uses", "uses", "revoked_at")
+    readonly_fields = ("link", "created_by", "created_at", "uses", "revoked_at")
+    actions = ("revoke",)
+    show_full_result_count = False
+
+    @admin.display(description=_("link"))
+    def link(self, invitation: Invitation) -> SafeString | str:
+        if not invitation.pk:
+            return "–"
+        return format_html('<a href="{}">{}</a>', (path := reverse("invite", args=[invitation.code])), path)
+
+    @admin.action(description=_("Revoke the chosen invitations"), permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for invitation in queryset:
+            invitations.revoke(by=request.user, key=invitation.pk)
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        if not change:
+            obj.created_by = request.user  # type: ignore[assignment]
+        super().save_model(request, obj, form, change)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and invitations.may_invite(request.user)
+
+
+class SiteSettingsForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean_first_rooms(self) -> list[int]:
+        rooms = self.cleaned_data["first_rooms"]
+        if not isinstance(rooms, list) or not all(type(each) is int for each in rooms):
+            raise ValidationError(_("A list of ids of rooms, such as [1, 2]."))
+        return rooms
+
+
+@admin.register(SiteSettings)
+class SiteSettingsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = SiteSettingsForm
+    list_display = ("__str__", "sign_up", "members_invite")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        SiteSettings.objects.get_or_create(pk=1)
+        return super().get_queryset(request)

@@ -1,0 +1,40 @@
+"""Why an account could not be made or ended. Each carries its sentence for people."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class AccountError(Exception):
+    """Something that the person in front of the form must be told."""
+
+    sentence: str | Promise = ""
+
+    def __str__(self) -> str:
+        return str(self.sentence)
+
+
+class AlreadySetUp(AccountError):
+    sentence = _("Somebody else has just become the owner of this site.")
+
+
+class SignUpClosed(AccountError):
+    sentence = _("Nobody can sign up at the moment.")
+
+
+class InvitationNotValid(AccountError):
+    sentence = _("This invitation is not valid, or not valid any more.")
+
+
+class NameTaken(AccountError):
+    sentence = _("Somebody else has just taken this user name or e-mail address.")
+
+
+class InvitingForbidden(AccountError):
+    sentence = _("You can't make invitations on this site.")
+
+
+class LastOwner(AccountError):
+    sentence = _(
+        "You are the only one who can manage this site. Give somebody else all rights (in the admin) before you go, "
+        "or the others would be left without an owner."
+    )

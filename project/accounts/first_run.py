@@ -1,0 +1,73 @@
+"""The first run: the owner's account, the site's name and rooms, who may sign up. Each step happens once."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+
+from project.accounts import invitations, signup, site
+from project.accounts.errors import AlreadySetUp
+from project.accounts.models import Invitation, SiteSettings
+
+Stage = SiteSettings.Stage
+
+
+def stage(settings: SiteSettings | None = None) -> str:
+    """What comes next. A site whose accounts were made in another way (``make superuser``) counts as set up."""
+    if not site.has_accounts():
+        return Stage.OWNER
+    reached = (settings or site.current()).stage
+    return Stage.DONE if reached == Stage.OWNER else Stage(reached)
+
+
+def make_owner(save: Callable[[], Any]) -> Any:
+    """The account that ``save`` stores, as the site's first one, with all rights.
+
+    Raises:
+        AlreadySetUp: There is an account; of two first people who come at once, this is the second.
+    """
+    with transaction.atomic():
+        settings = site.locked()
+        if site.has_accounts():
+            raise AlreadySetUp
+        owner = save()
+        _reach(settings, Stage.ROOMS)
+        return owner
+
+
+def name_site(owner: Any, *, name: str, rooms: list[str]) -> None:
+    """Name the site and make its first rooms, which every new account joins.
+
+    Raises:
+        AlreadySetUp: That was done.
+    """
+    with transaction.atomic():
+        settings = _at(Stage.ROOMS)
+        settings.name = name
+        settings.first_rooms = [room.pk for room in signup.make_first_rooms(owner, rooms)]
+        _reach(settings, Stage.ACCESS, "name", "first_rooms")
+
+
+def decide_access(owner: Any, *, sign_up: str) -> Invitation | None:
+    """Decide who may sign up, which ends the first run; by invitation, the first link.
+
+    Raises:
+        AlreadySetUp: That was done.
+    """
+    with transaction.atomic():
+        settings = _at(Stage.ACCESS)
+        settings.sign_up = sign_up
+        _reach(settings, Stage.DONE, "sign_up")
+        return invitations.create(by=owner) if sign_up == SiteSettings.SignUp.INVITATION else None
+
+
+def _at(wanted: str) -> SiteSettings:
+    settings = site.locked()
+    if settings.stage != wanted:
+        raise AlreadySetUp
+    return settings
+
+
+def _reach(settings: SiteSettings, wanted: str, *fields: str) -> None:
+    settings.stage = wanted
+    settings.save(update_fields=["stage", *fields])

@@ -1,0 +1,289 @@
+"""The forms of accounts: allauth's in the site's words, and the site's own."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from allauth.account import forms as allauth
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from allauth.core import context, ratelimit
+from django import forms
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+
+from project.accounts import signup, usernames
+from project.accounts.adapter import INVITATION_KEY
+from project.accounts.models import SiteSettings
+
+NAME_CHARS = 60
+# Control characters, and those that would turn round the text that follows the name.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+NAME_HINT = _("What others see. Your real name helps them.")
+USERNAME_HINT = _("Others mention you with it: @name.")
+PASSWORD_HINT = _("At least 8 characters, and nothing that is easily guessed.")
+
+
+class NameField(forms.CharField):
+    """The name that others see. Kept as ``first_name``."""
+
+    def __init__(self, **options: Any):
+        options.setdefault("label", _("Display name"))
+        widget = forms.TextInput(attrs={"autocomplete": "name", "dir": "auto"})
+        super().__init__(**{"max_length": NAME_CHARS, "widget": widget, "help_text": NAME_HINT, **options})
+
+    def clean(self, value: Any) -> str:
+        text = " ".join(str(super().clean(value)).split())
+        if UNPRINTABLE.search(text):
+            raise ValidationError(_("This name has characters that can't be shown."))
+        return text
+
+
+def put(form: Any, name: str, *, label: Any = None, hint: Any = "", **attributes: str) -> None:
+    """Word a field as the rest of the site does."""
+    field = form.fields[name]
+    if label is not None:
+        field.label = label
+    field.help_text = hint
+    field.widget.attrs.pop("placeholder", None)
+    field.widget.attrs.update(attributes)
+
+
+# Signing in and up ---------------------------------------------------------------------------------------------------
+
+
+class LoginForm(allauth.LoginForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        put(
+            self,
+            "login",
+            label=_("User name or e-mail"),
+            autocomplete="username",
+            autocapitalize="none",
+            spellcheck="false",
+        )
+        put(self, "password", label=_("Password"))
+
+
+class SignupForm(allauth.SignupForm):  # type: ignore[misc]
+    """Raises an ``AccountError`` from ``try_save`` where the account could not be made after all."""
+
+    first_name = NameField()
+    field_order = ("first_name", "username", "email", "password1")
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        put(
+            self, "username",
+            label=_("User name"), hint=USERNAME_HINT, autocomplete="username", autocapitalize="none",
+            spellcheck="false", maxlength=str(usernames.MOST),
+        )  # fmt: skip
+        self.fields["username"].max_length = usernames.MOST
+        put(self, "email", label=_("E-mail"), hint=_("For a forgotten password. Nobody here sees it."))
+        put(self, "password1", label=_("Password"), hint=PASSWORD_HINT)
+
+    def clean_username(self) -> str:
+        name = str(super().clean_username())
+        if len(name) > usernames.MOST:
+            raise ValidationError(_("A user name has at most %(most)s characters.") % {"most": usernames.MOST})
+        return name
+
+    def try_save(self, request: HttpRequest) -> tuple[Any, HttpResponse | None]:
+        if self.account_already_exists:
+            return super().try_save(request)  # type: ignore[no-any-return]
+        code = request.session.get(INVITATION_KEY, "")
+        user = signup.make_account(lambda: self.save(request), code=code)
+        request.session.pop(INVITATION_KEY, None)
+        return user, None
+
+
+class OwnerForm(SignupForm):
+    """The first account: all rights, and an e-mail address that is taken as confirmed."""
+
+    def save(self, request: HttpRequest) -> Any:
+        owner = super().save(request)
+        owner.is_staff = owner.is_superuser = True
+        owner.save(update_fields=["is_staff", "is_superuser"])
+        # No mail may be set up yet, and the site's own owner must not be locked out of it.
+        EmailAddress.objects.filter(user=owner).update(verified=True)
+        return owner
+
+
+class OnePassword:
+    """A new password is typed once: browsers show and keep what was typed."""
+
+    fields: dict[str, forms.Field]
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        del self.fields["password2"]
+        put(self, "password1", label=_("New password"), hint=PASSWORD_HINT)
+
+
+class ChangePasswordForm(OnePassword, allauth.ChangePasswordForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        put(self, "oldpassword", label=_("Present password"))
+
+
+class SetPasswordForm(OnePassword, allauth.SetPasswordForm):  # type: ignore[misc]
+    pass
+
+
+class ResetPasswordKeyForm(OnePassword, allauth.ResetPasswordKeyForm):  # type: ignore[misc]
+    pass
+
+
+class ResetPasswordForm(allauth.ResetPasswordForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        put(self, "email", label=_("E-mail"))
+
+
+class AddEmailForm(allauth.AddEmailForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        put(self, "email", label=_("E-mail"))
+
+
+class ReauthenticateForm(allauth.ReauthenticateForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        put(self, "password", label=_("Your password"))
+
+
+# First run -----------------------------------------------------------------------------------------------------------
+
+
+class SetupCodeForm(forms.Form):
+    code = forms.CharField(
+        label=_("Set-up code"),
+        max_length=40,
+        help_text=_("It stands where the site was started, in the terminal or in the server's log."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
+    )
+
+
+class FirstRoomsForm(forms.Form):
+    name = forms.CharField(label=_("Name of the site"), max_length=60, widget=forms.TextInput(attrs={"dir": "auto"}))
+    rooms = forms.CharField(
+        label=_("First rooms"),
+        help_text=_("One on each line. They are open to everybody here, and new people are in them from the start."),
+        widget=forms.Textarea(attrs={"rows": 4, "dir": "auto"}),
+        max_length=1200,
+    )
+
+    def clean_name(self) -> str:
+        return clean_line(self.cleaned_data["name"])
+
+    def clean_rooms(self) -> list[str]:
+        """The names, each once."""
+        names = list(dict.fromkeys(filter(None, map(clean_line, self.cleaned_data["rooms"].splitlines()))))
+        if not names:
+            raise ValidationError(_("Name one room at least."))
+        if len(names) > 10:
+            raise ValidationError(_("Ten rooms are enough to start with."))
+        if any(len(name) > 100 for name in names):
+            raise ValidationError(_("The name of a room has at most 100 characters."))
+        return names
+
+
+class AccessForm(forms.Form):
+    sign_up = forms.ChoiceField(
+        label=_("Who may make an account"), choices=SiteSettings.SignUp.choices, widget=forms.RadioSelect
+    )
+
+
+def clean_line(text: str) -> str:
+    line = " ".join(text.split())
+    if UNPRINTABLE.search(line):
+        raise ValidationError(_("This name has characters that can't be shown."))
+    return line
+
+
+# Settings ------------------------------------------------------------------------------------------------------------
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
+    first_name = NameField()
+
+    class Meta:
+        model = get_user_model()
+        fields = ("first_name", "username")
+        labels = {"username": _("User name")}  # noqa: RUF012
+        help_texts = {"username": USERNAME_HINT}  # noqa: RUF012
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        put(self, "username", hint=USERNAME_HINT, autocomplete="username", autocapitalize="none", spellcheck="false")
+        self.fields["username"].widget.attrs.pop("autofocus", None)
+
+    def clean_username(self) -> str:
+        name = str(self.cleaned_data["username"])
+        if name == self.initial.get("username"):
+            return name  # as old as it may be
+        if len(name) > usernames.MOST:
+            raise ValidationError(_("A user name has at most %(most)s characters.") % {"most": usernames.MOST})
+        only_case = name.lower() == str(self.initial.get("username", "")).lower()
+        return str(get_adapter().clean_username(name, shallow=only_case))
+
+
+class DeleteAccountForm(forms.Form):
+    password = forms.CharField(
+        label=_("Your password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+    def __init__(self, *args: Any, user: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        # As often as allauth's own page that asks for it: who finds an open browser must not try until it is right.
+        if not ratelimit.consume(context.request, action="reauthenticate", user=self.user):
+            raise ValidationError(_("Too many failed attempts. Try again in some minutes."))
+        if not self.user.check_password(password):
+            raise ValidationError(_("That is not your password."))
+        return password
+
+
+class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = SiteSettings
+        fields = ("name", "sign_up", "members_invite")
+        widgets = {"sign_up": forms.RadioSelect}  # noqa: RUF012
+
+    def clean_name(self) -> str:
+        return clean_line(self.cleaned_data["name"])
+
+
+class InvitationForm(forms.Form):
+    LIFETIMES = (("1", _("One day")), ("7", _("One week")), ("30", _("30 days")), ("", _("It does not expire")))
+
+    note = forms.CharField(
+        label=_("Note"),
+        max_length=100,
+        required=False,
+        help_text=_("Only you and the owner see it, for example who it is for."),
+    )
+    days = forms.ChoiceField(label=_("Valid for"), choices=LIFETIMES, required=False, initial="7")
+    max_uses = forms.IntegerField(
+        label=_("Most people"), min_value=1, max_value=10_000, required=False, help_text=_("Empty: as many as come.")
+    )
+
+    def clean_note(self) -> str:
+        return clean_line(self.cleaned_data["note"])
+
+    def options(self) -> dict[str, Any]:
+        """What ``invitations.create`` wants."""
+        days = self.cleaned_data["days"]
+        return {
+            "lifetime": timedelta(days=int(days)) if days else None,
+            "max_uses": self.cleaned_data["max_uses"],
+            "note": self.cleaned_data["note"],
+        }

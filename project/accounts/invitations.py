@@ -1,0 +1,92 @@
+"""Invitation links: made, revoked, redeemed. Nothing else changes an ``Invitation``."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from project.accounts import site
+from project.accounts.errors import InvitationNotValid, InvitingForbidden
+from project.accounts.models import Invitation, InvitationQuerySet, SiteSettings
+
+
+def may_invite(user: Any, settings: SiteSettings | None = None) -> bool:
+    """Whether ``user`` may make invitation links. Their links hold only as long as this does."""
+    if user is None or not user.is_authenticated or not user.is_active:
+        return False
+    if user.is_superuser:
+        return True
+    return (settings or site.current()).members_invite
+
+
+def create(*, by: Any, lifetime: timedelta | None = None, max_uses: int | None = None, note: str = "") -> Invitation:
+    """Make an invitation.
+
+    Args:
+        lifetime: None: it does not expire.
+        max_uses: None: as many as come.
+
+    Raises:
+        InvitingForbidden: ``by`` may not invite.
+    """
+    with transaction.atomic():
+        if not may_invite(by, site.locked()):
+            raise InvitingForbidden
+        return Invitation.objects.create(
+            created_by=by,
+            expires_at=timezone.now() + lifetime if lifetime else None,
+            max_uses=max_uses,
+            note=" ".join(note.split()),
+        )
+
+
+def revoke(*, by: Any, key: int | str) -> None:
+    """Make an invitation void; harmless when repeated. One's own, or any for a superuser.
+
+    Raises:
+        InvitationNotValid: Missing, or not one that ``by`` may see.
+    """
+    try:
+        found = visible_to(by).filter(pk=key)
+    except ValueError:
+        raise InvitationNotValid from None
+    with transaction.atomic():
+        site.locked()  # a sign-up under way ends first, or finds it void
+        if not found.filter(revoked_at=None).update(revoked_at=timezone.now()) and not found.exists():
+            raise InvitationNotValid
+
+
+def visible_to(user: Any) -> InvitationQuerySet:
+    """The invitations that ``user`` may see and revoke."""
+    everything = Invitation.objects.select_related("created_by")
+    return everything if user.is_superuser else everything.filter(created_by=user)
+
+
+def find(code: str, settings: SiteSettings | None = None) -> Invitation:
+    """A usable invitation.
+
+    Raises:
+        InvitationNotValid: Unknown, revoked, expired, used up, the site takes nobody, or its maker may invite no more:
+            one answer, so that nobody can tell which.
+    """
+    settings = settings or site.current()
+    may_exist = bool(code) and "\x00" not in code  # PostgreSQL would refuse to look for it
+    found = Invitation.objects.usable().select_related("created_by").filter(code=code).first() if may_exist else None
+    if found is None or settings.sign_up == SiteSettings.SignUp.CLOSED or not may_invite(found.created_by, settings):
+        raise InvitationNotValid
+    return found
+
+
+def redeem(code: str, settings: SiteSettings) -> Invitation:
+    """Use an invitation once, in the transaction that makes the account; ``settings`` is the locked row.
+
+    Raises:
+        InvitationNotValid: As ``find``; of two people at the last use, the second one.
+    """
+    found = find(code, settings)
+    # Conditional once more: the count holds even where a database would not let the lock make them take turns.
+    if not Invitation.objects.usable().filter(pk=found.pk).update(uses=F("uses") + 1):
+        raise InvitationNotValid
+    return found

@@ -1,0 +1,67 @@
+"""Three small things done at each request: who was last seen when, that a new site leads to its set-up, and that no
+cache keeps what a signed-in person was shown."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+
+from project.accounts import first_run, site
+
+SEEN_EVERY = timedelta(minutes=5)
+"""How fine "last seen" is: allauth's own middleware writes at each request."""
+
+View = Callable[[HttpRequest], HttpResponse]
+
+
+class LastSeenMiddleware:
+    """Notes the session, its device and its address, for the page that lists a person's sessions."""
+
+    def __init__(self, get_response: View):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.user.is_authenticated and (key := request.session.session_key):
+            since = timezone.now() - SEEN_EVERY
+            if not UserSession.objects.filter(session_key=key, user=request.user, last_seen_at__gt=since).exists():
+                UserSession.objects.create_from_request(request)
+        return self.get_response(request)
+
+
+class FirstRunMiddleware:
+    """Leads every page to the set-up while nobody has an account, and the owner's first page while it isn't done."""
+
+    def __init__(self, get_response: View):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return redirect("setup") if self._is_due(request) else self.get_response(request)
+
+    def _is_due(self, request: HttpRequest) -> bool:
+        exempt = (reverse("setup"), settings.STATIC_URL, "/favicon.ico", "/healthz", "/readyz")
+        if request.path.startswith(exempt):
+            return False
+        if not request.user.is_authenticated:
+            return not site.has_accounts()
+        is_home = request.path == reverse(settings.LOGIN_REDIRECT_URL)
+        return is_home and request.user.is_superuser and first_run.stage() != first_run.Stage.DONE
+
+
+class PrivateMiddleware:
+    """Keeps what a signed-in person was shown out of every cache: the Back button must not bring it to the next one at
+    the same machine."""
+
+    def __init__(self, get_response: View):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.user.is_authenticated and not response.has_header("Cache-Control"):
+            add_never_cache_headers(response)
+        return response

@@ -1,0 +1,70 @@
+"""A person's own settings, and the site's."""
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.contrib import messages
+from django.contrib.auth import get_user_model, logout
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from project.accounts import signup, site
+from project.accounts.errors import LastOwner
+from project.accounts.forms import DeleteAccountForm, ProfileForm, SiteForm
+
+
+@never_cache
+@login_required
+def profile(request: HttpRequest) -> HttpResponse:
+    """Display name and user name."""
+    # A fresh row: the form writes into it, also what is wrong, and the page around shows the person as they are.
+    me: Any = request.user
+    person = get_user_model()._default_manager.get(pk=me.pk)
+    form = ProfileForm(request.POST or None, instance=person)
+    if form.is_valid():
+        form.save()
+        messages.success(request, _("Your profile is saved."))
+        return redirect("profile")
+    email = EmailAddress.objects.get_primary(me)
+    return render(request, "accounts/profile.html", {"form": form, "email": email or me.email})
+
+
+@never_cache
+@login_required
+@sensitive_post_parameters()
+def delete_account(request: HttpRequest) -> HttpResponse:
+    """Ends the account for good, once the password was given again."""
+    form = DeleteAccountForm(request.POST or None, user=request.user)
+    if form.is_valid():
+        try:
+            signup.delete_account(request.user)
+        except LastOwner as error:
+            form.add_error(None, str(error))
+        else:
+            logout(request)
+            messages.success(request, _("Your account is deleted."))
+            return redirect("account_login")
+    return render(request, "accounts/delete.html", {"form": form})
+
+
+@never_cache
+@login_required
+def site_settings(request: HttpRequest) -> HttpResponse:
+    """The site's name, and who may sign up and invite."""
+    if not request.user.is_superuser:
+        raise PermissionDenied
+    if request.method != "POST":
+        return render(request, "accounts/site.html", {"form": SiteForm(instance=site.current())})
+    with transaction.atomic():
+        form = SiteForm(request.POST, instance=site.locked())
+        if form.is_valid():
+            form.save()
+            messages.success(request, _("The site's settings are saved."))
+            return redirect("site_settings")
+    return render(request, "accounts/site.html", {"form": form})

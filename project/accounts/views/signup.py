@@ -1,0 +1,39 @@
+"""Signing up, with or without an invitation."""
+
+from allauth.account.views import SignupView as AllauthSignupView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+
+from chat.access.policy import policy
+from project.accounts import invitations
+from project.accounts.adapter import INVITATION_KEY
+from project.accounts.errors import AccountError, InvitationNotValid
+from project.accounts.forms import SignupForm
+
+
+class SignupView(AllauthSignupView):  # type: ignore[misc]
+    """allauth's, which tells at the form what was found out only while the account was being made."""
+
+    def form_valid(self, form: SignupForm) -> HttpResponse:
+        try:
+            return super().form_valid(form)  # type: ignore[no-any-return]
+        except AccountError as error:
+            form.add_error(None, str(error))
+            return self.render_to_response(self.get_context_data(form=form))  # type: ignore[no-any-return]
+
+
+@never_cache
+def invite(request: HttpRequest, code: str) -> HttpResponse:
+    """What an invitation link shows: who invites, to what. Going on keeps the code in the session.
+
+    Only a click does: programs that look at links in other people's messages must leave nothing behind.
+    """
+    try:
+        invitation = invitations.find(code)
+    except InvitationNotValid:
+        return render(request, "accounts/invitation_not_valid.html", status=404)
+    if request.method == "POST" and not request.user.is_authenticated:
+        request.session[INVITATION_KEY] = code
+        return redirect("account_signup")
+    return render(request, "accounts/invite.html", {"inviter": policy().name_of(invitation.created_by)})

@@ -1,0 +1,97 @@
+"""Staff that a superuser has trusted with accounts does not come to more rights by it."""
+
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from project.accounts.models import Invitation, SiteSettings
+from tests.accounts.conftest import PASSWORD, new_person, people
+from tests.admin.pages import fields_in, submit
+
+ANOTHER = "summer-harbour-58"
+
+
+@pytest.fixture
+def clerk(db: None, olga: Any) -> Any:
+    """Of the staff, with every permission on accounts and addresses."""
+    user = get_user_model()._default_manager.create_user("clerk", "clerk@example.com", PASSWORD, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(content_type__model__in=("user", "emailaddress")))
+    return user
+
+
+@pytest.fixture
+def clerks(clerk: Any, sign_in: Any) -> Client:
+    browser: Client = sign_in(clerk)
+    return browser
+
+
+def change(person: Any) -> str:
+    return f"/admin/auth/user/{person.pk}/change/"
+
+
+def test_nobody_gives_rights_that_they_lack(clerks: Client, clerk: Any, ana: Any) -> None:
+    answer = submit(clerks, change(ana), first_name="Anna", is_superuser="on", is_staff="on")
+    assert answer.status_code == 302, "an account without rights is theirs to change"
+    clerks.post(change(clerk), {"username": "clerk", "is_superuser": "on", "is_staff": "on", "is_active": "on"})
+    for person in (ana, clerk):
+        person.refresh_from_db()
+        assert not person.is_superuser
+    assert (ana.first_name, ana.is_staff) == ("Anna", False)
+
+
+def test_an_account_with_more_rights_is_out_of_reach(clerks: Client, olga: Any) -> None:
+    get_user_model()._default_manager.create_superuser("otto", "otto@example.com", PASSWORD)
+    new = {"password1": ANOTHER, "password2": ANOTHER, "usable_password": "true"}
+    clerks.post(f"/admin/auth/user/{olga.pk}/password/", new)
+    clerks.post(change(olga), {"username": "olga", "email": "clerk@example.com", "is_active": ""})
+    clerks.post(f"/admin/auth/user/{olga.pk}/delete/", {"post": "yes"})
+    for action in ("deactivate", "delete_selected"):
+        clerks.post("/admin/auth/user/", {"action": action, "_selected_action": [olga.pk], "post": "yes"})
+    olga.refresh_from_db()
+    assert olga.check_password(PASSWORD)
+    assert (olga.email, olga.is_active) == ("olga@example.com", True)
+
+
+def test_addresses_that_passwords_are_sent_to_are_not_theirs_to_set(clerks: Client, clerk: Any, olga: Any) -> None:
+    hers = EmailAddress.objects.create(user=olga, email="old@example.com")
+    clerks.post("/admin/account/emailaddress/add/", {"user": olga.pk, "email": "x@example.com", "verified": "on"})
+    clerks.post("/admin/account/emailaddress/", {"action": "make_verified", "_selected_action": [hers.pk]})
+    assert list(EmailAddress.objects.filter(user=olga).values_list("email", "verified")) == [("old@example.com", False)]
+    assert clerks.get("/admin/account/emailaddress/").status_code == 200
+
+
+def test_the_last_owner_keeps_her_rights(olga: Any, ana: Any, sign_in: Any) -> None:
+    browser = sign_in(olga)
+    for right in ("is_superuser", "is_active"):
+        fields = fields_in(browser.get(change(olga)).content.decode())
+        fields.pop(right)
+        assert "You are the only one" in browser.post(change(olga), fields).content.decode()
+    get_user_model()._default_manager.create_superuser("otto", "otto@example.com", PASSWORD)
+    fields = fields_in(browser.get(change(olga)).content.decode())
+    fields.pop("is_superuser")
+    assert browser.post(change(olga), fields).status_code == 302
+
+
+def test_what_can_not_be_is_an_error_at_the_field(olga: Any, sign_in: Any) -> None:
+    browser, used = sign_in(olga), Invitation.objects.create(created_by=olga, max_uses=5, uses=3)
+    assert submit(browser, f"/admin/accounts/invitation/{used.pk}/change/", max_uses="2").status_code == 200
+    assert submit(browser, f"/admin/accounts/invitation/{used.pk}/change/", max_uses="3").status_code == 302
+    for rooms in ("5", '"abc"', '{"a": 1}', "[[1]]", "true"):
+        answer = submit(browser, "/admin/accounts/sitesettings/1/change/", first_rooms=rooms, sign_up="open")
+        assert answer.status_code == 200, rooms
+    submit(browser, "/admin/accounts/sitesettings/1/change/", first_rooms="[12]", sign_up="open")
+    assert SiteSettings.objects.get().first_rooms == [12]
+    assert Client().post("/accounts/signup/", new_person()).status_code == 302, "a room that is gone turns nobody away"
+
+
+def test_a_password_is_not_guessed_on_the_page_that_deletes_the_account(olga: Any, ana: Any, sign_in: Any) -> None:
+    browser = sign_in(ana)
+    for _ in range(10):
+        browser.post("/settings/delete/", {"password": "wrong"})
+    answer = browser.post("/settings/delete/", {"password": PASSWORD})
+    assert "Too many failed attempts" in answer.content.decode()
+    assert people() == {"olga", "ana"}
