@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3 python3.12 python3.11 python3.1
 START = $(PYTHON) project/start.py
 ARGS ?=
 
-.PHONY: run test check format bench superuser clean
+.PHONY: run test check format bench superuser demo clean
 
 run:
 	@$(START) --port -m project.serve
@@ -24,6 +24,11 @@ bench:
 superuser:
 	@$(START) -m project.serve --prepare
 	@$(START) manage.py createsuperuser
+
+# A team to look at: make demo; away with it: make demo ARGS=--remove
+demo:
+	@$(START) -m project.serve --prepare
+	@$(START) manage.py demo $(ARGS)
 
 # Removes what can be made again, .venv included; never var/, which holds the messages.
 clean:

@@ -1,6 +1,10 @@
 """``manage.py chat_token``: the token is shown once, works, is listed without itself, and can be ended."""
 
+import os
+import subprocess
+import sys
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +13,9 @@ from django.core.management import CommandError, call_command
 
 from chat.access import identity
 from chat.models import Token
+from tests.rig.ports import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -56,3 +63,14 @@ def test_one_can_not_revoke_somebody_elses_token(ana: Any):
 def test_an_unknown_person_is_said(db: None):
     with pytest.raises(CommandError, match="no user"):
         run("nobody")
+
+
+def test_a_database_that_is_away_is_one_line():
+    environment = {**os.environ, "DATABASE_URL": f"postgresql://ana:s3cret@127.0.0.1:{free_port()}/chat"}
+    command = [sys.executable, "manage.py", "chat_token", "ana"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("CommandError: The database can't be used: ")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "s3cret" not in done.stderr

@@ -95,6 +95,51 @@ def test_postgresql_takes_libpq_parameters_and_a_pool(tmp_path: Path) -> None:
     assert database["CONN_MAX_AGE"] == 0  # Django refuses a pool with anything else
 
 
+def test_mail_leaves_by_the_server_of_the_url(tmp_path: Path) -> None:
+    mail = env(tmp_path, EMAIL_URL="smtp://post%40man:p%2Fss@mail.example:2525?tls=1").mail("EMAIL_URL")
+    assert {name.removeprefix("EMAIL_"): value for name, value in mail.items() if "BACKEND" not in name} == {
+        "HOST": "mail.example",
+        "PORT": 2525,
+        "HOST_USER": "post@man",
+        "HOST_PASSWORD": "p/ss",
+        "USE_TLS": True,
+        "USE_SSL": False,
+        "TIMEOUT": 10,
+    }
+    ports = {url: env(tmp_path, M=url).mail("M")["EMAIL_PORT"] for url in ("smtp://a", "smtp://a?tls=1", "smtps://a")}
+    assert list(ports.values()) == [25, 587, 465]
+
+
+def test_without_a_url_mail_is_printed(tmp_path: Path) -> None:
+    assert env(tmp_path).mail("EMAIL_URL")["EMAIL_BACKEND"].endswith("console.EmailBackend")
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("mail.example", "is no mail URL"),
+        ("http://mail.example", "is no mail URL"),
+        ("smtp://", "is no mail URL"),
+        ("smtp://u:s3cret@mail.example:x", "can't be read"),
+        ("smtp://mail.example?ssl=1", "tls=1 or nothing"),
+        ("smtp://mail.example?tls=perhaps", "tls=1 or nothing"),
+        ("smtps://mail.example?tls=1", "leave tls=1 out"),
+    ],
+)
+def test_a_wrong_mail_url_names_the_variable_and_the_reason(tmp_path: Path, url: str, why: str) -> None:
+    with pytest.raises(Misconfigured) as error:
+        env(tmp_path, EMAIL_URL=url).mail("EMAIL_URL")
+    assert_one_line(error.value, "EMAIL_URL", why)
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_choice_is_one_of_its_words(tmp_path: Path) -> None:
+    assert env(tmp_path, A="None").choice("A", "optional", "none") == "none"
+    assert env(tmp_path).choice("A", "optional", "none") == "optional"
+    with pytest.raises(Misconfigured, match="none of optional, none"):
+        env(tmp_path, A="perhaps").choice("A", "optional", "none")
+
+
 def test_a_secret_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
     file = tmp_path / "key"
     first = env(tmp_path).secret("SECRET_KEY", file)
@@ -126,6 +171,19 @@ def test_the_environment_wins_over_the_dotenv_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("# a comment\nexport A='one'\nB=two\n\nnonsense\n")
     read = env(tmp_path, B="three")
     assert (read.text("A"), read.text("B")) == ("one", "three")
+
+
+def test_a_misspelt_setting_is_said_with_the_nearest_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".env").write_text("CHAT_HERTBEAT_S=5\n")
+    read = env(tmp_path, CHAT_POLL_S="1", CHAT_SERVICE_HOST="10.0.0.7", CHAT_TOKEN="s3cret", OTHER="1")
+    read.decimal("CHAT_POLL_S", 3.0)
+    read.decimal("CHAT_HEARTBEAT_S", 20.0)
+    read.warn_of_strangers("CHAT_", known=["CHAT_TOKEN"])
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "CHAT_HERTBEAT_S: there is no such setting; it changes nothing. Did you mean CHAT_HEARTBEAT_S?"
+    assert said[1].startswith("CHAT_SERVICE_HOST: there is no such setting")
+    assert len(said) == 2
+    assert "10.0.0.7" not in said[1]
 
 
 def test_the_example_lists_every_variable_with_its_default() -> None:

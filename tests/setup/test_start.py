@@ -78,7 +78,7 @@ def test_a_site_comes_up_says_where_and_ends_with_ctrl_c(
     home: dict[str, str], started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = started(sys.executable, "-m", "project.serve", env=home)
-    lines = read_until(process, "make superuser")
+    lines = read_until(process, "Make the owner's account")
     assert f"Hearth is ready: http://127.0.0.1:{home['PORT']} (Ctrl-C ends it)\n" in lines
     assert listens(int(home["PORT"]))
     process.send_signal(signal.SIGINT)
@@ -92,7 +92,7 @@ def test_a_second_start_has_nothing_left_to_prepare(
 ) -> None:
     assert run(sys.executable, "-m", "project.serve", "--prepare", env=home).returncode == 0
     process = started(sys.executable, "-m", "project.serve", env=home)
-    lines = read_until(process, "make superuser")
+    lines = read_until(process, "Make the owner's account")
     assert lines[0].startswith("Hearth is ready")
     assert cpu_s(process.pid) < WARM_START_CPU_S  # not wall time: the machine may be busy with other things
 
@@ -113,7 +113,7 @@ def cpu_s(pid: int) -> float:
 
 
 def test_the_hint_goes_once_somebody_has_an_account(home: dict[str, str]) -> None:
-    ask = "import django; django.setup(); from project.serve import first_account_hint as h; print(bool(h()))"
+    ask = "import django; django.setup(); from project.startup import first_run_hint as h; print(bool(h()))"
     assert run(sys.executable, "-m", "project.serve", "--prepare", env=home).returncode == 0
     assert run(sys.executable, "-c", ask, env=home).stdout == "True\n"
     made = run(

@@ -1,5 +1,6 @@
 """Hashed static files: a page's modules refer to each other by their hashed names."""
 
+import gzip
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from project.static import HashedStatic
+from tests.rig.site import ROOT
 from tests.rig.templates import Templates
 
 IMPORT = re.compile(r"""(?:^\s*(?:import|export)\s[^'"`;()]*?|\bimport\()["'](\.[^"']+)["']""", re.MULTILINE)
@@ -36,6 +38,8 @@ def hashed(storage: HashedStatic, name: str) -> str:
         'import "./b.js"',
         'export { b } from "./b.js"',
         'export * from "./b.js"',
+        'import{b}from"./b.js"',
+        'import*as b from"./b.js"',
         'const b = await import("./b.js")',
     ],
 )
@@ -60,3 +64,25 @@ def test_no_module_of_ours_refers_to_an_unhashed_one(templates: Templates) -> No
         for target in IMPORT.findall(module.read_text()):
             assert HASHED.search(target), f"{module.name} imports {target}"
             assert (module.parent / target).exists()
+
+
+def test_all_scripts_of_the_chat_are_at_most_50_kilobytes_on_the_wire(templates: Templates) -> None:
+    modules = [path for path in (templates.static_root() / "chat").rglob("*.js") if HASHED.search(path.name)]
+    assert len(modules) > 20
+    assert sum(len(gzip.compress(module.read_bytes(), 9)) for module in modules) <= 50 * 1024
+
+
+def test_our_scripts_are_served_without_lines_of_comment_and_otherwise_as_they_are(tmp_path: Path) -> None:
+    storage = HashedStatic(location=tmp_path, base_url="/static/")
+    source = "// why\nconst a = `x // ${1} z` // so\n/**\n * doc\n */\nclass B {\n  #c\n  /** its d */\n  #d = []\n}\n"
+    storage.save("chat/js/a.js", ContentFile(source.encode()))
+    text = Path(storage.path("chat/js/a.js")).read_text()
+    assert text == "const a = `x // ${1} z` // so\nclass B {\n  #c\n  #d = []\n}\n"
+
+
+def test_no_module_of_ours_has_a_string_over_several_lines_that_could_hold_what_looks_like_a_comment() -> None:
+    modules = list((ROOT / "chat/static").rglob("*.js"))
+    assert modules
+    for module in modules:
+        for line in module.read_text().splitlines():
+            assert line.count("`") % 2 == 0, f"{module.name}: {line}"

@@ -2,6 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from chat.management.database import reachable
 from chat.services import rooms
 
 
@@ -9,4 +10,5 @@ class Command(BaseCommand):
     help = "Begin a new run of numbers in every room. Run it after restoring a backup, before the processes start."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"{rooms.renew_all_epochs()} rooms have a new epoch.")
+        with reachable():
+            self.stdout.write(f"{rooms.renew_all_epochs()} rooms have a new epoch.")

@@ -3,6 +3,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chat.management.database import reachable
 from chat.services import tokens
 from chat.wire.protocol import rfc3339
 
@@ -19,7 +20,11 @@ class Command(BaseCommand):
         )
         instead.add_argument("--revoke", type=int, metavar="NUMBER", help="end a token, and the sockets it opened")
 
-    def handle(self, *args: Any, username: str, name: str, revoke: int | None, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
+        with reachable():
+            self._handle(**options)
+
+    def _handle(self, *, username: str, name: str, revoke: int | None, **options: Any) -> None:
         users = get_user_model()
         try:
             user = users._default_manager.get_by_natural_key(username)

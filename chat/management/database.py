@@ -1,0 +1,46 @@
+"""For commands: a database that is away is one line, and no traceback."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management import CommandError
+from django.db import InterfaceError, OperationalError
+
+from chat.models.database import connection
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turn the loss, or lack, of the database into a ``CommandError``.
+
+    Raises:
+        CommandError: With what the database's driver says.
+    """
+    pool = logging.getLogger("psycopg.pool")
+    level = pool.level
+    # It says the same as we do, in the form of a log.
+    pool.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise CommandError(f"The database can't be used: {_line(_reason(error))}.") from None
+    finally:
+        pool.setLevel(level)
+
+
+def _reason(error: Exception) -> Exception:
+    """What is wrong: a pool only says that it has waited long enough, so try once past it."""
+    db: Any = connection()
+    if db.settings_dict.get("OPTIONS", {}).get("pool"):
+        try:
+            db.Database.connect(**db.get_connection_params()).close()
+        except db.Database.Error as found:
+            return found  # type: ignore[no-any-return]
+    return error
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].strip().rstrip(".") if lines else type(error).__name__

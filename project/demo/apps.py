@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class DemoConfig(AppConfig):
+    """``make demo``: a believable team to look at (project/demo/team.py)."""
+
+    name = "project.demo"
+    verbose_name = _("Demo")

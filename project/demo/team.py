@@ -1,0 +1,194 @@
+"""Puts the demo's team into the database, and takes it out again.
+
+Everything is found again: people by their group and address, rooms by who made them and their ``client_id``, messages
+by theirs. So a second run adds nothing, and what has the same name without being the demo's is left alone.
+"""
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+
+from chat.access.policy import policy
+from chat.models import Membership, Message, Room
+from chat.services import deletion, importing, memberships, read_pointers, rooms
+from chat.wire.errors import RoomNotFound
+from project.accounts import first_run, site
+from project.accounts.models import SiteSettings
+from project.demo import scripts, timeline
+from project.demo.scripts import RoomScript
+from project.demo.timeline import Said
+
+GROUP = "Demo team (made by make demo)"
+DOMAIN = "larder.invalid"  # nobody can own an address there, so no mail ever leaves for it
+OWNER = ("alex", "Alex Morgan")
+NEWCOMERS = 5
+"""Most superusers that are put into the demo's rooms."""
+
+
+class NoOwner(Exception):
+    """There are accounts, and none of them has all rights."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What became of one room; ``stored``: how many messages were added."""
+
+    name: str
+    stored: int
+
+
+def owners() -> tuple[list[User], str]:
+    """The site's superusers, for whom the demo is made; and, on a site without accounts, the password of a new one.
+
+    Raises:
+        NoOwner.
+    """
+    with transaction.atomic():
+        found = list(User.objects.filter(is_superuser=True, is_active=True).order_by("pk")[:NEWCOMERS])
+        if found:
+            return found, ""
+        if site.has_accounts():
+            raise NoOwner
+        password = secrets.token_urlsafe(9)
+        owner = first_run.make_owner(lambda: _person(*OWNER, password=password, is_staff=True, is_superuser=True))
+        # The rooms are coming, and nobody else needs an account: nothing is left to be led through.
+        first_run.name_site(owner, name="", rooms=[])
+        first_run.decide_access(owner, sign_up=SiteSettings.SignUp.CLOSED)
+        return [owner], password
+
+
+def people() -> dict[str, User]:
+    """The team, by the names in the scripts; made if need be. Nobody of it has a password."""
+    with transaction.atomic():
+        known = {each.email: each for each in _group().user_set.all()}
+        team = {}
+        for name, about in scripts.people().items():
+            found = known.get(f"{name}@{DOMAIN}")
+            team[name] = found or _person(name, about["name"], is_active=not about.get("left"))
+        return team
+
+
+def fill(team: dict[str, User], newcomers: list[User], *, now: datetime, scale: str, seed: int) -> Iterator[Filled]:
+    """Make the rooms that are missing, and what was said in them; one after the other, in short transactions."""
+    for script in scripts.rooms():
+        yield _fill(script, team, newcomers, timeline.messages(script, now=now, scale=scale, seed=seed))
+
+
+def remove() -> Iterator[str]:
+    """Take the demo away: rooms with all that was said in them, then the team; what was, in words.
+
+    What the team wrote in other rooms stays without an author. The account that a fresh site got as its owner goes
+    too, unless others have come to depend on it: then the site must not be left without an owner.
+    """
+    team = list(_group().user_set.all())
+    made = Room.objects.filter(created_by__in=team, client_id__in=[_room_key(each) for each in scripts.rooms()])
+    direct = Room.objects.filter(
+        kind=Room.Kind.DIRECT, memberships__user__in=[each for each in team if not _owns(each)]
+    )
+    for pk, name in {each.pk: each.name or "a direct room" for each in (*made, *direct)}.items():
+        with suppress(RoomNotFound):
+            deletion.delete(room_id=pk)
+            yield name
+    for person in team:
+        others = User.objects.exclude(pk__in=[each.pk for each in team])
+        if _owns(person) and others.exists() and not others.filter(is_superuser=True, is_active=True).exists():
+            yield f"{person.get_username()} stays: the site has no other owner"
+            person.groups.clear()
+            continue
+        yield person.get_full_name()
+        person.delete()
+    Group.objects.filter(name=GROUP).delete()
+
+
+def _owns(person: User) -> bool:
+    return person.is_superuser
+
+
+def _group() -> Group:
+    return Group.objects.get_or_create(name=GROUP)[0]
+
+
+def _person(name: str, full_name: str, *, password: str | None = None, **rights: bool) -> User:
+    """A new account of the demo. Whoever has the plain user name already keeps it."""
+    first, _, last = full_name.partition(" ")
+    manager = get_user_model()._default_manager
+    free = (each for each in _names(name) if not manager.filter(username__iexact=each).exists())
+    person: User = User.objects.create_user(
+        next(free), f"{name}@{DOMAIN}", password, first_name=first, last_name=last, **rights
+    )
+    person.groups.add(_group())
+    return person
+
+
+def _names(name: str) -> Iterator[str]:
+    yield name
+    yield f"{name}.demo"
+    while True:
+        yield f"{name}.{secrets.token_hex(3)}"
+
+
+def _room_key(script: RoomScript) -> Any:
+    return timeline.key("room", script.key)
+
+
+def _fill(script: RoomScript, team: dict[str, User], newcomers: list[User], said: list[Said]) -> Filled:
+    invited = newcomers if script.has("invite", "yes") else []
+    members = [team[each] for each in script.people]
+    if not script.is_direct:
+        room = rooms.create(
+            creator=members[0],
+            name=script.head["name"],
+            kind=script.head["kind"],
+            topic=script.head["topic"],
+            client_id=_room_key(script),
+            members=members,
+        )
+    else:
+        invited = newcomers[:1] if script.head.get("with") == "you" else []
+        others = [*members[1:], *invited]
+        room = rooms.open_direct(user=members[0], user_ids=[str(each.pk) for each in others])
+    stored = 0
+    if not said or not Message.objects.filter(room=room, client_id=said[-1].client_id).exists():
+        fresh = [each for each in invited if not Membership.objects.of(each).filter(room=room).exists()]
+        for each in fresh:
+            memberships.place(room_id=room.pk, user=each)
+        past = [_past(each, team, newcomers[0]) for each in said]
+        stored = importing.import_messages(room_id=room.pk, messages=past).stored
+        _read_up_to(room, script, members, invited)
+        if script.has("archived"):
+            rooms.amend(room_id=room.pk, archived=True)
+    return Filled(script.head.get("name") or " · ".join(each.first_name for each in members), stored)
+
+
+def _read_up_to(room: Room, script: RoomScript, members: list[User], invited: list[User]) -> None:
+    """The team has read everything, the newcomers all but the last messages."""
+    room.refresh_from_db()
+    for each in members:
+        read_pointers.move(user=each, room_id=room.pk, number=room.last_number)
+    for each in invited:
+        read_pointers.move(user=each, room_id=room.pk, number=max(0, room.last_number - script.unread))
+
+
+def _past(said: Said, team: dict[str, User], newcomer: User) -> importing.PastMessage:
+    handle = policy().handle_of(newcomer)
+    text = re.sub(r"@\{you\}", f"@{handle}" if handle else newcomer.get_full_name(), said.text)
+    text = text.replace("{you}", f"@{handle}" if handle else newcomer.get_full_name() or "you")
+    text = re.sub(r"@([a-z]+)\b", lambda at: f"@{team[at[1]].get_username()}" if at[1] in team else at[0], text)
+    return importing.PastMessage(
+        client_id=said.client_id,
+        author=team[said.author],
+        body=text,
+        created_at=said.at,
+        reply_to=said.to,
+        edited_at=said.edited_at,
+        deleted_at=said.deleted_at,
+        reactions=[(emoji, team[who]) for emoji, who in said.reactions],
+    )

@@ -1,0 +1,138 @@
+"""``/healthz``: the process is alive. ``/readyz``: it can do its work. For load balancers and supervisors.
+
+A middleware, the first of all, and no view: a probe comes by IP address and plain HTTP, and must get past the check of
+the host, the redirect to HTTPS, sessions and the set-up. The answers hold nothing that is anybody's business.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, wait
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
+from django.utils.decorators import sync_and_async_middleware
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+ANSWER_WITHIN_S = 2.0
+"""A probe's own time-out is rarely shorter. What has not answered by then counts as away."""
+REDIS_WITHIN_S = 1.0
+
+View = Callable[[HttpRequest], Any]
+
+
+class Check:
+    """Looks at something that may hang, in a thread of its own; at most one at a time, however often it is asked.
+
+    A thread that hangs with its database is a daemon, so that the process can still end.
+    """
+
+    def __init__(self, look: Callable[[], str]):
+        self._look = look
+        self._lock = threading.Lock()
+        self._running: Future[str] | None = None
+
+    def start(self) -> "Future[str]":
+        """The look that is under way, or a new one. The result is a word for the answer."""
+        with self._lock:
+            if self._running is None or self._running.done():
+                self._running = Future()
+                threading.Thread(target=self._run, args=(self._running,), name="health", daemon=True).start()
+            return self._running
+
+    def _run(self, future: "Future[str]") -> None:
+        try:
+            word = self._look()
+        except Exception:
+            word = "unavailable"  # why is in the log of those who needed it; a probe may be anybody
+        future.set_result(word)
+
+
+def _look_at_database() -> str:
+    global _is_migrated
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if not _is_migrated:
+            executor = MigrationExecutor(connection)
+            _is_migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        return "ok" if _is_migrated else "not migrated"
+    finally:
+        connection.close()
+
+
+def _look_at_redis() -> str:
+    for url in settings.REDIS_SHARDS:
+        client: Any = redis.Redis.from_url(
+            url, socket_timeout=REDIS_WITHIN_S, socket_connect_timeout=REDIS_WITHIN_S, retry=Retry(NoBackoff(), 0)
+        )
+        try:
+            client.ping()
+        finally:
+            client.close()
+    return "ok" if settings.REDIS_SHARDS else "none"
+
+
+_is_migrated = False
+"""Whether the tables were once seen to be those of this code. A process outlives no migration that takes some away."""
+_database = Check(_look_at_database)
+_redis = Check(_look_at_redis)
+
+
+@sync_and_async_middleware
+def HealthMiddleware(get_response: View) -> View:  # noqa: N802  # settings name it like the others
+    """Answers ``/healthz`` and ``/readyz`` itself, without touching anything else of the request."""
+    if asyncio.iscoroutinefunction(get_response):
+
+        async def answer_async(request: HttpRequest) -> HttpResponseBase:
+            if request.path_info not in PATHS:
+                passed_on: Awaitable[HttpResponseBase] = get_response(request)
+                return await passed_on
+            if (refusal := _at_once(request)) is not None:
+                return refusal
+            checks = [_database.start(), _redis.start()]
+            # Not wait_for: that would cancel the look, which others wait for too.
+            await asyncio.wait([asyncio.wrap_future(each) for each in checks], timeout=ANSWER_WITHIN_S)
+            return _ready(*checks)
+
+        return answer_async
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        if request.path_info not in PATHS:
+            response: HttpResponseBase = get_response(request)
+            return response
+        if (refusal := _at_once(request)) is not None:
+            return refusal
+        checks = [_database.start(), _redis.start()]
+        wait(checks, timeout=ANSWER_WITHIN_S)
+        return _ready(*checks)
+
+    return answer
+
+
+PATHS = ("/healthz", "/readyz")
+
+
+def _at_once(request: HttpRequest) -> HttpResponseBase | None:
+    """The answer that needs no look at anything; None: look."""
+    if request.method not in ("GET", "HEAD"):
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    return _json({"status": "ok"}) if request.path_info == "/healthz" else None
+
+
+def _ready(database: "Future[str]", layer: "Future[str]") -> JsonResponse:
+    looks = {"database": database, "redis": layer}
+    found = {name: each.result() if each.done() else "unavailable" for name, each in looks.items()}
+    if found["database"] != "ok":
+        return _json({"status": "unavailable", **found}, status=503)
+    # Chat goes on without Redis, more slowly between processes: no reason to take this one out.
+    return _json({"status": "degraded" if found["redis"] == "unavailable" else "ok", **found})
+
+
+def _json(body: dict[str, str], status: int = 200) -> JsonResponse:
+    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})

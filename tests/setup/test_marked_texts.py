@@ -1,0 +1,201 @@
+"""No sentence was forgotten: on a German page, everything that is not somebody's own words came out of a catalogue.
+
+Whatever a catalogue gives is put in brackets; the names of people and rooms here are Greek. Latin letters outside
+brackets are then a text that is not marked for translation, or has none.
+"""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.utils.translation.trans_real import DjangoTranslation
+
+from chat import api
+from chat.services import tokens
+from project.accounts import invitations
+from project.accounts.models import SiteSettings
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "winter-harbour-57"
+READ_OUT = ("alt", "aria-label", "aria-description", "data-copied", "data-selected", "placeholder", "title")
+NOT_WORDS = re.compile(r"Hearth|\S+@\S+|https?://\S+|JavaScript|[a-z]+\.html")
+WORD = re.compile(r"[A-Za-z]{2,}(?: [A-Za-z,.'’]+)*")
+
+
+class Texts(HTMLParser):
+    """What a page says to eyes and to screen readers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._silent += tag in ("script", "style")
+        self.found += [given[name] or "" for name in READ_OUT if name in given]
+        if tag == "input" and given.get("type") in ("submit", "button"):
+            self.found.append(given.get("value") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.found.append(data)
+
+
+def bare_words(html: str) -> list[str]:
+    parser = Texts()
+    parser.feed(html)
+    text, before = "\n".join(parser.found), ""
+    while text != before:
+        text, before = re.sub(r"⟦[^⟦⟧]*⟧", " ", text), text
+    return WORD.findall(NOT_WORDS.sub(" ", text))
+
+
+@pytest.fixture(autouse=True)
+def _brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, plural = DjangoTranslation.gettext, DjangoTranslation.ngettext
+
+    def gettext(self: Any, message: str) -> str:
+        said = plain(self, message)
+        return f"⟦{said}⟧" if message in self._catalog else said
+
+    def ngettext(self: Any, one: str, many: str, count: int) -> str:
+        said = plural(self, one, many, count)
+        return f"⟦{said}⟧" if said not in (one, many) else said
+
+    monkeypatch.setattr(DjangoTranslation, "gettext", gettext)
+    monkeypatch.setattr(DjangoTranslation, "ngettext", ngettext)
+
+
+@pytest.fixture
+def german() -> Client:
+    return Client(headers={"accept-language": "de-DE,de;q=0.9"})
+
+
+def person(name: str, **more: Any) -> Any:
+    email = f"{len(name)}{name}@example.com"
+    return get_user_model()._default_manager.create_user(name, email, PASSWORD, first_name=name, **more)
+
+
+@pytest.fixture
+def olga(german: Client) -> Any:
+    """The owner, signed in; her site has a bit of everything."""
+    SiteSettings.objects.update_or_create(pk=1, defaults={"stage": "done", "name": "Σπίτι"})
+    olga, ben = person("όλγα", is_staff=True, is_superuser=True), person("μπεν")
+    invitations.create(by=olga)
+    invitations.create(by=olga, max_uses=3, note="ένα")
+    invitations.revoke(by=olga, key=invitations.create(by=olga).pk)
+    tokens.issue(user=olga, name="δύο")
+    kitchen = api.create_room("Κουζίνα", olga, kind="open", topic="τρία", members=[ben])
+    api.create_room("Κήπος", ben, kind="open")
+    api.create_room("Σοφίτα", olga, kind="private")
+    api.archive_room(api.create_room("Υπόγειο", olga, kind="open"))
+    first = api.post(kitchen, ben, "τέσσερα").id
+    api.post(kitchen, olga, "πέντε", reply_to=first)
+    api.edit(api.post(kitchen, olga, "έξι").id, olga, "επτά")
+    api.delete(api.post(kitchen, olga, "οκτώ").id, olga)
+    api.open_direct(olga, [ben])
+    german.post("/accounts/login/", {"login": "όλγα", "password": PASSWORD})
+    return olga
+
+
+def wrong(client: Client, path: str, fields: dict[str, Any] | None = None) -> list[str]:
+    answer = client.get(path, follow=True) if fields is None else client.post(path, fields, follow=True)
+    assert answer.headers["Content-Language"] == "de"
+    assert "⟦" in answer.content.decode(), "the premise"
+    return [f"{path} {fields or ''}: {each}" for each in bare_words(answer.content.decode())]
+
+
+def room_paths() -> Iterator[str]:
+    from chat.models import Room
+
+    for room in Room.objects.all():
+        yield from (f"/rooms/{room.pk}/", f"/rooms/{room.pk}/settings/")
+        yield from (f"/rooms/{room.pk}/settings/?confirm={each}" for each in ("leave", "archive"))
+
+
+PAGES = (
+    *("/", "/rooms/", "/rooms/?q=zz", "/new/", "/people/", "/people/?q=zz", "/settings/tokens/", "/rooms/0/"),
+    *("/settings/", "/settings/sessions/", "/settings/delete/", "/settings/site/", "/settings/invitations/"),
+    *("/accounts/email/", "/accounts/password/change/", "/accounts/logout/", "/accounts/reauthenticate/"),
+)
+FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("/new/", {"action": "make"}),
+    ("/new/", {"action": "make", "name": "\x07", "kind": "open", "client_id": "x"}),
+    ("/direct/", {"action": "write"}),
+    ("/direct/", {"action": "write", "only": "0"}),
+    ("/settings/tokens/", {"action": "make"}),
+    ("/settings/tokens/", {"action": "make", "name": "εννέα"}),
+    ("/settings/tokens/", {"action": "revoke", "token": "0"}),
+    ("/settings/", {"first_name": "\u202e", "username": "a"}),
+    ("/settings/", {"first_name": "όλγα", "username": "όλγα"}),
+    ("/settings/delete/", {"password": "1"}),
+    ("/settings/delete/", {"password": PASSWORD}),
+    ("/settings/site/", {"name": "Σπίτι", "sign_up": "none"}),
+    ("/settings/invitations/", {"max_uses": "0"}),
+    ("/settings/invitations/", {"days": "7"}),
+    ("/settings/sessions/", {}),
+    ("/accounts/email/", {"action_add": "1", "email": "x"}),
+    ("/accounts/email/", {"action_add": "1", "email": "new@example.com"}),
+    ("/accounts/password/change/", {"oldpassword": "1", "password1": "2"}),
+)
+ADMIN = ("chat/room", "chat/message", "chat/membership", "chat/token", "accounts/invitation", "accounts/sitesettings")
+
+
+def test_the_pages_of_somebody_signed_in(german: Client, olga: Any) -> None:
+    found = [each for path in (*PAGES, *room_paths()) for each in wrong(german, path)]
+    assert not found, "\n".join(found)
+
+
+def test_forms_and_what_they_answer(german: Client, olga: Any) -> None:
+    found = [each for path, fields in FORMS for each in wrong(german, path, fields)]
+    room = next(room_paths())
+    for fields in ({"action": "add"}, {"action": "role", "user": "1"}, {"action": "update"}, {"action": "leave"}):
+        found += wrong(german, f"{room}settings/", fields)
+    assert not found, "\n".join(found)
+
+
+def test_the_pages_of_who_is_not_signed_in(german: Client, olga: Any) -> None:
+    german.logout()
+    code = invitations.create(by=olga).code
+    gone = [each for path in PAGES_FOR_ALL for each in wrong(german, path.format(code=code))]
+    gone += wrong(german, "/accounts/login/", {"login": "x", "password": "x"})
+    gone += wrong(german, "/accounts/login/", {})
+    german.post(f"/invite/{code}/")
+    gone += wrong(german, "/accounts/signup/")
+    gone += wrong(german, "/accounts/signup/", {"username": "a-", "email": "x", "password1": "1", "first_name": "\u202e"})
+    gone += wrong(german, "/accounts/signup/", {"username": "όλγα", "email": "x@y.example", "password1": "1234567890"})
+    assert not gone, "\n".join(gone)
+
+
+PAGES_FOR_ALL = (
+    *("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/"),
+    *("/accounts/password/reset/key/done/", "/accounts/password/reset/key/1-abc/", "/accounts/confirm-email/"),
+    *("/accounts/confirm-email/abc/", "/accounts/inactive/", "/invite/abc/", "/invite/{code}/", "/nowhere/"),
+)
+
+
+def test_the_first_run(german: Client) -> None:
+    gone = wrong(german, "/setup/")
+    owner = {"first_name": "όλγα", "username": "όλγα", "email": "o@example.com", "password1": PASSWORD}
+    for fields in ({}, owner, {}, {"name": "Σπίτι", "rooms": "Κουζίνα"}, {}, {"sign_up": "invitation"}):
+        gone += wrong(german, "/setup/", fields)
+    assert not gone, "\n".join(gone)
+
+
+def test_the_admin(german: Client, olga: Any) -> None:
+    gone = []
+    for kind in ADMIN:
+        gone += wrong(german, f"/admin/{kind}/")
+        key = german.get(f"/admin/{kind}/").context["cl"].result_list[0].pk
+        gone += wrong(german, f"/admin/{kind}/{key}/change/")
+        gone += wrong(german, f"/admin/{kind}/{key}/delete/") if kind != "accounts/sitesettings" else []
+    gone += wrong(german, "/admin/chat/room/add/") + wrong(german, "/admin/") + wrong(german, "/admin/auth/user/")
+    assert not gone, "\n".join(gone)
