@@ -6,12 +6,14 @@
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 T = TypeVar("T")
@@ -47,6 +49,18 @@ class Env:
         """The value, without white space around it. An empty value counts as not set."""
         self.asked[name] = default
         return self._values.get(name, "").strip() or default
+
+    def warn_of_strangers(self, prefix: str, *, known: Sequence[str] = ()) -> None:
+        """Say, in one line each on stderr, which variables with this prefix nobody asked for, and what was meant.
+
+        No more than that: where a service is called CHAT, Kubernetes sets CHAT_SERVICE_HOST and its like by itself.
+        ``known`` are read elsewhere.
+        """
+        names = [*self.asked, *known]
+        for name in sorted(each for each in self._values if each.startswith(prefix) and each not in names):
+            meant = get_close_matches(name, names, 1, 0.5)
+            hint = f" Did you mean {meant[0]}?" if meant else ""
+            print(f"{name}: there is no such setting; it changes nothing.{hint}", file=sys.stderr)
 
     def flag(self, name: str, default: bool = False) -> bool:
         value = self.text(name, "1" if default else "0").lower()
@@ -151,6 +165,45 @@ class Env:
         raise Misconfigured(
             name, f"{shown(url)!r} is no database URL: it starts with sqlite:/// or postgresql://, not {scheme!r}."
         )
+
+    def choice(self, name: str, default: str, *others: str) -> str:
+        """One of the words given."""
+        value = self.text(name, default).lower()
+        if value not in (default, *others):
+            raise Misconfigured(name, f"{value!r} is none of {', '.join((default, *others))}.")
+        return value
+
+    def mail(self, name: str) -> dict[str, Any]:
+        """Django's ``EMAIL_…`` settings, from a URL; empty: mail is printed where the server writes its log.
+
+        ``smtp://user:password@host:587?tls=1`` switches to TLS once connected, ``smtps://…`` speaks it from the start.
+        """
+        if not (url := self.text(name)):
+            return {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise Misconfigured(name, f"{shown(url)!r} can't be read.") from None
+        if parts.scheme not in ("smtp", "smtps") or not host:
+            raise Misconfigured(name, f"{shown(url)!r} is no mail URL: write smtp://USER:PASSWORD@HOST:587?tls=1.")
+        given = dict(parse_qsl(parts.query))
+        if set(given) - {"tls"} or given.get("tls", "").lower() not in TRUE | FALSE:
+            raise Misconfigured(name, f"{shown(url)!r}: after the question mark stands tls=1 or nothing.")
+        tls = given.get("tls", "").lower() in TRUE
+        if tls and parts.scheme == "smtps":
+            raise Misconfigured(name, f"{shown(url)!r}: smtps:// speaks TLS from the start; leave tls=1 out.")
+        return {
+            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "EMAIL_HOST": host,
+            "EMAIL_PORT": port or (465 if parts.scheme == "smtps" else 587 if tls else 25),
+            "EMAIL_HOST_USER": unquote(parts.username or ""),
+            "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+            "EMAIL_USE_TLS": tls,
+            "EMAIL_USE_SSL": parts.scheme == "smtps",
+            # A mail server that hangs must not hold a worker thread for ever.
+            "EMAIL_TIMEOUT": 10,
+        }
 
     def redis_shards(self, name: str) -> list[str]:
         """The URLs of a comma separated list of Redis servers; none: there is no Redis."""

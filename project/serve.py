@@ -14,7 +14,6 @@ from pathlib import Path
 
 import django
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
@@ -38,8 +37,9 @@ def main() -> None:
             return
         for url, error in startup.unreachable_redis():
             raise Misconfigured("REDIS_URL", f"{shown(url)} does not answer: {error}.")
-        hint = first_account_hint()
+        hint = startup.first_run_hint(address())
         connection.close()
+        startup.tells_of_first_run = False  # not in the log as well
         threading.Thread(target=announce, args=(hint,), daemon=True).start()
         serve()
     except KeyboardInterrupt:
@@ -81,25 +81,26 @@ def _static_files() -> str:
     return digest.hexdigest()
 
 
-def first_account_hint() -> str:
-    """What to do about having no account yet; empty when there is one."""
-    if get_user_model()._default_manager.exists():
-        return ""
-    return "Nobody has an account yet. Make the first one, in another terminal: make superuser"
+def address() -> str:
+    """Where a browser on this machine finds the site."""
+    host = reachable_host()
+    return f"http://[{host}]:{settings.PORT}" if ":" in host else f"http://{host}:{settings.PORT}"
+
+
+def reachable_host() -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
 
 
 def announce(hint: str) -> None:
     """Print the address once the server takes connections there."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
     deadline = time.monotonic() + ANNOUNCE_WITHIN_S
     while time.monotonic() < deadline:
         try:
-            socket.create_connection((host, settings.PORT), timeout=1).close()
+            socket.create_connection((reachable_host(), settings.PORT), timeout=1).close()
         except OSError:
             time.sleep(0.02)
             continue
-        shown_host = f"[{host}]" if ":" in host else host
-        print(f"Hearth is ready: http://{shown_host}:{settings.PORT} (Ctrl-C ends it)", flush=True)
+        print(f"Hearth is ready: {address()} (Ctrl-C ends it)", flush=True)
         if hint:
             print(hint, flush=True)
         return

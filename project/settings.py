@@ -29,13 +29,20 @@ HSTS_SECONDS = env.integer("HSTS_SECONDS", 30 * 24 * 3600)
 DATABASE = env.database("DATABASE_URL", HOME, pool=env.integer("DATABASE_POOL", 8, least=1))
 REDIS_SHARDS = env.redis_shards("REDIS_URL")
 REDIS_PREFIX = env.text("REDIS_PREFIX", "hearth")
+EMAIL_VERIFICATION = env.choice("EMAIL_VERIFICATION", "optional", "mandatory", "none")
+MAIL = env.mail("EMAIL_URL")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "Hearth <hearth@localhost>")
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, most=10)
 STATIC_ROOT = env.folder("STATIC_ROOT", "static", HOME)
 LOG_LEVEL = env.level("LOG_LEVEL", "INFO")
 TIME_ZONE = env.zone("TIME_ZONE", "UTC")
+POLICY = "project.policy.SitePolicy"
 CHAT = {
+    "POLICY": POLICY,
     # Every setting of chat/conf.py, as CHAT_BODY_CHARS and so on.
-    **env.options("CHAT_", ChatSettings()),
+    **env.options("CHAT_", ChatSettings(policy=POLICY)),
 }
+env.warn_of_strangers("CHAT_", known=["CHAT_TOKEN"])  # the Python client's
 
 DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -52,8 +59,23 @@ if REDIS_SHARDS:
         },
     }
 
+# What rate limits count by. In the database, so that all processes count together and none needs Redis.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "accounts_cacheentry",
+        # Past so many, entries go whether they have expired or not. Each write counts them, so not too many either.
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    }
+}
+
 INSTALLED_APPS = [
     "chat",
+    "project.accounts",
+    "project.demo",
+    "allauth",
+    "allauth.account",
+    "allauth.usersessions",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -62,6 +84,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "project.health.HealthMiddleware",  # before all that asks for host, scheme, session
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -71,6 +94,10 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "project.accounts.middleware.LastSeenMiddleware",
+    "project.accounts.middleware.PrivateMiddleware",
+    "project.accounts.middleware.FirstRunMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "project.urls"
@@ -78,20 +105,54 @@ ASGI_APPLICATION = "project.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "project" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "project.accounts.context.site",
             ],
         },
     }
 ]
 
-LOGIN_URL = "/accounts/login/"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "chat:home"
 LOGOUT_REDIRECT_URL = LOGIN_URL
+AUTHENTICATION_BACKENDS = [
+    "allauth.account.auth_backends.AuthenticationBackend",
+    "django.contrib.auth.backends.ModelBackend",  # sessions of Django's own log-in name it
+]
+ACCOUNT_ADAPTER = "project.accounts.adapter.AccountAdapter"
+ACCOUNT_USER_DISPLAY = "project.accounts.adapter.display_name"
+ACCOUNT_FORMS = {
+    "login": "project.accounts.forms.LoginForm",
+    "signup": "project.accounts.forms.SignupForm",
+    "change_password": "project.accounts.forms.ChangePasswordForm",
+    "add_email": "project.accounts.forms.AddEmailForm",
+    "reset_password": "project.accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "project.accounts.forms.ResetPasswordKeyForm",
+    "set_password": "project.accounts.forms.SetPasswordForm",
+    "reauthenticate": "project.accounts.forms.ReauthenticateForm",
+}
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+ACCOUNT_USERNAME_VALIDATORS = "project.accounts.usernames.VALIDATORS"
+ACCOUNT_EMAIL_VERIFICATION = EMAIL_VERIFICATION
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the browser that signed up, and in no other
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_MAX_EMAIL_ADDRESSES = 5
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # who finds an open browser must not take the account over by its e-mail
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+ACCOUNT_RATE_LIMITS = {"setup_code": "10/5m/ip,60/h/key"}
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+USERSESSIONS_ADAPTER = "project.accounts.adapter.SessionsAdapter"
+USERSESSIONS_TRACK_ACTIVITY = True
+globals().update(MAIL)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -103,10 +164,12 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English"))]
+LANGUAGES = [("en", _("English")), ("de", _("German"))]
+LOCALE_PATHS = [BASE_DIR / "project" / "locale"]
 USE_TZ = True
 
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "project" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -7,12 +7,15 @@ import redis
 from django.conf import settings
 from django.core import checks
 from django.db import Error, connection, transaction
+from django.urls import reverse
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from project.env import Misconfigured, shown
 
 logger = logging.getLogger(__name__)
+tells_of_first_run = True
+"""False where it was printed already, for the person who started the site."""
 
 
 def verify() -> None:
@@ -27,6 +30,24 @@ def verify() -> None:
     check_database()
     for url, error in unreachable_redis():
         logger.error("REDIS_URL: %s does not answer (%s). Going on; it is used as soon as it does.", shown(url), error)
+    if tells_of_first_run and (hint := first_run_hint()):
+        logger.warning("%s", hint)
+
+
+def first_run_hint(address: str = "") -> str:
+    """What to do about having no account yet, and the code that may be asked for then; empty when there is one."""
+    from project.accounts import setup_code, site  # models: not before Django is set up
+
+    try:
+        if site.has_accounts():
+            return ""
+        place = address + reverse("setup")
+    except Error:
+        return ""  # not migrated yet
+    finally:
+        connection.close()
+    code = f"set-up code, if it is asked for: {setup_code.code()}"
+    return f"Nobody has an account yet. Make the owner's account: {place} ({code})"
 
 
 def check_configuration() -> None:

@@ -10,11 +10,18 @@ import pytest
 from tests.rig.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ("tests/models", "tests/access", "tests/services", "tests/live/test_hub.py")
+TESTS = (
+    "tests/models",
+    "tests/access",
+    "tests/services",
+    "tests/live/test_hub.py",
+    "tests/accounts/test_races.py",
+    "tests/web/test_odd_addresses.py",
+)
 
 
 @pytest.mark.timeout(400)
-def test_models_access_services_and_hub_pass_on_postgresql(postgres: PostgresServer):
+def test_models_access_services_hub_and_races_pass_on_postgresql(postgres: PostgresServer):
     url = postgres.url(postgres.create())
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS],
