@@ -218,6 +218,8 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        # Whoever was made in the admin may have two names; shown and kept as one from here on.
+        self.initial["first_name"] = self.instance.get_full_name()
         put(self, "username", hint=USERNAME_HINT, autocomplete="username", autocapitalize="none", spellcheck="false")
         self.fields["username"].widget.attrs.pop("autofocus", None)
 
@@ -229,6 +231,10 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
             raise ValidationError(_("A user name has at most %(most)s characters.") % {"most": usernames.MOST})
         only_case = name.lower() == str(self.initial.get("username", "")).lower()
         return str(get_adapter().clean_username(name, shallow=only_case))
+
+    def save(self, commit: bool = True) -> Any:
+        self.instance.last_name = ""
+        return super().save(commit)
 
 
 class DeleteAccountForm(forms.Form):

@@ -118,12 +118,9 @@ def _group() -> Group:
 
 def _person(name: str, full_name: str, *, password: str | None = None, **rights: bool) -> User:
     """A new account of the demo. Whoever has the plain user name already keeps it."""
-    first, _, last = full_name.partition(" ")
     manager = get_user_model()._default_manager
     free = (each for each in _names(name) if not manager.filter(username__iexact=each).exists())
-    person: User = User.objects.create_user(
-        next(free), f"{name}@{DOMAIN}", password, first_name=first, last_name=last, **rights
-    )
+    person: User = User.objects.create_user(next(free), f"{name}@{DOMAIN}", password, first_name=full_name, **rights)
     person.groups.add(_group())
     return person
 

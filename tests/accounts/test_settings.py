@@ -48,6 +48,15 @@ def test_a_person_changes_how_others_see_them(olga: Any, ana: Any, sign_in: Any)
     assert people() == {"olga", "Ana"}
 
 
+def test_a_name_in_two_parts_is_shown_whole_and_not_doubled_by_saving(ana: Any, sign_in: Any) -> None:
+    get_user_model().objects.filter(pk=ana.pk).update(first_name="Ana", last_name="Vale")
+    browser = sign_in(ana)
+    assert 'value="Ana Vale"' in shown(browser.get("/settings/"))
+    browser.post("/settings/", {"first_name": "Ana Vale", "username": "ana"})
+    ana.refresh_from_db()
+    assert ana.get_full_name() == "Ana Vale"
+
+
 def test_a_new_password_keeps_this_session_and_ends_the_others(olga: Any, ana: Any, sign_in: Any) -> None:
     here, there = sign_in(ana), sign_in(ana)
     wrong = here.post("/accounts/password/change/", {"oldpassword": "guess", "password1": NEW})
