@@ -169,8 +169,8 @@ def room_for(subject: models.Model, *, name: str = "", kind: str = "private") ->
 
 
 def open_direct(user: Any, others: Iterable[Any]) -> Room:
-    """The one direct room of exactly these people."""
-    return rooms.open_direct(user=user, user_ids=[str(each.pk) for each in others])
+    """The one direct room of exactly these people, also of such as ``user`` could not find by themselves."""
+    return rooms.open_direct(user=user, members=list(others))
 
 
 def archive_room(room: Room | int | str, *, archived: bool = True) -> Room:

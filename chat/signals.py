@@ -10,6 +10,7 @@ from django.dispatch import receiver
 from chat.access.identity import digest
 from chat.live.hints import Recheck, SessionEnded
 from chat.live.publisher import publish, publish_on_commit
+from chat.models.database import alias
 from chat.services import memberships, reactions
 
 
@@ -32,6 +33,14 @@ def recheck_sockets_of_the_person(instance: Any, created: bool, update_fields: A
 def end_memberships_of_the_person(instance: Any, **_: Any) -> None:
     """Messages stay without an author. Who is a member, and who reacted, must change with a seq, or open pages and
     cursors miss it."""
-    reactions.withdraw_all(user=instance)
-    memberships.end_all(user=instance)
+    _take_leave(instance)
+    # Rooms are locked before people, everywhere. With the row locked too, nobody can bring the person into a room any
+    # more; somebody may have until now, and a member without an account would stay there for ever.
+    get_user_model()._base_manager.using(alias()).select_for_update().filter(pk=instance.pk).first()
+    _take_leave(instance)
     publish_on_commit([Recheck(str(instance.pk))])
+
+
+def _take_leave(person: Any) -> None:
+    reactions.withdraw_all(user=person)
+    memberships.end_all(user=person)

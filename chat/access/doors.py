@@ -7,6 +7,7 @@ from typing import Any
 from chat.access.policy import policy
 from chat.models import Membership, Message, Room
 from chat.wire.errors import MessageNotFound, RoomNotFound
+from chat.wire.protocol import is_storable
 
 MAX_PK = 2**63 - 1
 
@@ -31,6 +32,18 @@ def key(wire_id: str | int) -> int | None:
 def keys(wire_ids: Iterable[str]) -> dict[str, int]:
     """The ids that can be primary keys, with these."""
     return {each: number for each in wire_ids if (number := key(each)) is not None}
+
+
+def named(name: str) -> str:
+    """The id of the room that an address or a page names by its id or its short name; "" when none is called so.
+
+    A short name may consist of digits only; an id wins over it. Says nothing of who may see the room.
+    """
+    if key(name) is not None:
+        return name
+    if not is_storable(name):  # nothing is called what no database can hold
+        return ""
+    return str(Room.objects.filter(slug=name).values_list("pk", flat=True).first() or "")
 
 
 def room(user: Any, room_id: str | int, *, lock: bool = False) -> Entry:

@@ -6,6 +6,7 @@ from django.contrib.auth import get_user_model
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from chat.models.database import GuardedQuerySet, LiveModel
@@ -73,7 +74,7 @@ class Membership(LiveModel):
         constraints: ClassVar = [models.UniqueConstraint(fields=["room", "user_key"], name="chat_membership_once")]
 
     def __str__(self) -> str:
-        return f"{self.user or self.user_key} in {self.room}"
+        return gettext("%(who)s in %(room)s") % {"who": self.user or self.user_key, "room": self.room}
 
     @property
     def is_present(self) -> bool:

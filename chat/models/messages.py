@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from chat.models.database import LiveModel
@@ -56,7 +57,7 @@ class Message(LiveModel):
         ]
 
     def __str__(self) -> str:
-        return f"#{self.number} in room {self.room_id}"
+        return gettext("#%(number)s in room %(room)s") % {"number": self.number, "room": self.room_id}
 
     @property
     def is_deleted(self) -> bool:

@@ -2,6 +2,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -24,4 +25,4 @@ class Token(models.Model):
         indexes: ClassVar = [models.Index(fields=["user", "id"], name="chat_token_of_user")]
 
     def __str__(self) -> str:
-        return self.name or f"token {self.pk}"
+        return self.name or gettext("token %(number)s") % {"number": self.pk}

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.contrib.auth import get_user_model
+
 from chat import markdown
 from chat.access import doors
 from chat.access.policy import policy
@@ -75,13 +77,20 @@ def checked(body: str) -> str:
 
 
 def store_mentions(messages: list[Message]) -> None:
-    rows = [
+    """Count the messages, whose rooms are locked, for those whom they name."""
+    named = {user_id for each in messages for user_id in each.mentions}
+    if not named:
+        return
+    # An account may have been deleted since the text was rendered, and no message fails for that. Of the room's members
+    # none can go now: to end their membership takes the room's lock.
+    people = get_user_model()._default_manager.filter(pk__in=named).values_list("pk", flat=True)
+    known = {str(each) for each in people}
+    Mention.objects.bulk_create(
         Mention(message=each, user_id=user_id, room_id=each.room_id, number=each.number)
         for each in messages
         for user_id in each.mentions
-    ]
-    if rows:
-        Mention.objects.bulk_create(rows)
+        if user_id in known
+    )
 
 
 def _rendered(text: str, known: Mapping[str, str], handles: Iterable[str]) -> Rendered:

@@ -17,11 +17,11 @@ from chat.conf import conf
 from chat.live.hints import CompareRoom
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Room
-from chat.models.database import alias, write
+from chat.models.database import alias, connection, write
 from chat.models.rooms import new_epoch
 from chat.services import ledger, memberships, people
 from chat.wire import protocol
-from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, RoomNotFound
+from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, RoomNotFound, UserNotFound
 from chat.wire.protocol import is_storable
 
 SLUG_CHARS = 60
@@ -53,8 +53,10 @@ def create(
     """
     with write():
         if client_id is not None:
-            # The lock makes repeats that come at once take turns; the constraint backs it.
-            get_user_model()._default_manager.select_for_update().filter(pk=creator.pk).first()
+            # The lock makes repeats that come at once take turns; the constraint backs it. It leaves the key alone, or
+            # two people who bring each other into a room would wait for each other in a circle.
+            no_key = connection().features.has_select_for_no_key_update
+            get_user_model()._default_manager.select_for_update(no_key=no_key).filter(pk=creator.pk).first()
             if (made := Room.with_deleted.filter(created_by=creator, client_id=client_id).first()) is not None:
                 if made.deleted_at is not None:
                     raise RoomNotFound  # a late repeat must not bring it back
@@ -77,10 +79,14 @@ def create(
         return room
 
 
-def open_direct(*, user: Any, user_ids: list[str]) -> Room:
+def open_direct(*, user: Any, user_ids: Iterable[str] = (), members: Iterable[Any] = ()) -> Room:
     """The one direct room of ``user`` and the people named, made if there is none. Its people never change.
 
     The others see it from its first message on.
+
+    Args:
+        user_ids: People whom ``user`` names.
+        members: People whom the site's own code brings together with ``user``.
 
     Raises:
         CommandInvalid: Too many people.
@@ -90,7 +96,7 @@ def open_direct(*, user: Any, user_ids: list[str]) -> Room:
     with write():
         if not policy().can_create_room(user, Room.Kind.DIRECT):
             raise RoomForbidden
-        persons = _direct_people(user, user_ids)
+        persons = _direct_people(user, user_ids, members)
         key = hashlib.sha256(",".join(sorted(str(each.pk) for each in persons)).encode()).hexdigest()
         room, made = Room.objects.get_or_create(
             direct_key=key, defaults={"kind": Room.Kind.DIRECT, "slug": f"direct-{token_hex(8)}"}
@@ -236,12 +242,15 @@ def renew_all_epochs() -> int:
     return count
 
 
-def _direct_people(user: Any, user_ids: list[str]) -> list[Any]:
-    wanted = {each for each in user_ids if each != str(user.pk)}
-    if len(wanted) >= conf.direct_people:
+def _direct_people(user: Any, user_ids: Iterable[str], members: Iterable[Any]) -> list[Any]:
+    given = {str(each.pk): each for each in members if each.pk != user.pk}
+    wanted = {each for each in user_ids if each != str(user.pk)} - given.keys()
+    if len(given) + len(wanted) >= conf.direct_people:
         most = {"most": conf.direct_people}
         raise CommandInvalid("A direct room has at most {most} people.", values=most, field="users")
-    return [user, *people.welcome(wanted, by=user)]
+    if not all(policy().is_welcome(each) for each in given.values()):
+        raise UserNotFound
+    return [user, *given.values(), *people.welcome(wanted, by=user)]
 
 
 def _check_kind(kind: str) -> None:

@@ -95,10 +95,7 @@ def _id_of(room: Any) -> str | int:
         kind = ContentType.objects.db_manager(alias()).get_for_model(room)
         about = Room.objects.filter(subject_type=kind, subject_id=str(room.pk))
         return about.values_list("pk", flat=True).first() or ""
-    text = str(room)
-    if doors.key(text) is not None:  # a short name may consist of digits; an id wins over it
-        return text
-    return Room.objects.filter(slug=text).values_list("pk", flat=True).first() or ""
+    return doors.named(str(room))
 
 
 def _sign_in(request: HttpRequest) -> SafeString:

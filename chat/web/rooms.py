@@ -8,13 +8,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from chat.access import doors
 from chat.access.doors import Entry
-from chat.models import Room
 from chat.refusals import sentence_of
 from chat.services import memberships
 from chat.web.page_config import site_context
 from chat.web.timeline import room_context
 from chat.wire.errors import ChatError, RoomNotFound
-from chat.wire.protocol import is_storable
 
 
 @require_safe
@@ -43,7 +41,7 @@ def message(request: HttpRequest, room: str, number: int) -> HttpResponse:
 def join(request: HttpRequest, room: str) -> HttpResponse:
     """Become a member and go into the room; into the lobby with a sentence where that is refused."""
     try:
-        joined = memberships.join(user=request.user, room_id=room_id(room))
+        joined = memberships.join(user=request.user, room_id=doors.named(room))
     except RoomNotFound:
         raise Http404 from None
     except ChatError as error:
@@ -59,16 +57,9 @@ def watched(request: HttpRequest, room: str) -> Entry:
         Http404: Missing, or not for this person to see: the same answer, so that nobody can probe for rooms.
     """
     try:
-        return doors.watched_room(request.user, room_id(room))
+        return doors.watched_room(request.user, doors.named(room))
     except RoomNotFound:
         raise Http404 from None
-
-
-def room_id(room: str) -> str:
-    """A short name may consist of digits only; an id wins over it."""
-    if room.isdigit() or not is_storable(room):  # nothing is called what no database can hold
-        return room
-    return str(Room.objects.filter(slug=room).values_list("pk", flat=True).first() or "")
 
 
 def _page(request: HttpRequest, entry: Entry, around: int | None) -> HttpResponse:

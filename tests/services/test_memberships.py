@@ -1,10 +1,13 @@
 """Coming and going: harmless when repeated, never without an owner, told to whom it concerns."""
 
+import threading
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, connections, transaction
 
 from chat.access import changes, queries
 from chat.live.hints import Hint, RoomsMoved
@@ -30,6 +33,20 @@ def moved(hints: list[Hint]) -> list[tuple[str, str, int]]:
         for each in hints
         if isinstance(each, RoomsMoved)
     ]
+
+
+def in_thread(work: Callable[[], Any]) -> threading.Thread:
+    def run() -> None:
+        try:
+            work()
+        except IntegrityError:
+            pass  # the person is gone
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
 
 
 def roles(room: Room) -> dict[str, str]:
@@ -376,4 +393,24 @@ def test_when_the_site_removes_the_last_owner_the_place_goes_on(ana: Any, ben: A
         memberships.withdraw(room_id=lobby.pk, user=ana)
     assert [type(each).__name__ for each in events_in(hints, lobby)] == ["MemberChanged", "MemberLeft"]
     assert Membership.objects.get(room=lobby, user=ben).role == "owner"
+    check_log(lobby)
+
+
+def test_who_is_brought_into_a_room_while_their_account_is_deleted_does_not_stay_in_it(
+    transactional_db: None, ana: Any, lobby: Room, cleo: Any
+) -> None:
+    end_all, ended = memberships.end_all, threading.Event()
+
+    def while_somebody_adds_her(**options: Any) -> None:
+        end_all(**options)
+        if not ended.is_set():
+            ended.set()
+            added.join(0.7)  # SQLite lets the other one write only after the commit
+
+    her = fresh(cleo)
+    added = in_thread(lambda: ended.wait(5) and memberships.place(room_id=lobby.pk, user=her))
+    with patch.object(memberships, "end_all", while_somebody_adds_her):
+        cleo.delete()
+    added.join(30)
+    assert not Membership.objects.present().filter(user=None).exists()
     check_log(lobby)

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from chat.models import Membership, Mention, Message, Room
-from chat.services import memberships, messages, rooms
+from chat.services import memberships, messages, rooms, writer
+from chat.services.bodies import render
 from chat.wire.errors import (
     ChatError,
     MessageEmpty,
@@ -17,7 +19,8 @@ from chat.wire.errors import (
     RoomForbidden,
     RoomNotFound,
 )
-from tests.cast import events_in, fresh, published, said, say
+from chat.wire.protocol import PostResult
+from tests.cast import events_in, fresh, post_of, published, said, say
 from tests.services.log import check_log
 
 # Posting ---------------------------------------------------------------------------------------------------------
@@ -199,3 +202,14 @@ def test_the_site_can_not_write_what_nobody_can(ana: Any, lobby: Room) -> None:
     for act in (lambda: messages.rewrite(message_id="x", body="y"), lambda: messages.remove(message_id=987654)):
         with pytest.raises(MessageNotFound):
             act()
+
+
+def test_a_message_that_names_somebody_whose_account_has_just_gone_is_stored(ana: Any, ben: Any, lobby: Room) -> None:
+    post = post_of(ana, lobby, "@ben are you there?")
+    post.rendered = render(lobby, post.body)
+    assert post.rendered.mentions == [str(ben.pk)]
+    ben.delete()
+    (outcome,) = writer.outcomes_of([post])
+    assert isinstance(outcome, PostResult), outcome
+    connection.check_constraints()
+    assert not Mention.objects.exists()

@@ -1,16 +1,20 @@
 """Making and changing rooms: each of a kind once, however often and however simultaneously it is asked for."""
 
+import threading
+from contextlib import suppress
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError
 
+from chat import api
 from chat.access import changes
 from chat.live.hints import CompareRoom, RoomsMoved
 from chat.models import Membership, Room
 from chat.models.database import write
-from chat.services import memberships, rooms
+from chat.services import memberships, people, rooms
 from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, RoomNotFound, UserNotFound
 from tests.cast import at_once, events_in, fresh, published, say
 from tests.services.log import check_log
@@ -68,6 +72,24 @@ def test_names_may_repeat_and_slugs_differ(ana: Any) -> None:
 def test_rooms_of_one_name_made_at_once_are_all_made(transactional_db: None, ana: Any, ben: Any) -> None:
     made = at_once([lambda who=who: rooms.create(creator=who, name="Lobby") for who in (ana, ben) * 3])
     assert len({each.slug for each in made}) == 6
+
+
+def test_two_who_bring_each_other_into_a_room_do_not_wait_in_a_circle(
+    transactional_db: None, ana: Any, ben: Any
+) -> None:
+    both, welcome = threading.Barrier(2), people.welcome
+
+    def once_both_hold_their_own_row(*args: Any, **options: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):  # SQLite lets one in after the other
+            both.wait(0.5)
+        return welcome(*args, **options)
+
+    def make(creator: Any, other: Any) -> Room:
+        return rooms.create(creator=creator, name="Two", client_id=uuid4(), user_ids=[str(other.pk)])
+
+    with patch.object(people, "welcome", once_both_hold_their_own_row):
+        made = at_once([lambda: make(ana, ben), lambda: make(ben, ana)])
+    assert [fresh(each).member_count for each in made] == [2, 2]
 
 
 def test_repeats_that_come_at_once_make_one_room(transactional_db: None, ana: Any) -> None:
@@ -228,3 +250,16 @@ def test_what_a_room_can_not_be_is_refused(lobby: Room, ana_and_ben: Room) -> No
     assert rooms.amend(room_id=ana_and_ben.pk, archived=True).archived
     with pytest.raises(RoomNotFound):
         rooms.amend(room_id=987654, name="Nowhere")
+
+
+def test_the_sites_own_code_brings_together_who_could_not_find_each_other(
+    ana: Any, ben: Any, make_person: Any, settings: Any
+) -> None:
+    settings.CHAT = {**settings.CHAT, "POLICY": "chat.access.policy.Policy"}
+    with pytest.raises(UserNotFound):
+        rooms.open_direct(user=ana, user_ids=[str(ben.pk)])
+    room = api.open_direct(ana, [ben])
+    assert fresh(room).member_count == 2
+    assert api.open_direct(ben, [ana, ben]) == room
+    with pytest.raises(UserNotFound):
+        api.open_direct(ana, [make_person("off", is_active=False)])
