@@ -11,7 +11,8 @@ the order of the commits: no acknowledgement and no page waits for them, so they
 What a receiver raises is logged, and the others are called all the same.
 
 They are told at most once. What waits when a process is killed is not told, nor what finds 10,000 others waiting (that
-is logged), nor the messages of a large import but its last. Where nothing may be missed, keep the number of the last message that you dealt with and read on from there.
+is logged), nor of a large import anything but its last message. Where nothing may be missed, keep the number of the
+last message that you dealt with and read on from there.
 """
 
 import atexit

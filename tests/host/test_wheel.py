@@ -16,7 +16,7 @@ def test_the_wheel_holds_the_app_whole_and_nothing_else(wheel: Path) -> None:
         if path.is_file() and not any(part in LEFT_OUT for part in path.parts)
     }
     assert packed == tree
-    assert {Path(name).suffix for name in packed} >= {".py", ".html", ".js", ".css", ".svg"}, "the premise"
+    assert {Path(name).suffix for name in packed} >= {".py", ".html", ".js", ".css", ".svg", ".mo"}, "the premise"
 
 
 def test_the_wheel_names_its_licence_and_its_extras(wheel: Path) -> None:

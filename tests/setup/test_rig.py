@@ -55,11 +55,11 @@ def test_a_killed_process_comes_back_on_its_port(make_site: MakeSite) -> None:
     first = process.pid
     process.kill()
     with pytest.raises(ConnectionRefusedError):
-        status(process, "/admin/login/")
-    assert status(other, "/admin/login/") == 200
+        status(process, "/accounts/login/")
+    assert status(other, "/accounts/login/") == 200
     process.restart()
     assert process.pid != first
-    assert status(process, "/admin/login/") == 200
+    assert status(process, "/accounts/login/") == 200
 
 
 def test_a_process_ends_when_asked_to(make_site: MakeSite) -> None:
@@ -206,8 +206,8 @@ async def test_the_browser_opens_a_page(browser: Any, make_site: MakeSite) -> No
     site = await asyncio.to_thread(make_site)
     page = await browser.new_page()
     started = time.monotonic()
-    await page.goto(f"{site.url}/admin/login/")
-    assert await page.locator("input[name=username]").is_visible()
+    await page.goto(f"{site.url}/accounts/login/")
+    assert await page.locator("input[name=login]").is_visible()
     assert time.monotonic() - started < 30
 
 
