@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.conf import ChatSettings
 from project.env import Env
+from project.logs import refusal_in_one_line
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(os.environ, BASE_DIR / os.environ.get("ENV_FILE", ".env"))
@@ -169,7 +170,6 @@ LOCALE_PATHS = [BASE_DIR / "project" / "locale"]
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "project" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -208,10 +208,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "filters": {"refusals": {"()": "django.utils.log.CallbackFilter", "callback": refusal_in_one_line}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
+        "django.request": {"filters": ["refusals"]},
         # Whoever scans the internet for hosts would fill the log with tracebacks.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # It says at INFO what start-up says already, and which extras are not installed.

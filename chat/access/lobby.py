@@ -1,9 +1,10 @@
-"""The open rooms, as people look through them: by name or topic, the busiest lately first, a page at a time."""
+"""The open rooms, as people look through them: by name or topic, a page at a time. Those to join come before one's
+own, the busiest lately first."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from chat.access import shapes
 from chat.access.policy import policy
@@ -40,8 +41,10 @@ def open_rooms(user: Any, *, search: str = "", archived: bool = False, page: int
     if text := searched(search):
         rows = rows.filter(Q(name__icontains=text) | Q(topic__icontains=text))
     start = (bounded(page) - 1) * PAGE
-    found = list(rows.order_by(F("last_message_at").desc(nulls_last=True), "-pk")[start : start + PAGE + 1])
-    present = Membership.objects.present().of(user).filter(room__in=[each.pk for each in found]).select_related("room")
+    own = Membership.objects.present().of(user)
+    in_order = rows.order_by(Exists(own.filter(room=OuterRef("pk"))), F("last_message_at").desc(nulls_last=True), "-pk")
+    found = list(in_order[start : start + PAGE + 1])
+    present = own.filter(room__in=[each.pk for each in found]).select_related("room")
     mine = {each.room_id: each for each in present}
     rules = policy()
     shown = [each for each in found[:PAGE] if rules.can_see(user, each, mine.get(each.pk))]

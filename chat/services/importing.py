@@ -2,7 +2,7 @@
 
 They go to the end of the room's numbers, in the order given, whatever their times say: numbers only ever grow, and no
 page that is open has to look back. Each takes one seq, as a post does, and enters in its present state; a member who
-wrote before they joined takes one more.
+wrote before they joined takes one more, and so does everybody in a room whose first messages these are.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -220,19 +220,24 @@ class _Batch:
 
 
 def _predate(room: Room, messages: list[Message]) -> list[protocol.RoomEvent]:
-    """Who wrote before they are said to have joined has been there since: each is a change of the member."""
+    """Who wrote before they are said to have joined has been there since, and so has everybody when a room's first
+    messages come: each is a change of the member."""
     since: dict[str, datetime] = {}
     for each in messages:
         if each.author_id is not None:
             since[str(each.author_id)] = min(since.get(str(each.author_id), each.created_at), each.created_at)
+    present = Membership.objects.present().filter(room=room).select_related("user")
+    if messages[0].number == 1:
+        # Together, or the room would tell again and again of somebody who comes.
+        since = dict.fromkeys(present.values_list("user_key", flat=True), min(each.created_at for each in messages))
+    late = [each for each in present.filter(user_key__in=since).order_by("pk") if each.joined_at > since[each.user_key]]
     events: list[protocol.RoomEvent] = []
-    for member in Membership.objects.present().filter(room=room, user_key__in=since).select_related("user"):
-        if member.joined_at > since[member.user_key]:
-            member.joined_at = since[member.user_key]
-            member.changed_seq = ledger.next_seq(room)
-            member.save(update_fields=["joined_at", "changed_seq"])
-            shape = shapes.member(member)
-            events.append(protocol.MemberChanged(room=str(room.pk), seq=member.changed_seq, member=shape))
+    for member in late:
+        member.joined_at = since[member.user_key]
+        member.changed_seq = ledger.next_seq(room)
+        shape = shapes.member(member)
+        events.append(protocol.MemberChanged(room=str(room.pk), seq=member.changed_seq, member=shape))
+    Membership.objects.bulk_update(late, ["joined_at", "changed_seq"], batch_size=BATCH)
     return events
 
 

@@ -41,8 +41,8 @@ class NewRoomForm(RoomForm):
     """A room to be made. ``client_id`` is the same for each sending of one form, so that it makes one room."""
 
     kind = forms.ChoiceField(
-        label=_("Who can find it"),
-        choices=[("open", _("Everybody here")), ("private", _("Only who is added"))],
+        label=_("Who can find and join it"),
+        choices=[("open", _("Open: everybody here")), ("private", _("Private: only people you add"))],
         initial="open",
         widget=forms.RadioSelect,
     )

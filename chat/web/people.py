@@ -46,7 +46,7 @@ def direct(request: HttpRequest) -> HttpResponse:
         return redirect(back)
     wanted = [only] if only else ticked
     if not wanted:
-        messages.error(request, _("Tick somebody to write to first."), fail_silently=True)
+        messages.error(request, _("Select somebody to write to first."), fail_silently=True)
         return redirect(back)
     try:
         room = rooms.open_direct(user=request.user, user_ids=wanted)

@@ -104,7 +104,7 @@ def _reopen(request: HttpRequest, entry: Entry) -> HttpResponse:
 def _add(request: HttpRequest, entry: Entry) -> HttpResponse:
     wanted = users_of(request)
     if not wanted:
-        return _page(request, entry, errors={"add": _("Tick somebody to add first.")})
+        return _page(request, entry, errors={"add": _("Select somebody to add first.")})
     if len(wanted) > ADDED_AT_ONCE:
         return _page(request, entry, errors={"add": _("Add fewer people at once.")})
 

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from chat.access import doors
@@ -25,14 +26,17 @@ def room(request: HttpRequest, room: str) -> HttpResponse:
 @require_safe
 @login_required
 def message(request: HttpRequest, room: str, number: int) -> HttpResponse:
-    """The room around one of its messages, which the page shows as the one meant.
+    """The room around one of its messages, which the page shows as the one meant (a removed one leaves its place).
+
+    Where there is no message of that number it leads to the room, with a sentence that says so.
 
     Raises:
-        Http404: There is no message of that number (a removed one leaves its place), or no such room to see.
+        Http404: No such room, or not for this person to see.
     """
     entry = watched(request, room)
     if not 1 <= number <= entry.room.last_number:
-        raise Http404
+        messages.warning(request, _("There is no such message here."), fail_silently=True)
+        return redirect("chat:room", room=entry.room.pk)
     return _page(request, entry, around=number)
 
 

@@ -67,6 +67,10 @@ class Coming:
     user: User
     by: User | None = None
 
+    def is_before(self, at: str) -> bool:
+        """Whether its line stands above what was said then: who came in that moment came first."""
+        return self.at < at or (self.at == at and self.what == "joined")
+
 
 @dataclass
 class _Before:
@@ -121,7 +125,7 @@ def rows(
         before = _Before(day)
 
     for message in messages:
-        while comings and comings[0].at < message.created_at:
+        while comings and comings[0].is_before(message.created_at):
             add_notice(comings.pop(0))
         day = start_day(message.created_at)
         breaks = message.reply_to is not None

@@ -4,7 +4,7 @@ The markup that comes of it is the one that ``static/chat/js/ui/message-view.js`
 scripts take over. Times are in the site's time zone here; the scripts put the reader's.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format, get_format
-from django.utils.html import conditional_escape, strip_tags
+from django.utils.html import conditional_escape, format_html, strip_tags
 from django.utils.safestring import SafeString, mark_safe
 
 from chat.access import queries
@@ -160,7 +160,9 @@ class _View:
         if quoted is None:
             return self.texts["inReplyToNumber"].format(number=message.reply_to.number)
         words = self.texts["deleted"] if quoted.deleted_at else excerpt_of(unescape(strip_tags(quoted.html)))
-        return self.texts["inReplyTo"].format(name=self._name(quoted.author), text=words)
+        # Each for itself: a name from the left and a text from the right would otherwise change places.
+        name, text = (format_html("<bdi>{}</bdi>", each) for each in (self._name(quoted.author), words))
+        return format_html(self.texts["inReplyTo"], name=name, text=text)
 
     def _html(self, message: Message) -> SafeString:
         # The one rendering that was sanitised when the message was stored.
@@ -203,8 +205,10 @@ def _avatar(author: User | None) -> dict[str, Any]:
 
 def day_name(day: str) -> str:
     """A calendar day as a heading says it."""
-    value = date.fromisoformat(day)
-    if value.year == timezone.localdate().year:
+    value, today = date.fromisoformat(day), timezone.localdate()
+    if value in (today, today - timedelta(days=1)):
+        return script_texts()["today" if value == today else "yesterday"]
+    if value.year == today.year:
         return date_format(value, "l, " + get_format("MONTH_DAY_FORMAT"))
     # "N" is the month in newspaper style, which only English dates use and no browser knows.
     return date_format(value, get_format("DATE_FORMAT").replace("N", "F"))

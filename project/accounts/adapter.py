@@ -3,6 +3,7 @@
 import logging
 import smtplib
 from collections.abc import Iterable
+from email.utils import formataddr, parseaddr
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -53,6 +54,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def format_email_subject(self, subject: str) -> str:
         return f"[{site.name()}] {subject}"
+
+    def get_from_email(self) -> str:
+        """The address of ``EMAIL_FROM``, with the site's name unless that names a sender of its own."""
+        name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+        return formataddr((site.name() if name in ("", "Hearth") else name, address))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send it, or log why not: a mail server that is down must not turn a changed password into an error page."""

@@ -82,7 +82,7 @@ class SignupForm(allauth.SignupForm):  # type: ignore[misc]
             spellcheck="false", maxlength=str(usernames.MOST),
         )  # fmt: skip
         self.fields["username"].max_length = usernames.MOST
-        put(self, "email", label=_("E-mail"), hint=_("For a forgotten password. Nobody here sees it."))
+        put(self, "email", label=_("E-mail"), hint=_("For a forgotten password. Only those who run this site see it."))
         put(self, "password1", label=_("Password"), hint=PASSWORD_HINT)
 
     def clean_username(self) -> str:
@@ -193,7 +193,7 @@ class FirstRoomsForm(forms.Form):
 
 class AccessForm(forms.Form):
     sign_up = forms.ChoiceField(
-        label=_("Who may make an account"), choices=SiteSettings.SignUp.choices, widget=forms.RadioSelect
+        label=_("Who may sign up"), choices=SiteSettings.SignUp.choices, widget=forms.RadioSelect
     )
 
 
@@ -275,11 +275,11 @@ class InvitationForm(forms.Form):
         label=_("Note"),
         max_length=100,
         required=False,
-        help_text=_("Only you and the owner see it, for example who it is for."),
+        help_text=_("Only you and the owners of the site see it, for example who it is for."),
     )
     days = forms.ChoiceField(label=_("Valid for"), choices=LIFETIMES, required=False, initial="7")
     max_uses = forms.IntegerField(
-        label=_("Most people"), min_value=1, max_value=10_000, required=False, help_text=_("Empty: as many as come.")
+        label=_("Number of people"), min_value=1, max_value=10_000, required=False, help_text=_("Empty: no limit.")
     )
 
     def clean_note(self) -> str:

@@ -34,7 +34,7 @@ class SiteSettings(models.Model):
     members_invite = models.BooleanField(
         _("every member may invite"),
         default=False,
-        help_text=_("Otherwise only people with all rights can make invitation links."),
+        help_text=_("Otherwise only the owners of the site can make invitation links."),
     )
     first_rooms = models.JSONField(_("rooms that new accounts join"), default=list, blank=True)
     stage = models.CharField(max_length=8, choices=Stage.choices, default=Stage.OWNER, editable=False)

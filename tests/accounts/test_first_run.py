@@ -40,7 +40,7 @@ def test_the_first_run_makes_an_owner_names_the_site_and_gives_a_link(browser: C
     assert (owner.username, owner.get_full_name()) == ("olga", "Olga Moss")
 
     answer = browser.post("/setup/", {"name": "The Harbour", "rooms": "General\n\n Tea room \nGeneral"}, follow=True)
-    assert "Who may come?" in shown(answer)
+    assert "Who may sign up?" in shown(answer)
     assert "The Harbour" in shown(answer)
     assert sorted(Room.objects.values_list("name", "kind")) == [("General", "open"), ("Tea room", "open")]
     assert Membership.objects.filter(user=owner, role="owner").count() == 2
@@ -49,6 +49,9 @@ def test_the_first_run_makes_an_owner_names_the_site_and_gives_a_link(browser: C
     invitation = Invitation.objects.get()
     assert f"http://localhost:8000/invite/{invitation.code}/" in shown(answer)
     assert "<svg" in shown(answer)
+    assert "Your site is ready" in shown(answer)
+    assert "Go to the chat" in shown(answer)
+    assert "There is no link yet" not in shown(answer)
     assert browser.get("/setup/").headers["Location"] == "/"
     assert browser.get("/").status_code == 200
 
@@ -60,7 +63,7 @@ def test_the_first_run_goes_on_where_it_was_left(browser: Client) -> None:
     signed_in = another.post("/accounts/login/", {"login": "olga@example.com", "password": PASSWORD}, follow=True)
     assert "Name your site" in shown(signed_in)
     another.post("/setup/", {"name": "The Harbour", "rooms": "General"})
-    assert "Who may come?" in shown(browser.get("/", follow=True))
+    assert "Who may sign up?" in shown(browser.get("/", follow=True))
 
 
 def test_a_step_sent_twice_happens_once(browser: Client) -> None:

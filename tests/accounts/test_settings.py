@@ -1,19 +1,22 @@
 """A person's settings, the site's, and what they do to sessions, sockets and what was written."""
 
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from allauth.core import context
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import get_user_model
 from django.core import mail
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from chat import api
 from chat.access.identity import digest
 from chat.live.hints import Recheck, SessionEnded
 from chat.models import Membership, Message
 from project.accounts import invitations, site
+from project.accounts.adapter import AccountAdapter
 from project.accounts.devices import describe
 from project.accounts.models import SiteSettings
 from tests.accounts.conftest import PASSWORD, people
@@ -21,6 +24,7 @@ from tests.cast import published
 
 pytestmark = pytest.mark.django_db
 NEW = "quiet-lantern-41"
+MAILS = Path(__file__).parents[2] / "project" / "templates" / "account" / "email"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 Mobile Safari/604.1"
 
@@ -67,6 +71,9 @@ def test_a_new_password_keeps_this_session_and_ends_the_others(olga: Any, ana: A
     assert is_signed_in(here)
     assert not is_signed_in(there)
     assert Client().login(username="ana", password=NEW)
+    assert [each.subject for each in mail.outbox] == ["[The Harbour] Your password was changed"]
+    assert "If that was not you" in mail.outbox[0].body
+    assert "Browser:" in mail.outbox[0].body
 
 
 def test_a_forgotten_password_is_replaced_through_a_link_in_a_mail(olga: Any, ana: Any) -> None:
@@ -174,8 +181,34 @@ def test_a_site_without_a_mail_server_does_not_pretend_to_have_sent_mail(
     assert "was sent" not in shown(sent)
 
 
-def test_the_owner_renames_the_site_and_everybody_sees_it_at_once(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_every_mail_is_in_the_sites_own_words(olga: Any) -> None:
+    given = {
+        "user": olga, "activate_url": "the:link", "password_reset_url": "the:link", "ip": "10.0.0.9",
+        "user_agent": "Firefox", "from_email": "a@example.com", "to_email": "b@example.com",
+        "deleted_email": "a@example.com",
+    }  # fmt: skip
+    kinds = sorted(path.name.removesuffix("_subject.txt") for path in MAILS.glob("*_subject.txt"))
+    assert len(kinds) == 11
+    for kind in kinds:
+        with context.request_context(RequestFactory().get("/")):
+            AccountAdapter().send_mail(f"account/email/{kind}", "olga@example.com", given)
+        sent = mail.outbox[-1]
+        assert sent.subject.startswith("[The Harbour] ")
+        assert sent.body.endswith("-- \nThe Harbour")
+        assert "Hello from" not in sent.body
+        assert "receiving" not in sent.body
+        assert ("the:link" in sent.body.split()) is (
+            kind.startswith(("email_confirmation", "password_reset_key", "account_"))
+        )
+
+
+def test_the_owner_renames_the_site_and_everybody_sees_it_at_once(
+    olga: Any, ana: Any, sign_in: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     assert sign_in(ana).get("/settings/site/").status_code == 403
+    assert [(each.getMessage(), each.exc_info) for each in caplog.records if each.name == "django.request"] == [
+        ("Forbidden (Permission denied): /settings/site/", None)
+    ]
     owner = sign_in(olga)
     given = {"name": "The  Lighthouse", "sign_up": "open", "members_invite": "on"}
     assert "are saved" in shown(owner.post("/settings/site/", given, follow=True))

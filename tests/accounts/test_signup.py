@@ -159,7 +159,9 @@ def test_where_mail_must_be_confirmed_an_account_waits_for_it(client: Client, ol
     answer = client.post("/accounts/signup/", new_person("ben"), follow=True)
     assert "We have sent you a link" in shown(answer)
     assert not answer.wsgi_request.user.is_authenticated
-    assert mail.outbox[0].subject.startswith("[The Harbour]")
+    assert mail.outbox[0].subject == "[The Harbour] Confirm your e-mail address"
+    assert mail.outbox[0].from_email == "The Harbour <hearth@localhost>"
+    assert "for the account of Ben Moss on The Harbour." in mail.outbox[0].body
     link = next(word for word in mail.outbox[0].body.split() if "/confirm-email/" in word)
     assert "ben@example.com" in shown(client.get(link))
     assert client.post(link, follow=True).wsgi_request.user.username == "ben"

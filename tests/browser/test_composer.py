@@ -1,10 +1,11 @@
 """Writing, from the chair in front of the screen: what one has begun is kept, what one does is told, by keys alone."""
 
 import asyncio
+import re
 from collections.abc import Callable
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Meet, Person, is_live, messages, write
 from tests.rig.site import Site
@@ -27,6 +28,19 @@ GARDEN = """
 from django.contrib.auth import get_user_model
 from chat.services import rooms
 rooms.create(creator=get_user_model().objects.get(username="ben"), name="Garden", kind="open", topic="Seeds")
+"""
+
+MANY = """
+from uuid import uuid4
+from django.contrib.auth import get_user_model
+from chat.services import memberships, messages, rooms
+users = get_user_model().objects
+ana, ben = users.get(username="ana"), users.get(username="ben")
+for number in range(1, 41):
+    room = rooms.create(creator=ana, name=f"Attic {number:02}", kind="private")
+    memberships.place(room_id=str(room.pk), user=ben)
+    author = ben if number > 38 else ana
+    messages.post(author=author, room_id=str(room.pk), client_id=uuid4(), body="Soup")
 """
 
 
@@ -102,6 +116,8 @@ async def test_the_menu_needs_no_mouse(meet: Meet, kitchen: Site) -> None:
         await press("Enter")
 
     await choose(1, "Edit")
+    await expect(page.get_by_role("button", name="Save")).to_be_visible()
+    await expect(page.locator(".message--editing")).to_have_attribute("data-number", "1")
     await page.keyboard.press("Control+A")
     await page.keyboard.type("Soup")
     await press("Enter")
@@ -111,6 +127,8 @@ async def test_the_menu_needs_no_mouse(meet: Meet, kitchen: Site) -> None:
     link = await page.evaluate("navigator.clipboard.readText()")
     await expect(page.locator(".message[data-number='1']")).to_be_focused()
     await choose(1, "Reply")
+    await expect(page.locator(".message--editing")).to_have_count(0)
+    await expect(page.locator(".composer__about")).to_contain_text("Replying to anaSoup")
     await page.keyboard.type("With bread")
     await press("Enter")
     await expect(ben.locator(".message__quote")).to_have_text("ana: Soup")
@@ -125,11 +143,16 @@ async def test_the_menu_needs_no_mouse(meet: Meet, kitchen: Site) -> None:
     await press("Enter")
     await ben.locator(".reaction").hover()
     await expect(ben.get_by_role("button", name="❤️, 1: ana")).to_be_visible()
-    # Escape gives the focus back to where the menu was opened.
+    # What is no emoji is said where one can try another; Escape gives the focus back to where the menu was opened.
     await page.locator(".message[data-number='1']").focus()
     await press("Enter")
+    await expect(page.locator(".message--open")).to_have_attribute("data-number", "1")
+    await page.get_by_label("Other emoji").fill("soup")
+    await press("Enter")
+    await expect(page.locator(".menu").get_by_text("That is not an emoji.")).to_be_visible()
     await press("Escape")
     await expect(page.locator(".menu")).to_be_hidden()
+    await expect(page.locator(".message--open")).to_have_count(0)
     assert await page.evaluate("document.activeElement.closest('.message')?.dataset.number") == "1"
     await press("?")
     await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
@@ -163,11 +186,46 @@ async def test_people_are_named_from_a_list_and_the_count_at_the_other_end_says_
     await line.get_by_role("link").focus()
     await write(ana, "and soon")
     await expect(line.locator(".room-link__count").last).to_contain_text("2")
+    await expect(line.get_by_role("link")).to_have_accessible_name(re.compile("^Kitchen ?, mentions: 1 ?, unread: 2$"))
     await expect(ben).to_have_title("(2) Rooms · Hearth")
     await expect(line.get_by_role("link")).to_be_focused()
     await ben.keyboard.press("Enter")
     await expect(messages(ben)).to_have_count(2)
     await expect(ben.locator(".room-link__count")).to_have_count(0)
+
+
+async def test_the_list_shows_the_room_one_is_in_and_says_what_waits_further_down(meet: Meet, kitchen: Site) -> None:
+    kitchen.python(MANY)
+    page = await room_of(await meet("ana", kitchen))
+    current = page.locator(".room-link", has_text="Kitchen")
+    await expect(current).to_be_in_viewport(ratio=1)
+    assert await page.evaluate("scrollY") == 0
+    await page.locator(".room-list__nav").evaluate("nav => { nav.scrollTop = 0 }")
+    await expect(current).not_to_be_in_viewport()
+    below = page.get_by_role("button", name="Unread below: 2")
+    await below.click()
+    await expect(page.locator(".room-link", has_text="Attic 39")).to_be_in_viewport(ratio=1)
+    await expect(below).to_be_hidden()
+    await expect(page.get_by_role("link", name=re.compile("^Attic 39 ?, private ?, unread: 1$"))).to_be_visible()
+
+
+async def test_who_loses_the_account_is_told_so_and_offered_nothing(meet: Meet, kitchen: Site) -> None:
+    ben, sockets = await meet("ben", kitchen), []
+    page = await ben.context.new_page()
+
+    def opened(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    await page.route_web_socket("**/ws/chat/", opened)
+    await page.goto(f"{kitchen.url}/rooms/kitchen/")
+    await is_live(page)
+    await sockets[0].close(code=4503)
+    banner = page.locator("[data-part=banner]")
+    await expect(banner).to_have_text("Your account was closed.")
+    await expect(banner.get_by_role("button")).to_have_count(0)
+    await expect(box(page)).to_be_hidden()
+    await expect(page.locator(".room__outside")).to_contain_text("Your account was closed.")
 
 
 async def test_a_text_that_is_too_long_or_refused_says_why_and_is_not_lost(meet: Meet, kitchen: Site) -> None:
@@ -183,6 +241,14 @@ async def test_a_text_that_is_too_long_or_refused_says_why_and_is_not_lost(meet:
     await write(page, "too late", "never mind")
     await box(page).press_sequentially("and another thing")
     await expect(page.get_by_text("Waiting for the connection")).to_have_count(2)
+    # A link would lead to the browser's page of errors.
+    await expect(page.locator("[data-part=banner]")).to_contain_text("The connection is lost")
+    await page.get_by_role("link", name="Browse rooms").click(delay=2_000)
+    toast, writing = page.locator(".toast"), page.locator(".composer")
+    await expect(toast).to_have_text("There is no connection. The page can be opened when it is back.")
+    tops = [(await each.bounding_box() or {})["y"] for each in (toast, writing)]
+    assert tops[0] + (await toast.bounding_box() or {})["height"] <= tops[1], "it covers what one writes"
+    await expect(box(page)).to_have_value("and another thing")
     await asyncio.to_thread(kitchen.python, ARCHIVE.format(True))
     await asyncio.to_thread(kitchen.processes[0].start)
     await is_live(page)
@@ -214,7 +280,7 @@ async def test_the_lobby_learns_of_a_new_room_and_of_what_happens_in_ones_own(me
     await expect(lobby.locator(".row", has_text="Kitchen").locator("time")).to_contain_text("Last message now")
     await lobby.get_by_role("link", name="Kitchen").focus()
     await page.clock.fast_forward(31_000)
-    await expect(lobby.locator(".row__name")).to_have_text(["Kitchen", "Garden"])
+    await expect(lobby.locator(".row__name")).to_have_text(["Garden", "Kitchen"])
     await expect(lobby.get_by_role("link", name="Kitchen")).to_be_focused()
     await lobby.get_by_role("button", name="Join Garden").click()
     await expect(page.get_by_role("heading", name="Garden")).to_be_visible()

@@ -51,7 +51,7 @@ async def make_room(page: Page, name: str, *, members: tuple[str, ...] = (), pri
     await page.locator(".sidebar").get_by_role("link", name="New room").click()
     await page.get_by_label("Name").fill(name)
     if private:
-        await page.get_by_label("Only who is added").check()
+        await page.get_by_label("Private: only people you add").check()
     for member in members:
         await page.get_by_role("checkbox", name=member).check()
     await page.get_by_role("button", name="Create").click()
@@ -92,7 +92,7 @@ async def test_a_private_room_is_there_for_its_people_alone_and_they_see_at_once
     for page in (in_bens, in_anas):
         await expect(line(page, "Cellar")).to_be_visible()
     await settings.get_by_role("checkbox", name="cleo").check()
-    await settings.get_by_role("button", name="Add those ticked").click()
+    await settings.get_by_role("button", name="Add selected").click()
     await line(in_cleos, "Cellar").get_by_role("link").click()
     await is_live(in_cleos)
     await expect(in_bens.locator(".notice-line").last).to_contain_text("cleo")
@@ -204,7 +204,7 @@ async def test_a_direct_conversation_comes_to_the_other_with_its_first_message_a
     group = await ana.open("/people/")
     for name in ("ben", "cleo"):
         await group.get_by_role("checkbox", name=name).check()
-    await group.get_by_role("button", name="Write to those ticked").click()
+    await group.get_by_role("button", name="Write to selected").click()
     await is_live(group)
     await write(group, "Lunch?")
     for page, names in ((group, "ben, cleo"), (in_bens, "ana, cleo"), (in_cleos, "ana, ben")):
@@ -247,11 +247,11 @@ async def test_counts_rise_while_one_is_elsewhere_and_fall_on_every_device_once_
     await write(in_anas, "Bread", "For @ben", "and @ben again")
     for page in (on_laptop, on_phone):
         counts = line(page, "Bakery").locator(".room-link__count")
-        await expect(counts).to_have_text(["@2 times you are named", "3 unread"])
+        await expect(counts).to_have_text(["@2, mentions: 2", "3, unread: 3"])
     # Printed by the server, they are the same.
     await on_phone.reload()
     await expect(line(on_phone, "Bakery").locator(".room-link__count")).to_have_text(
-        ["@2 times you are named", "3 unread"]
+        ["@2, mentions: 2", "3, unread: 3"]
     )
     await line(on_phone, "Bakery").get_by_role("link").click()
     await expect(messages(on_phone)).to_have_count(3)
@@ -265,5 +265,5 @@ async def test_counts_rise_while_one_is_elsewhere_and_fall_on_every_device_once_
     await act(on_phone, "and @ben again", "Mark unread from here")
     for page in (on_phone, on_laptop):
         await expect(line(page, "Bakery").locator(".room-link__count")).to_have_text(
-            ["@2 times you are named", "2 unread"]
+            ["@2, mentions: 2", "2, unread: 2"]
         )

@@ -112,11 +112,11 @@ async def hold_scripts(person: Person) -> asyncio.Event:
 
 
 # Everything that is there, attribute by attribute; but not what one side alone says and nobody sees: where the focus
-# goes first, that code can have it, the full moment behind a time.
+# goes first and from there, the full moment behind a time.
 STRUCTURE = """log => [...log.querySelectorAll("*")].map(each => [
   each.tagName, ...[...each.attributes]
     .filter(({ name }) => !["autofocus", "title"].includes(name))
-    .filter(({ name }) => !(name === "tabindex" && each.matches("pre, table")))
+    .filter(({ name }) => !(name === "tabindex" && each.matches(".message--target *, .message__body *")))
     .map(each => `${each.name}=${each.value}`).sort(),
   each.children.length ? "" : each.textContent.trim(),
 ])"""
@@ -266,6 +266,37 @@ async def read_to(ana: Talk, *wanted: int) -> None:
         while (read := (await room(ana, "unread"))["read"]) not in wanted:
             assert read <= max(wanted), "the pointer went past what was seen"
             await asyncio.sleep(0.05)
+
+
+async def test_the_keyboard_makes_one_stop_at_the_messages_and_knows_the_way_there_and_back(
+    meet: Meet, story: Site
+) -> None:
+    page = await (await meet("ana", story)).open("/rooms/mixed/")
+    await is_live(page)
+    press = page.keyboard.press
+    box, log, all_messages = page.get_by_label("Message", exact=True), page.get_by_role("log"), page.locator(".message")
+    await log.focus()
+    await press("Tab")
+    await expect(box).to_be_focused()
+    await press("Alt+ArrowUp")
+    await expect(all_messages.last).to_be_focused()
+    await press("Home")
+    await expect(all_messages.first).to_be_focused()
+    await press("ArrowDown")
+    await press("ArrowDown")
+    # What is in a message can be had from there.
+    for part in (".message__time", ".message__quote", ".message__menu"):
+        await press("Tab")
+        await expect(all_messages.nth(2).locator(part)).to_be_focused()
+    await press("Tab")
+    await expect(log.locator(":focus")).to_have_count(0)
+    await log.focus()
+    await press("End")
+    await expect(all_messages.last).to_be_focused()
+    await press("Escape")
+    await expect(box).to_be_focused()
+    await expect(page.locator(".day").last).to_have_text("Today")
+    await expect(page.locator(".message__quote bdi")).to_have_text(["ben", "Which one? leek pea soup = 1"])
 
 
 async def test_who_comes_and_goes_is_told_between_the_messages(meet: Meet, story: Site, ana: Talk) -> None:

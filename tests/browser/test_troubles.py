@@ -1,6 +1,7 @@
 """Three people, several tabs, and everything that can go wrong between them and the site."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,8 +21,9 @@ from chat import api
 from chat.services.importing import PastMessage
 names = ("ana", "ben", "cleo", "dan")
 ana, ben, cleo, dan = (get_user_model().objects.get(username=name) for name in names)
-for name in ("Cut", "Reset", "Killed", "Closing", "Tabs", "Away", "Elsewhere", "Signed"):
+for name in ("Cut", "Reset", "Killed", "Closing", "Tabs", "Elsewhere", "Signed"):
     api.create_room(name, ana, kind="open", members=[ben, cleo])
+api.post(api.create_room("Away", ana, kind="private", members=[ben, cleo]), ana, "Not for everybody")
 from chat.models import Room
 start = timezone.now() - timedelta(days=1)
 api.import_messages(Room.objects.get(slug="killed"), [
@@ -106,11 +108,15 @@ async def is_lost(page: Page) -> None:
     await expect(banner(page)).to_contain_text("The connection is lost")
 
 
-async def comes_back(page: Page) -> None:
-    """As when the device finds its network again; that it comes by itself is tested elsewhere."""
+async def find_network(page: Page) -> None:
+    """The device says that there is one again; that pages come back by themselves is tested elsewhere."""
     while await banner(page).get_attribute("data-state") != "live":
         await page.evaluate("dispatchEvent(new Event('online'))")
         await asyncio.sleep(0.1)
+
+
+async def comes_back(page: Page) -> None:
+    await find_network(page)
     await is_live(page)
 
 
@@ -136,11 +142,16 @@ async def show_the_same(*pages: Page) -> list[str]:
             break
         await asyncio.sleep(0.05)
     assert all(text == texts[0] for text in texts), "\n".join(map(str, texts))
-    for page in pages:
-        await page.reload()
-        await is_live(page)
-        assert await page.evaluate(SHOWN) == texts[0]
+    anew = await asyncio.gather(*(loaded_anew(page) for page in pages))
+    assert all(text == texts[0] for text in anew), "\n".join(map(str, [texts[0], *anew]))
     return texts[0]
+
+
+async def loaded_anew(page: Page) -> list[str]:
+    await page.reload()
+    await is_live(page)
+    shown: list[str] = await page.evaluate(SHOWN)
+    return shown
 
 
 async def test_what_the_others_did_while_one_was_cut_off_is_all_there_afterwards(
@@ -172,11 +183,16 @@ async def test_what_the_others_did_while_one_was_cut_off_is_all_there_afterwards
     await act(in_bens, "Bread?", "Reply")
     await write(in_bens, "Yes, please")
     await expect(in_bens.locator(".message", has_text="Bread?").get_by_role("button", name="👍, 1")).to_be_visible()
+    # What can't wait says so.
+    await in_cleos.get_by_role("button", name="👍, 1").click()
+    await expect(in_cleos.get_by_text("There is no connection right now.")).to_be_visible()
     await is_lost(in_cleos)
     proxy.accept()
     await comes_back(in_cleos)
 
     await all_sent(in_anas, in_bens, in_cleos, in_dans)
+    for page in (in_anas, in_bens, in_cleos, in_dans):
+        await expect(page.locator("[data-part=people]")).to_have_text("People: 4")
     shown = await show_the_same(in_anas, in_bens, in_cleos, in_dans)
     whole = "\n".join(shown)
     for part in ("Soup(edited)", "This message was deleted.", "👍1", "🎉1", "dan joined", "ana: Bread?"):
@@ -225,58 +241,74 @@ async def test_a_window_on_the_past_stays_where_it_is_when_the_server_is_killed(
     await asyncio.gather(*(comes_back(page) for page in (past, in_bens, in_cleos)))
     await all_sent(past, in_bens)
 
-    # She has written, so she was taken to the newest messages; the way back to the past is the same.
+    # She has written, so she was taken to the newest messages. Back in the past she only reads on.
     texts = await messages(in_bens).all_inner_texts()
     assert sorted(texts[-3:]) == ["before", "from the past", "meanwhile"]
     await past.goto(f"{site.url}/rooms/killed/100/")
     await is_live(past)
     await expect(past.locator("[data-number='100']")).to_be_in_viewport(ratio=1)
     await asyncio.to_thread(site.processes[0].restart)
+    await write(in_cleos, "once more")
     edit = await ben.open("/rooms/killed/101/")
     await is_live(edit)
     await edit.locator("[data-number='101']").focus()
     await edit.keyboard.press("e")
     await expect(edit.get_by_text("Editing your message")).to_be_visible()
     await write(edit, "edited after it")
-    await comes_back(past)
+    await asyncio.gather(*(comes_back(page) for page in (past, in_cleos)))
     await expect(past.locator("[data-number='101'] .message__body")).to_contain_text("edited after it")
     await expect(past.locator("[data-number='100']")).to_be_in_viewport(ratio=1)
+    newest = past.get_by_role("button", name=re.compile(r"Newest messages: \d"))
+    await expect(newest).to_be_visible()
     numbers = await past.evaluate(NUMBERS)
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert numbers[-1] < 300
-    await past.get_by_role("button", name="Newest messages").click()
-    await expect(messages(past).last).to_have_text(texts[-1])
+    await newest.click()
+    await expect(messages(past).last).to_have_text("once more")
     await expect(messages(past).last).to_be_in_viewport(ratio=1)
     numbers = await past.evaluate(NUMBERS)
-    assert numbers == list(range(numbers[0], 304))
+    assert numbers == list(range(numbers[0], 305))
 
 
 async def test_what_a_room_refuses_for_good_says_why_and_holds_up_no_other_room(
     meet: Meet, site: Site, proxy: Proxy
 ) -> None:
     ben, ana = await meet("ben", site), await meet("ana", site)
-    closing = await open_live(ben, through(proxy, "closing"))
-    elsewhere = await open_live(ben, through(proxy, "elsewhere"))
+    closing, away, elsewhere = [await open_live(ben, through(proxy, room)) for room in ("closing", "away", "elsewhere")]
+    await expect(messages(away)).to_have_text(["Not for everybody"])
     settings = await ana.open("/rooms/closing/settings/")
     proxy.refuse()
     await write(closing, "too late", "much too late")
+    await write(away, "to nobody")
     await write(elsewhere, "in time")
-    for page, count in ((closing, 2), (elsewhere, 1)):
+    for page, count in ((closing, 2), (away, 1), (elsewhere, 1)):
         await expect(page.get_by_text("Waiting for the connection")).to_have_count(count)
     await settings.get_by_role("link", name="Archive this room").click()
     await settings.get_by_role("button", name="Archive").click()
     await expect(settings.get_by_role("button", name="Reopen this room")).to_be_visible()
+    await settings.goto(f"{site.url}/rooms/away/settings/")
+    await settings.get_by_role("link", name="Remove ben").click()
+    await settings.get_by_role("button", name="Remove").click()
+    await expect(settings.get_by_text("Removed from the room.")).to_be_visible()
     await is_lost(closing)
     proxy.accept()
-    for page in (closing, elsewhere):
-        await comes_back(page)
-    await expect(closing.get_by_text("Not sent: This room is archived")).to_have_count(2)
+    for page in (closing, elsewhere, away):
+        await find_network(page)
+    await is_live(closing)
     await all_sent(elsewhere)
     reader = await ana.open("/rooms/elsewhere/")
     await expect(messages(reader)).to_have_text(["in time"])
+
+    # Removed while he was not connected: nothing is left but what is his own, and why it wasn't sent.
+    await expect(away.get_by_text("You are not in this room any more.")).to_be_visible()
+    await expect(away.get_by_text("Not sent: There is no such room, or you may not see it.")).to_be_visible()
+    await expect(messages(away)).to_have_text(["to nobody"])
+    await expect(elsewhere.locator(".room-link__name").get_by_text("Away")).to_have_count(0)
+
     # Thrown away in one tab, it is gone from the other, and stays so.
     again = await open_live(ben, through(proxy, "closing"))
-    await expect(again.get_by_text("Not sent: This room is archived")).to_have_count(2)
+    for page in (closing, again):
+        await expect(page.get_by_text("Not sent: This room is archived")).to_have_count(2)
     for left in (1, 0):
         await closing.get_by_role("button", name="Discard").first.click()
         for page in (closing, again):

@@ -57,6 +57,10 @@ def test_the_team_is_believable_and_comes_once(olga: Any) -> None:
     assert not everything.filter(created_at__gt=timezone.now()).exists()
     assert everything.filter(created_at__gt=timezone.now() - timedelta(hours=1)).exists()
 
+    began = queries.history(olga, str(Room.objects.get(name="Engineering").pk), around=1)
+    assert len({each.joined_at for each in began.members}) == 1, "a room begins with one line of those who came"
+    assert began.members[0].joined_at == began.messages[0].created_at
+
     mine, _, _ = queries.hello(olga)
     assert {each.kind for each in mine} == {"open", "private", "direct"}
     assert {each.unread > 9 for each in mine} == {each.mentions > 0 for each in mine} == {True, False}

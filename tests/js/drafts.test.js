@@ -45,26 +45,61 @@ test("an emptied one is gone; an edit or a reply without a word is not", () => {
   assert.equal(put(draft("  ")), null)
 })
 
-test("a tab that only watched never brings back what another one has sent", () => {
+/** What the other tabs hear when `work` changes the storage. */
+function news(storage, work) {
+  const key = "chat-draft|site|ana|1"
+  const oldValue = storage.getItem(key)
+  work()
+  return { key, oldValue, newValue: storage.getItem(key) }
+}
+
+const write = (keeper, text) => (keeper.keep(draft(text)), keeper.flush())
+
+test("a tab that only watched shows what another one writes, and never brings back what that one has sent", async () => {
   const storage = new Shelf()
   const [one, two] = [tab(storage).keeper, tab(storage).keeper]
-  const key = "chat-draft|site|ana|1"
-  one.keep(draft("Soup"))
-  one.flush()
-  assert.equal([two.isNews(key), two.isNews("something else"), two.read().text], [true, false, "Soup"])
-  one.keep(draft(""))
-  one.flush()
+  assert.equal(two.isNews(news(storage, () => write(one, "Soup")), true), true)
+  assert.equal(two.isNews({ key: "something else", oldValue: null, newValue: "1" }, true), false)
+  assert.equal(two.read().text, "Soup")
+  assert.equal(two.isNews(news(storage, () => write(one, "Soup today")), false), true)
+  two.read()
+  assert.equal(two.isNews(news(storage, () => write(one, "")), false), true)
+  two.read()
   two.flush()
   assert.equal([one.read(), two.read()], [null, null])
 })
 
-test("words that this tab has not saved yet are not overwritten by another tab's", async () => {
+test("what one tab began, another went on with and sent, is gone from both", () => {
   const storage = new Shelf()
-  const { keeper, clock } = tab(storage)
-  keeper.keep(draft("mine"))
-  assert.equal(keeper.isNews("chat-draft|site|ana|1"), false)
+  const [one, two] = [tab(storage).keeper, tab(storage).keeper]
+  write(one, "Soup")
+  two.read()
+  assert.equal(one.isNews(news(storage, () => write(two, "Soup today")), false), true)
+  one.read()
+  assert.equal(one.isNews(news(storage, () => write(two, "")), false), true)
+})
+
+test("words written in one tab are never replaced by others that were begun in another", async () => {
+  const storage = new Shelf()
+  const { keeper: one, clock } = tab(storage)
+  const two = tab(storage).keeper
+  one.keep(draft("mine"))
+  assert.equal(one.isNews(news(storage, () => write(two, "yours")), false), false, "not saved yet")
   await clock.advance(300)
-  assert.equal([keeper.read().text, keeper.isNews("chat-draft|site|ana|1")], ["mine", true])
+  assert.equal(one.read().text, "mine")
+  assert.equal(two.isNews(news(storage, () => write(one, "mine!")), false), false)
+  assert.equal(one.isNews(news(storage, () => write(two, "yours!")), false), false, "saved")
+  assert.equal(one.isNews(news(storage, () => write(two, "")), false), false, "theirs was sent, not mine")
+  assert.equal(one.isNews({ key: null, oldValue: null, newValue: null }, false), false, "all was cleared")
+  assert.equal(one.isNews(news(storage, () => write(two, "next")), true), true, "mine was sent too")
+})
+
+test("what could not be stored is still this tab's own", () => {
+  const storage = new Shelf()
+  const { keeper } = tab(storage)
+  storage.setItem = () => { throw new DOMException("full", "QuotaExceededError") }
+  write(keeper, "mine")
+  assert.equal(keeper.isNews({ key: "chat-draft|site|ana|1", oldValue: null, newValue: null }, false), false)
 })
 
 test("a full or forbidden storage stops nobody from writing", () => {
@@ -73,4 +108,13 @@ test("a full or forbidden storage stops nobody from writing", () => {
   keeper.keep(draft("x"))
   keeper.flush()
   assert.equal(keeper.read(), null)
+})
+
+test("who sends their own words leaves in the storage what another tab has begun", () => {
+  const storage = new Shelf()
+  const [one, two] = [tab(storage).keeper, tab(storage).keeper]
+  write(one, "mine")
+  write(two, "yours")
+  write(one, "")
+  assert.equal(one.read()?.text, "yours")
 })

@@ -81,6 +81,7 @@ test("a jump into the past shows that window; what comes live is counted there a
 
 test("however far one scrolls, a bounded window stays, without gaps, around where one reads", async () => {
   const { room } = arrange(3000)
+  room.isFollowed = false
   for (let step = 0; step < 15; step += 1) await room.loadOlder()
   assert.equal(window_(room), [1451, 2450, 1000, false])
   for (let step = 0; step < 30; step += 1) await room.loadNewer()
@@ -138,4 +139,76 @@ test("who comes and goes is counted, once", async () => {
   assert.equal(room.state.memberCount, 2)
   coming("member.joined", 204)
   assert.equal(room.state.memberCount, 3)
+})
+
+test("of a room that one may not follow no page is asked for", async () => {
+  const { room, asked } = arrange(200)
+  room.disconnected()
+  room.connected(null)
+  room.syncEnded("denied")
+  await settle()
+  assert.equal([asked, room.access], [[], "denied"])
+})
+
+/** A room on a server whose pages of history come when the test says so. */
+function held(head, first) {
+  const waiting = []
+  const room = new Room({
+    id: "1", me: "ana", clock: new FakeClock(), sync: () => {},
+    request: () => new Promise((resolve) => waiting.push(resolve)),
+  })
+  room.adoptFirst({ state: state(head), history: first })
+  room.open()
+  room.connected(state(head))
+  room.syncEnded("live")
+  return { room, server: { head }, answer: async (result) => (waiting.shift()(result), await settle()) }
+}
+
+test("a page of the past that no longer joins on to what is held doesn't take its place", async () => {
+  const { room, server, answer } = held(2090, page(1001, 2090, 2090))
+  room.loadOlder()
+  for (let count = 0; count < 20; count += 1) post(room, server)
+  assert.equal(window_(room), [1102, 2110, 1009, true], "the reader has gone to the newest, the oldest were let go of")
+  await answer(page(901, 1000, 2090))
+  assert.equal(window_(room), [1111, 2110, 1000, true])
+})
+
+test("who has gone to the newest messages keeps them when a page of the past comes late", async () => {
+  const { room, answer } = held(2050, page(1001, 2050, 2050))
+  room.isFollowed = false
+  room.loadOlder()
+  room.isFollowed = true
+  await answer(page(901, 1000, 2050))
+  assert.equal([room.timeline.to, room.timeline.reachesNewest], [2050, true])
+})
+
+test("a room that starts over is read from its first unread message on, and counts what is seen from there", async () => {
+  const { room, asked } = arrange(500)
+  await settle()
+  room.handle({ type: "reset", room: "1", epoch: "f", seq: 400, reason: "epoch", state: state(400, { epoch: "f", read: 100, unread: 300, rev: 0 }) })
+  assert.equal([asked, room.unreadFrom], [[["around", 101]], 101])
+  room.saw(150)
+  assert.equal(asked.at(-1), ["read", 150])
+})
+
+test("what is let go of takes the own reactions to it along", async () => {
+  const { room, server } = arrange(200)
+  for (let count = 0; count < 3000; count += 1) post(room, server)
+  assert.equal(room.mine.size, room.timeline.count)
+})
+
+test("what comes while nobody looks is below a line; what one looks at coming is not", async () => {
+  const { room, server } = arrange(200)
+  await settle()
+  post(room, server)
+  room.saw(201)
+  assert.equal(room.unreadFrom, null)
+  room.isLookedAt = false
+  post(room, server)
+  post(room, server)
+  assert.equal([room.unreadFrom, room.unseen], [202, 2])
+  room.isLookedAt = true
+  room.saw(203)
+  post(room, server)
+  assert.equal([room.unreadFrom, room.unseen], [202, 1])
 })

@@ -93,3 +93,14 @@ test("without locks every tab sends; what is stored first keeps the order of wri
   assert.equal([...stored.values()], wanted)
   assert.equal(await store.list("o"), [])
 })
+
+test("where the browser grants no locks this tab sends", async () => {
+  const { Channel, clock } = browser()
+  const locks = { request: () => Promise.reject(new DOMException("denied", "SecurityError")) }
+  const tabs = new Tabs({ name: "x", clock, isLive: () => true, locks, Channel })
+  let leads = 0
+  tabs.on("lead", () => (leads += 1))
+  tabs.start()
+  await settle()
+  assert.equal([tabs.leads, leads], [true, 1])
+})

@@ -60,6 +60,23 @@ def test_a_search_looks_at_name_and_topic(ana: Any, lobby: Room, browser_of: Any
     assert ("Lobby" in opened(browser_of(ana), "lobby", q=text)) is found
 
 
+def test_rooms_to_join_come_before_ones_own(
+    ana: Any, ben: Any, eve: Any, browser_of: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(listing, "PAGE", 2)
+    made = [rooms.create(creator=ana, name=f"Room {place}") for place in "ABC"]
+    memberships.join(user=ben, room_id=made[2].pk)
+    memberships.join(user=eve, room_id=made[2].pk)
+    memberships.leave(user=eve, room_id=made[2].pk)
+    say(ana, made[2])
+    shown = {
+        who: [each.room.name for page in (1, 2) for each in listing.open_rooms(who, page=page)[0]]
+        for who in (ana, ben, eve)
+    }
+    assert shown[ben] == ["Room B", "Room A", "Room C"]
+    assert shown[ana] == shown[eve] == ["Room C", "Room B", "Room A"]
+
+
 def test_the_busiest_room_comes_first_and_the_rest_on_further_pages(
     ana: Any, browser_of: Any, monkeypatch: pytest.MonkeyPatch
 ):

@@ -64,7 +64,7 @@ def test_too_many_and_none_are_refused_and_what_was_ticked_stays(ana: Any, make_
     response = browser_of(ana).post(address("direct"), {"user": crowd, "action": "write"}, follow=True)
     assert "at most 8 people" in read(response)
     assert response.content.decode().count(" checked") == 8
-    assert "Tick somebody to write to first." in sent(browser_of(ana), "direct", action="write")
+    assert "Select somebody to write to first." in sent(browser_of(ana), "direct", action="write")
 
 
 def test_searching_and_turning_pages_keeps_what_is_ticked(

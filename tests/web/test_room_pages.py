@@ -37,7 +37,9 @@ def test_a_permalink_leads_to_its_message_and_to_nothing_past_the_last(ana: Any,
     posted = say(ana, lobby, "the one that is meant")
     assert "the one that is meant" in opened(client, "message", lobby.pk, 1)
     for number in (0, 2, 10**18, 10**30):
-        assert client.get(address("message", lobby.pk, number)).status_code == 404
+        page = client.get(address("message", lobby.pk, number), follow=True)
+        assert page.redirect_chain == [(address("room", lobby.pk), 302)]
+        assert "There is no such message here." in page.content.decode()
     messages.delete(actor=ana, message_id=posted.id)
     assert "the one that is meant" not in opened(client, "message", lobby.pk, 1)
 

@@ -117,7 +117,7 @@ def test_nobody_who_is_not_there_can_be_added(ana: Any, staff: Room, browser_of:
 
 
 def test_adding_nobody_says_so(ana: Any, staff: Room, browser_of: Any):
-    assert "Tick somebody to add first." in read(act(browser_of(ana), staff, "add"))
+    assert "Select somebody to add first." in read(act(browser_of(ana), staff, "add"))
 
 
 def test_a_forged_form_cant_add_thousands(ana: Any, staff: Room, browser_of: Any):

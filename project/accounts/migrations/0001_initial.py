@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                     "members_invite",
                     models.BooleanField(
                         default=False,
-                        help_text="Otherwise only people with all rights can make invitation links.",
+                        help_text="Otherwise only the owners of the site can make invitation links.",
                         verbose_name="every member may invite",
                     ),
                 ),

@@ -27,7 +27,10 @@ SHOWN = 100
 @never_cache
 @login_required
 def invitations(request: HttpRequest) -> HttpResponse:
-    """The person's invitations (all of them for superusers). Posting makes one, or revokes the one named."""
+    """The person's invitations (all of them for superusers). Posting makes one, or revokes the one named.
+
+    With ``?ready=1`` it is the last page of the set-up.
+    """
     settings = site.current()
     if not service.may_invite(request.user, settings):
         raise PermissionDenied
@@ -42,6 +45,8 @@ def invitations(request: HttpRequest) -> HttpResponse:
     usable = [_shown(request, each) for each in found.usable()[:SHOWN]]
     past = [_shown(request, each) for each in found.exclude(pk__in=found.usable().values("pk"))[:SHOWN]]
     context = {"form": form, "usable": usable, "past": past, "sign_up": settings.sign_up}
+    if "ready" in request.GET and usable:  # the end of the set-up: the first link, and the way on
+        context |= {"first": usable[0], "usable": usable[1:]}
     return render(request, "accounts/invitations.html", context)
 
 

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -83,14 +84,16 @@ def _access(request: HttpRequest) -> HttpResponse:
         invitation = first_run.decide_access(request.user, sign_up=form.cleaned_data["sign_up"])
     except AlreadySetUp:
         return redirect("chat:home")
-    messages.success(request, _("All is set up."))
-    return redirect("invitations") if invitation else redirect("chat:home")
+    if invitation:
+        return redirect(f"{reverse('invitations')}?ready=1")
+    messages.success(request, _("Your site is ready."))
+    return redirect("chat:home")
 
 
 def _show(request: HttpRequest, stage: Stage, form: Any, **context: Any) -> HttpResponse:
     steps = [
         {"label": label, "is_present": step == stage, "is_done": STEPS.index(step) < STEPS.index(stage)}
-        for step, label in zip(STEPS, (_("Your account"), _("The site"), _("Who may come")), strict=True)
+        for step, label in zip(STEPS, (_("Account"), _("Site"), _("Sign-up")), strict=True)
     ]
     return render(request, f"accounts/setup_{stage.value}.html", {"form": form, "steps": steps, **context})
 

@@ -56,17 +56,18 @@ export class Conversation {
   // Loading. `cursor` says where the room stands now. One page at a time: while one is under way, older and newer ones
   // are not asked for. Each resolves like History and throws what the request threw.
 
-  async loadOlder(cursor) {
+  /** @param {() => boolean} isFollowed whether somebody has gone to the newest messages meanwhile */
+  async loadOlder(cursor, isFollowed) {
     if (!this.timeline.hasOlder) return "abandoned"
     const outcome = await this.#load({ before: this.timeline.from }, cursor)
-    this.timeline.dropNewest(MOST_HELD)
+    if (outcome === "merged") this.#drop(isFollowed())
     return outcome
   }
 
   async loadNewer(cursor) {
     if (!this.timeline.isLoaded || this.timeline.reachesNewest) return "abandoned"
     const outcome = await this.#load({ after: this.timeline.to }, cursor)
-    this.timeline.dropOldest(MOST_HELD)
+    if (outcome === "merged") this.#drop(true)
     return outcome
   }
 
@@ -76,16 +77,13 @@ export class Conversation {
     this.abandonLoading()
     const outcome = await this.#load(number === null ? {} : { around: number }, cursor)
     const { from, to } = this.timeline
-    if (number !== null && number - from < to - number) this.timeline.dropNewest(MOST_HELD)
-    else this.timeline.dropOldest(MOST_HELD)
+    if (outcome === "merged") this.#drop(number === null || number - from >= to - number)
     return outcome
   }
 
   /** Lets go of what is too much, at the end where nobody reads. */
   bound(isFollowed) {
-    if (this.timeline.count <= MOST_HELD + SLACK) return
-    if (isFollowed) this.timeline.dropOldest(MOST_HELD)
-    else this.timeline.dropNewest(MOST_HELD)
+    if (this.timeline.count > MOST_HELD + SLACK) this.#drop(isFollowed)
   }
 
   /** The page that is under way will not come, or shows a state that is void. */
@@ -100,9 +98,16 @@ export class Conversation {
     this.comings.clear()
   }
 
+  #drop(atOldEnd) {
+    const dropped = atOldEnd ? this.timeline.dropOldest(MOST_HELD) : this.timeline.dropNewest(MOST_HELD)
+    dropped.forEach(({ id }) => this.mine.delete(id))
+  }
+
   #load(which, cursor) {
+    const widens = Boolean(which.before ?? which.after)
     return this.#history.load(which, cursor, (page, kept) => {
-      this.#mergePage(page)
+      // The end that it was to join on to was let go of meanwhile: nobody reads there any more.
+      if (!widens || this.timeline.touches(page)) this.#mergePage(page)
       kept.forEach(([message, mine]) => this.#merge(message, mine))
     })
   }

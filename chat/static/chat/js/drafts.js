@@ -1,23 +1,33 @@
 // What somebody has begun to write in a room. It outlives reload, tab, browser and crash, and belongs to one person on
 // one site: whoever signs in next in the same browser has drafts of their own.
 
+import { uuid } from "./uuid.js"
+
 const PAUSE_MS = 300
 
 /** @typedef {{text: string, mode: {name: "new"} | {name: "reply" | "edit", message: {id: string, number: number,
- *   author: {id: string, name: string} | null}}, parked?: Draft | null}} Draft  `parked`: what waits behind an edit */
+ *   author: {id: string, name: string} | null, excerpt?: string}}, parked?: Draft | null}} Draft  `parked`: what waits behind an edit */
 
-/** One room's draft as this tab keeps it. The last tab that was typed in wins; the others follow. */
+/** @typedef {{key: string | null, oldValue: string | null, newValue: string | null}} StorageNews as a StorageEvent tells it */
+
+/**
+ * One room's draft as this tab keeps it. Whoever begins one gives it an id; a tab that shows it goes on with that id, and
+ * follows whichever tab writes on or sends it. Drafts that were begun apart leave each other alone.
+ */
 export class DraftKeeper {
   #key
   #storage
   #clock
   #timer = null
   #unsaved = null
+  /** The draft's that is shown here; null: nothing is. */
+  #id = null
 
   /**
    * @param {object} options
    * @param {string} options.owner site and user @param {string} options.room id
-   * @param {Storage} options.storage `localStorage`: it is on its way to the disk when the tab is gone
+   * @param {Storage | null} options.storage `localStorage`: it is on its way to the disk when the tab is gone; null: the
+   *   browser keeps nothing
    * @param {import("./clock.js").Clock} options.clock
    */
   constructor({ owner, room, storage, clock }) {
@@ -26,13 +36,16 @@ export class DraftKeeper {
     this.#clock = clock
   }
 
-  /** @returns {Draft | null} */
+  /** What is stored, to be shown here from now on. @returns {Draft | null} */
   read() {
+    let stored = null
     try {
-      return JSON.parse(this.#storage.getItem(this.#key))
+      stored = parsed(this.#storage.getItem(this.#key))
     } catch {
-      return null
+      // Forbidden: there is none.
     }
+    this.#id = stored?.id ?? null
+    return stored
   }
 
   /** Soon, so that a fast writer's disk has some rest. @param {Draft} draft as it is now */
@@ -46,22 +59,34 @@ export class DraftKeeper {
     this.#clock.cancel(this.#timer)
     this.#timer = null
     const draft = this.#unsaved
-    this.#unsaved = null
     if (!draft) return
+    const isNone = draft.text.trim() === "" && draft.mode.name === "new" && !draft.parked
+    if (!isNone) this.#id ??= uuid()
     try {
-      if (draft.text.trim() === "" && draft.mode.name === "new" && !draft.parked) this.#storage.removeItem(this.#key)
-      else this.#storage.setItem(this.#key, JSON.stringify(draft))
+      if (!isNone) this.#storage.setItem(this.#key, JSON.stringify({ ...draft, id: this.#id }))
+      else if (parsed(this.#storage.getItem(this.#key))?.id === this.#id) this.#storage.removeItem(this.#key)
+      this.#unsaved = null
     } catch {
       // Full, or forbidden: writing must go on without it.
     }
+    if (isNone) this.#id = null
   }
 
   /**
    * Another tab has changed something in the storage.
-   * @param {string | null} key null: all of it was cleared
-   * @returns {boolean} whether this tab should show what is stored now: not while it has words of its own to save
+   * @param {StorageNews} news @param {boolean} isEmpty whether nothing is written here
+   * @returns {boolean} whether this tab should show what is stored now: never in the place of words of its own
    */
-  isNews(key) {
-    return (key === this.#key || key === null) && this.#unsaved === null
+  isNews({ key, oldValue, newValue }, isEmpty) {
+    if (key !== this.#key || this.#unsaved) return false
+    return isEmpty || parsed(newValue ?? oldValue)?.id === this.#id
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
   }
 }

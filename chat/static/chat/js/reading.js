@@ -12,6 +12,8 @@ export class Reading {
   #timer = null
   #isPaused = false
   #isOpened = false
+  /** Whether somebody sees what comes; what came while nobody did is below the unread line. */
+  isLookedAt = true
   /** @type {number | null} the first message that was unread when the room was opened, or was marked so since */
   unreadFrom = null
 
@@ -30,18 +32,31 @@ export class Reading {
   }
 
   /** The room's state is another. A pointer that moved back was marked unread, here or on another device. */
-  follow(known, { read, rev }) {
-    if (!known || rev <= known.rev || read >= known.read) return void (this.#told = Math.max(this.#told, read))
+  follow(known, { read, rev, role, lastNumber }) {
+    if (!known || rev <= known.rev || read >= known.read) {
+      const before = Math.max(this.#told, this.#seen)
+      this.#told = Math.max(this.#told, read)
+      if (this.isLookedAt || !role || known?.lastNumber > before) return
+      if (lastNumber > Math.max(before, read)) this.unreadFrom = Math.max(before, read) + 1
+      return
+    }
     this.#told = read
     this.unreadFrom = read + 1
     // What is on the screen must not undo it at once.
     this.pause()
   }
 
+  /** The room's numbers start over: what is known of earlier ones counts no more. */
+  startOver() {
+    this.#seen = this.#told = 0
+    this.#isPaused = this.#isOpened = false
+    this.unreadFrom = null
+  }
+
   /** Somebody opened the room. @returns {boolean} whether that was the first time */
   opened({ role, unread, read }) {
     const isFirst = !this.#isOpened
-    if (isFirst && role && unread) this.unreadFrom = read + 1
+    if (isFirst) this.unreadFrom = role && unread ? read + 1 : null
     this.#isOpened = true
     return isFirst
   }

@@ -21,6 +21,8 @@ export class Room extends Emitter {
   members
   /** Whether somebody follows the newest messages: then the oldest ones are let go of, else the newest. */
   isFollowed = true
+  /** Whether somebody looks at the page: what comes while nobody does, or without a connection, is marked as new. */
+  isLookedAt = true
   #id
   #me
   #state
@@ -158,7 +160,7 @@ export class Room extends Emitter {
     } else if (result) this.#access = "live"
     this.#cursor.syncEnded()
     if (!result) this.#clock.after(() => this.#access !== "removed" && this.#cursor.sync(), RETRY_MS)
-    else if (this.#isOpen) this.#loadNewest()
+    else if (this.#isOpen && this.#access === "live") this.#loadNewest()
     this.emit("change")
   }
 
@@ -184,7 +186,7 @@ export class Room extends Emitter {
 
   /** Loads the page before the loaded part. @throws {import("./protocol.js").ChatError} */
   loadOlder() {
-    return this.#load((cursor) => this.#conversation.loadOlder(cursor))
+    return this.#load((cursor) => this.#conversation.loadOlder(cursor, () => this.isFollowed))
   }
 
   /** Loads the page after the loaded part. @throws {import("./protocol.js").ChatError} */
@@ -283,6 +285,8 @@ export class Room extends Emitter {
   #takeReset({ epoch, seq, state }) {
     this.#conversation.clear()
     this.members.clear()
+    this.#reading.startOver()
+    this.#state = null
     this.#setState(state)
     this.#access = "live"
     this.#cursor.reset({ epoch, seq })
@@ -303,6 +307,7 @@ export class Room extends Emitter {
   }
 
   #setState(next) {
+    this.#reading.isLookedAt = this.isLookedAt && this.#access === "live"
     this.#reading.follow(this.#state, next)
     this.#state = next
   }

@@ -39,8 +39,11 @@ export class Rooms extends Emitter {
     return [...this.#listed].map((id) => this.#rooms.get(id).state).filter(Boolean).sort(compareRooms)
   }
 
+  /** Asked for at each event: no list is made and sorted for it. */
   get unread() {
-    return this.list.reduce((sum, { unread }) => sum + unread, 0)
+    let sum = 0
+    for (const id of this.#listed) sum += this.#rooms.get(id).state?.unread ?? 0
+    return sum
   }
 
   /** The room, listed or not; one that isn't known is watched from now on. */

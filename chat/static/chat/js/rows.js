@@ -66,7 +66,7 @@ export function rowsOf({ timeline, pending, me, mine, members = [], unreadFrom =
   if (expected !== null && unreadFrom < expected) unreadFrom = null
   const stored = new Set()
   for (const message of messages) {
-    while (notices.length && notices[0].at < message.createdAt) addNotice(notices.shift())
+    while (notices.length && isBefore(notices[0], message.createdAt)) addNotice(notices.shift())
     if (message.number > expected) {
       rows.push({ kind: "hole", key: `hole:${expected}`, from: expected, to: message.number - 1 })
       if (before) before = { day: before.day }
@@ -102,6 +102,9 @@ function noticesOf(members, { isLoaded, hasOlder, reachesNewest }, messages) {
     .map((notice) => ({ ...notice, order: `${notice.at} ${notice.what} ${notice.user.id}` }))
     .sort((a, b) => (a.order < b.order ? -1 : 1))
 }
+
+/** Whether a notice stands above what was said then: who came in that moment came first. */
+const isBefore = ({ at, what }, moment) => at < moment || (at === moment && what === "joined")
 
 /** Which of the avatar colours is a person's, 1 … 8. */
 export function colourOf(userId) {

@@ -1,6 +1,10 @@
-/** Rooms that ask to be synced in the same moment share one command. */
+/** Rooms that ask to be synced in the same moment share one command; one that is being synced waits for its turn. */
 export class SyncBatch {
   #rooms = new Set()
+  /** Ids: the server refuses a second sync of them. */
+  #underWay = new Set()
+  /** Those among them that asked once more meanwhile, by id. */
+  #again = new Map()
   #request
   #isLive
   #most
@@ -20,12 +24,16 @@ export class SyncBatch {
   /** Without a connection nothing happens: the next one syncs all rooms. @param {import("./room.js").Room} room */
   ask(room) {
     if (!this.#isLive()) return
+    if (this.#underWay.has(room.id)) return void this.#again.set(room.id, room)
     if (!this.#rooms.size) queueMicrotask(() => this.#send())
     this.#rooms.add(room)
   }
 
+  /** The connection is gone, and with it what was under way. */
   clear() {
     this.#rooms.clear()
+    this.#underWay = new Set()
+    this.#again.clear()
   }
 
   #send() {
@@ -36,12 +44,17 @@ export class SyncBatch {
 
   async #sync(rooms) {
     const cursors = new Map(rooms.map((room) => [room.id, room.cursor]))
-    try {
-      const { rooms: results } = await this.#request({ type: "sync", rooms: cursors })
-      rooms.forEach((room) => room.syncEnded(results.get(room.id) ?? "denied"))
-    } catch {
-      // A lost connection has put the rooms back already; anything else is asked again in a moment.
-      if (this.#isLive()) rooms.forEach((room) => room.syncEnded(null))
+    const underWay = this.#underWay
+    rooms.forEach(({ id }) => underWay.add(id))
+    // Whatever it was that failed, it is asked again in a moment.
+    const { rooms: results } = await this.#request({ type: "sync", rooms: cursors }).catch(() => ({ rooms: null }))
+    if (underWay !== this.#underWay) return
+    for (const room of rooms) {
+      const again = this.#again.get(room.id)
+      underWay.delete(room.id)
+      this.#again.delete(room.id)
+      if (again) this.ask(again)
+      else room.syncEnded(results && (results.get(room.id) ?? "denied"))
     }
   }
 }

@@ -24,6 +24,7 @@ export class Tabs extends Emitter {
    * @param {() => boolean} options.isLive whether this tab has a connection
    * @param {LockManager | undefined} [options.locks] absent on pages without TLS: then every tab sends. That costs
    *   repeats, which the server answers as such; order holds, for no tab sends a message before the one ahead is stored.
+   *   The same where the browser refuses them, as it does when it is told to keep nothing.
    */
   constructor({ name, clock, isLive, locks = globalThis.navigator?.locks, Channel = globalThis.BroadcastChannel }) {
     super()
@@ -104,7 +105,10 @@ export class Tabs extends Emitter {
         return new Promise((resolve) => (this.#release = resolve))
       })
     } catch (error) {
-      if (error.name !== "AbortError") throw error
+      if (error.name !== "AbortError") {
+        this.#locks = null
+        return this.#take()
+      }
       // Given up by this tab before it had it: nothing to do. Taken by another one: stand in line again.
       if (!isHeld) return
       this.#leads = false

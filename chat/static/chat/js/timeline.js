@@ -86,19 +86,26 @@ export class Timeline {
     messages.forEach((message) => this.merge(message))
   }
 
-  /** Lets go of the newest messages past `most`: what comes live is only counted from then on. */
-  dropNewest(most) {
-    if (this.count <= most) return
-    this.#numbers.splice(most).forEach((number) => this.#byNumber.delete(number))
-    this.#to = this.#numbers.at(-1)
-    this.#reachesNewest = false
+  /** @returns {boolean} whether a page of history joins on to what is held */
+  touches({ messages }) {
+    return !messages.length || (messages.at(-1).number >= this.#from - 1 && messages[0].number <= this.#to + 1)
   }
 
-  /** Lets go of the oldest messages past `most`. */
+  /** Lets go of the newest messages past `most`: what comes live is only counted from then on. @returns {Message[]} */
+  dropNewest(most) {
+    if (this.count <= most) return []
+    const dropped = this.#drop(this.#numbers.splice(most))
+    this.#to = this.#numbers.at(-1)
+    this.#reachesNewest = false
+    return dropped
+  }
+
+  /** Lets go of the oldest messages past `most`. @returns {Message[]} */
   dropOldest(most) {
-    if (this.count <= most) return
-    this.#numbers.splice(0, this.count - most).forEach((number) => this.#byNumber.delete(number))
+    if (this.count <= most) return []
+    const dropped = this.#drop(this.#numbers.splice(0, this.count - most))
     this.#from = this.#numbers[0]
+    return dropped
   }
 
   clear() {
@@ -112,6 +119,12 @@ export class Timeline {
     if (this.isLoaded && (last < this.#from - 1 || first > this.#to + 1)) this.clear()
     this.#from = Math.min(this.#from ?? first, first)
     this.#to = Math.max(this.#to ?? last, last)
+  }
+
+  #drop(numbers) {
+    const messages = numbers.map((number) => this.#byNumber.get(number))
+    numbers.forEach((number) => this.#byNumber.delete(number))
+    return messages
   }
 
   #takes(number) {

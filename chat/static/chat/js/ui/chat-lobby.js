@@ -53,8 +53,10 @@ export class ChatLobby extends HTMLElement {
     this.#wait(EVERY_MS)
     const answer = await fetch(location.href).catch(() => null)
     // Who is signed out meanwhile is sent elsewhere.
-    if (!answer?.ok || answer.redirected || !this.isConnected) return
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html")
+    if (!answer?.ok || answer.redirected) return
+    const text = await answer.text().catch(() => "")
+    if (!this.isConnected) return
+    const page = new DOMParser().parseFromString(text, "text/html")
     const fresh = page.querySelector(this.localName)
     if (fresh) this.#merge(fresh)
     this.#draw()

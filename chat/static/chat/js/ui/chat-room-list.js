@@ -5,7 +5,8 @@ import { pageClient } from "./page-client.js"
 import { roomUrl } from "./page-config.js"
 import { texts } from "./texts.js"
 
-const SIGNS = { open: "#", private: "◇", direct: "@" }
+/** A lock is drawn by the style sheet. */
+const SIGNS = { open: "#", private: "", direct: "@" }
 
 /** `<chat-room-list current="12">` around the parts of chat/_sidebar.html: the person's rooms, live. */
 export class ChatRoomList extends HTMLElement {
@@ -14,6 +15,9 @@ export class ChatRoomList extends HTMLElement {
   /** @type {Map<string, {line: HTMLElement, version: string}>} by room */
   #lines = new Map()
   #frame = null
+  /** What scrolls. */
+  #nav
+  #sizes = new ResizeObserver(() => this.#drawBelow())
   /** Only on a page without a room, which has one of its own. */
   #banner = null
   #end = null
@@ -27,6 +31,11 @@ export class ChatRoomList extends HTMLElement {
     this.#end = this.#client.rooms.on("change", () => {
       this.#frame ??= requestAnimationFrame(() => this.#draw())
     })
+    this.#nav = this.querySelector("nav")
+    this.#nav.addEventListener("scroll", () => this.#drawBelow(), { passive: true })
+    this.#parts.below.onclick = () => this.#reveal(this.#below[0])
+    this.#sizes.observe(this.#nav)
+    this.#reveal(this.#current)
     if (this.#parts.banner) {
       this.#banner = new ConnectionBanner(this.#parts.banner, this.#client)
       this.#banner.connect()
@@ -35,8 +44,10 @@ export class ChatRoomList extends HTMLElement {
 
   disconnectedCallback() {
     this.#end()
+    this.#sizes.disconnect()
     this.#banner?.disconnect()
     cancelAnimationFrame(this.#frame)
+    this.#frame = null
   }
 
   // Internal
@@ -46,6 +57,7 @@ export class ChatRoomList extends HTMLElement {
     const { rooms } = this.#client
     if (!rooms.isKnown) return
     const sections = sectionsOf(rooms.list)
+    const wasSeen = this.#isSeen(this.#current)
     const focused = this.contains(document.activeElement) ? document.activeElement : null
     for (const [name, states] of Object.entries(sections)) this.#fill(this.#parts[name], states)
     const listed = new Set(rooms.list.map(({ id }) => id))
@@ -58,7 +70,41 @@ export class ChatRoomList extends HTMLElement {
     this.#parts.archived.parentElement.hidden = sections.archived.length === 0
     // What is moved loses it.
     if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true })
+    // Not where somebody has scrolled away from it.
+    if (wasSeen) this.#reveal(this.#current)
+    this.#drawBelow()
     this.#drawWayBack(rooms.list)
+  }
+
+  get #current() {
+    return this.querySelector("[aria-current]")
+  }
+
+  #isSeen(element) {
+    if (!element) return false
+    const [edges, { top, bottom }] = [this.#nav.getBoundingClientRect(), element.getBoundingClientRect()]
+    return top >= edges.top - 1 && bottom <= edges.bottom + 1
+  }
+
+  /** Only the list scrolls: a page of the host around it stays where it is. */
+  #reveal(line) {
+    if (!line || this.#isSeen(line)) return
+    const { top, height } = line.getBoundingClientRect()
+    this.#nav.scrollTop += top - this.#nav.getBoundingClientRect().top - (this.#nav.clientHeight - height) / 2
+  }
+
+  /** Rooms with something new that stand further down than one sees. */
+  get #below() {
+    const { bottom } = this.#nav.getBoundingClientRect()
+    const isBelow = (line) => line.checkVisibility() && line.getBoundingClientRect().top >= bottom
+    return [...this.querySelectorAll(".room-link--unread")].filter(isBelow)
+  }
+
+  #drawBelow() {
+    const { below } = this.#parts
+    const count = this.#nav.clientHeight ? this.#below.length : 0
+    below.hidden = count === 0
+    below.textContent = count ? texts.unreadBelow({ count }) : ""
   }
 
   #fill(list, states) {
@@ -81,10 +127,11 @@ export class ChatRoomList extends HTMLElement {
     }))
     line.className = `room-link${unread ? " room-link--unread" : ""}`
     line.firstElementChild.replaceChildren(
-      h("span", { "class": "room-link__sign", "aria-hidden": "true" }, SIGNS[kind]),
+      h("span", { "class": `room-link__sign room-link__sign--${kind}`, "aria-hidden": "true" }, SIGNS[kind]),
       h("span", { class: "room-link__name", dir: "auto" }, name),
-      ...(mentions ? [count(`@${few(mentions)}`, texts.namedYou, "room-link__count--mention")] : []),
-      ...(unread ? [count(few(unread), texts.unread)] : []))
+      ...(kind === "private" ? [h("span", { class: "visually-hidden" }, `, ${texts.private}`)] : []),
+      ...(mentions ? [count(`@${few(mentions)}`, `${texts.mentions}: ${few(mentions)}`, "mention")] : []),
+      ...(unread ? [count(few(unread), `${texts.unread}: ${few(unread)}`, kind === "direct" ? "personal" : null)] : []))
     this.#lines.set(id, { line, version })
     return line
   }
@@ -102,5 +149,7 @@ export class ChatRoomList extends HTMLElement {
 
 const few = (number) => (number > 99 ? "99+" : String(number))
 
-const count = (number, meaning, look = "") =>
-  h("span", { class: `room-link__count ${look}`.trim() }, number, h("span", { class: "visually-hidden" }, ` ${meaning}`))
+/** @param {"mention" | "personal" | null} look somebody means this person: by their name, or by writing to them alone */
+const count = (number, meaning, look) =>
+  h("span", { class: `room-link__count${look ? ` room-link__count--${look}` : ""}` },
+    h("span", { "aria-hidden": "true" }, number), h("span", { class: "visually-hidden" }, `, ${meaning}`))

@@ -1,4 +1,4 @@
-import { firstOf } from "../protocol.js"
+import { Close, firstOf } from "../protocol.js"
 import { rowsOf } from "../rows.js"
 import { mayWrite } from "../summary.js"
 import { Composer } from "./composer.js"
@@ -13,6 +13,16 @@ import { drawAbout, drawHint, drawToNewest, drawTyping } from "./room-frame.js"
 import { sentenceOf, texts } from "./texts.js"
 import { TimelineView } from "./timeline-view.js"
 
+const AGAIN_MS = 5_000
+/** More messages at once than this are not read out: they were missed, and are there to be read. */
+const MOST_SPOKEN = 10
+
+/** Why nothing can be written on this page any more, if so. */
+const endOf = ({ name, code }) =>
+  name === "stopped" && [Close.banned, Close.unsupported].includes(code) ? texts[`stopped.${code}`] : null
+
+const isLookedAt = () => document.visibilityState === "visible" && document.hasFocus()
+
 /** `<chat-room room="12" target="57">` around the parts of chat/_room.html: one room, live. `target`: a permalink's. */
 export class ChatRoom extends HTMLElement {
   #client
@@ -25,11 +35,17 @@ export class ChatRoom extends HTMLElement {
   #ends = []
   #frame = null
   #loadFailed = false
+  /** Until then nothing more is asked for after a refusal: each draw of a short page would. */
+  #waitsUntil = 0
   /** Whether the reader was put where there is something to read. */
   #isPlaced = false
-  /** The number of the message that is meant. */
+  /** The number of the message that is meant, and whether to go there. */
   #target = null
-  #looked = () => this.#look()
+  #seeks = false
+  /** The last message that was drawn. */
+  #last = null
+  #wasHidden = false
+  #looked = () => this.#lookChanged()
 
   // Lifecycle
 
@@ -38,7 +54,9 @@ export class ChatRoom extends HTMLElement {
     this.#parts = partsOf(this)
     const id = this.getAttribute("room")
     this.#target = Number(this.getAttribute("target")) || null
+    this.#seeks = this.#target !== null
     this.#room = this.#client.rooms.get(id)
+    this.#room.isLookedAt = isLookedAt()
     const { timeline, rows } = this.#parts
     this.#timeline = new TimelineView(timeline, rows, {
       nearTop: () => this.#load("loadOlder"),
@@ -46,10 +64,12 @@ export class ChatRoom extends HTMLElement {
       moved: () => this.#moved(),
       movedByHand: () => this.#room.resumeReading(),
       shortcut: (name, message, opener) => this.#actions.shortcut(name, message, opener),
+      leave: () => this.#composer.focus(),
     })
     const sources = { client: this.#client, room: () => this.#room }
     this.#composer = new Composer(this.#parts, {
       ...sources, submit: (body, mode) => this.#send(body, mode), editLast: () => this.#actions.editLast(),
+      modeChanged: () => this.#drawSoon(), toMessages: () => this.#timeline.focus(),
     })
     this.#actions = new MessageActions({
       ...sources, composer: this.#composer, pauseReading: () => this.#pauseReading(),
@@ -70,7 +90,7 @@ export class ChatRoom extends HTMLElement {
     this.#ends.forEach((end) => end())
     cancelAnimationFrame(this.#frame)
     document.removeEventListener("visibilitychange", this.#looked)
-    window.removeEventListener("focus", this.#looked)
+    for (const name of ["focus", "blur"]) window.removeEventListener(name, this.#looked)
   }
 
   #listen(id) {
@@ -80,14 +100,13 @@ export class ChatRoom extends HTMLElement {
     join.onclick = () => this.#try(this.#client.join(id))
     toNewest.onclick = () => this.#toNewest()
     this.#ends = [
-      this.#room.on("change", () => this.#drawSoon()),
-      this.#room.on("failure", (error) => alertAbout(sentenceOf(error))),
+      ...this.#listenTo(this.#room),
       this.#client.on("connection", () => this.#drawSoon()),
       this.#client.on("outbox", () => this.#drawSoon()),
       this.#client.rooms.on("added", (room) => room.id === id && this.#follow(room)),
     ]
     document.addEventListener("visibilitychange", this.#looked)
-    window.addEventListener("focus", this.#looked)
+    for (const name of ["focus", "blur"]) window.addEventListener(name, this.#looked)
   }
 
   /** What the server printed is also here as data; a room that is known better already doesn't need it. */
@@ -102,8 +121,16 @@ export class ChatRoom extends HTMLElement {
   #follow(room) {
     if (room === this.#room) return
     this.#room = room
-    this.#ends.push(room.on("change", () => this.#drawSoon()))
+    room.isLookedAt = isLookedAt()
+    this.#ends.push(...this.#listenTo(room))
     room.open()
+  }
+
+  #listenTo(room) {
+    return [
+      room.on("change", () => this.#drawSoon()),
+      room.on("failure", (error) => alertAbout(sentenceOf(error))),
+    ]
   }
 
   // Actions
@@ -115,7 +142,9 @@ export class ChatRoom extends HTMLElement {
   }
 
   async #leave() {
-    const yes = await confirm(texts.confirmLeave({ name: this.#room.state?.name ?? "" }), texts.leave)
+    const { kind, name = "" } = this.#room.state ?? {}
+    const asked = kind === "direct" ? [texts.confirmHide, texts.hide] : [texts.confirmLeave({ name }), texts.leave]
+    const yes = await confirm(...asked)
     if (yes && (await this.#try(this.#client.leave(this.#room.id)))) location.assign(homeUrl())
   }
 
@@ -144,11 +173,14 @@ export class ChatRoom extends HTMLElement {
   /** @param {"loadOlder" | "loadNewer"} which */
   async #load(which) {
     if (this.#room.isLoading || !this.#client.isLive || this.#room.access !== "live") return
+    if (performance.now() < this.#waitsUntil) return
     this.#loadFailed = false
     try {
       await this.#room[which]()
-    } catch {
+    } catch ({ retryAfterMs }) {
       this.#loadFailed = true
+      // Without a connection the next one is a new chance.
+      this.#waitsUntil = this.#client.isLive ? performance.now() + (retryAfterMs ?? AGAIN_MS) : 0
       this.#drawSoon()
     }
   }
@@ -160,9 +192,21 @@ export class ChatRoom extends HTMLElement {
     drawToNewest(this.#parts, this.#room, isThere || this.#room.timeline.isEmpty)
   }
 
+  /** Who comes back to a hidden page starts where they left off, if more came than the screen holds. */
+  #lookChanged() {
+    this.#room.isLookedAt = isLookedAt()
+    if (document.hidden) this.#wasHidden = true
+    else if (this.#wasHidden) {
+      this.#wasHidden = false
+      if (this.#room.isFollowed && this.#room.unseen) this.#isPlaced = false
+      this.#drawSoon()
+    }
+    this.#look()
+  }
+
   /** What is on the screen of somebody who looks at it is read. */
   #look() {
-    if (document.visibilityState === "visible" && document.hasFocus()) this.#room.saw(this.#timeline.lastVisible)
+    if (this.#isPlaced && isLookedAt()) this.#room.saw(this.#timeline.lastVisible)
   }
 
   // Internal
@@ -189,14 +233,17 @@ export class ChatRoom extends HTMLElement {
     const { parts, user } = { parts: this.#parts, user: this.#client.user }
     const context = {
       me: user, isLive: this.#client.isLive, canWrite: mayWrite(state), target: this.#target, isNewest: timeline.reachesNewest,
+      editing: this.#composer.editing, ended: endOf(this.#client.connection),
     }
     const pending = this.#client.pending(this.#room.id)
     drawAbout(parts, this.#room, context)
     const isEmpty = timeline.isEmpty && pending.length === 0
     drawHint(parts, this.#room, { isLive: context.isLive, isEmpty, failed: this.#loadFailed })
     drawTyping(parts, this.#room)
-    // Only what comes while one is there is news; pages of the past are not read out.
-    parts.timeline.ariaLive = this.#isPlaced && this.#room.isFollowed && !isLoading ? "polite" : "off"
+    // Only what comes while one is there is news; pages of the past are not read out, nor all that one missed.
+    const isNews = this.#isPlaced && this.#room.isFollowed && !isLoading && timeline.to - this.#last <= MOST_SPOKEN
+    this.#last = timeline.to
+    parts.timeline.ariaLive = isNews ? "polite" : "off"
     this.#timeline.update(rowsOf({ timeline, pending, me: user.id, mine, members: comings, unreadFrom }), {
       openMenu: (message, opener) => this.#actions.openMenu(message, opener),
       react: (message, emoji, isOn) => this.#actions.react(message, emoji, isOn),
@@ -204,13 +251,15 @@ export class ChatRoom extends HTMLElement {
       retry: (clientId) => this.#try(this.#client.retry(clientId)),
       discard: (clientId) => this.#try(this.#client.discard(clientId)),
     }, context)
-    if (timeline.isLoaded && !this.#isPlaced) this.#place()
+    if (!timeline.isLoaded) this.#isPlaced = false
+    else if (!this.#isPlaced) this.#place()
   }
 
   /** Opening: at the message that is meant, at the first unread one, or at the newest. */
   #place() {
     this.#isPlaced = true
-    const isThere = this.#target ? this.#timeline.show(this.#target) : this.#timeline.showUnread()
+    const isThere = this.#seeks ? this.#timeline.show(this.#target) : this.#timeline.showUnread()
+    this.#seeks = false
     if (!isThere) this.#timeline.scrollToBottom()
     this.#moved()
   }

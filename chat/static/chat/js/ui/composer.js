@@ -1,5 +1,7 @@
 import { DraftKeeper } from "../drafts.js"
+import { excerptOf } from "../rows.js"
 import { TypingSignal } from "../typing.js"
+import { h, wordsOf } from "./dom.js"
 import { MentionList } from "./mention-list.js"
 import { sentenceOf, texts } from "./texts.js"
 
@@ -13,6 +15,8 @@ export class Composer {
   #client
   #submit
   #editLast
+  #modeChanged
+  #toMessages
   #typing
   #drafts
   #mentions
@@ -28,15 +32,18 @@ export class Composer {
    * @param {() => import("../room.js").Room} options.room
    * @param {(body: string, mode: {name: "new"} | {name: "reply" | "edit", message: object}) => Promise<void>} options.submit
    * @param {() => void} options.editLast
+   * @param {() => void} options.modeChanged another message is edited, or none @param {() => void} options.toMessages
    */
-  constructor(parts, { client, room, submit, editLast }) {
+  constructor(parts, { client, room, submit, editLast, modeChanged, toMessages }) {
     this.#parts = parts
     this.#client = client
     this.#submit = submit
     this.#editLast = editLast
+    this.#modeChanged = modeChanged
+    this.#toMessages = toMessages
     const { id } = room()
     this.#typing = new TypingSignal(client.clock, (active) => client.tellTyping(id, active))
-    this.#drafts = new DraftKeeper({ owner: client.owner, room: id, storage: localStorage, clock: client.clock })
+    this.#drafts = new DraftKeeper({ owner: client.owner, room: id, storage: shelf(), clock: client.clock })
     this.#mentions = new MentionList(parts.text, {
       present: () => room().members.present, me: client.user.id,
       load: async () => room().members.isLoaded || room().loadMembers(),
@@ -51,12 +58,16 @@ export class Composer {
     composer.addEventListener("submit", (event) => this.#onSubmit(event), { signal })
     text.addEventListener("keydown", (event) => this.#onKey(event), { signal })
     text.addEventListener("input", () => this.#onInput(), { signal })
-    text.addEventListener("blur", () => this.#mentions.hide(), { signal })
+    text.addEventListener("blur", () => {
+      this.#mentions.hide()
+      // Before one writes on in another window.
+      this.#drafts.flush()
+    }, { signal })
     text.addEventListener("click", () => this.#mentions.update(), { signal })
     cancel.addEventListener("click", () => this.#cancel(), { signal })
     window.addEventListener("pagehide", () => this.#drafts.flush(), { signal })
     document.addEventListener("visibilitychange", () => document.hidden && this.#drafts.flush(), { signal })
-    window.addEventListener("storage", ({ key }) => this.#drafts.isNews(key) && this.#restore(), { signal })
+    window.addEventListener("storage", (news) => this.#drafts.isNews(news, this.#isEmpty) && this.#restore(), { signal })
     // On a touch screen there is no Shift key to make a new line with: there Enter makes it, and the button sends.
     text.enterKeyHint = isTouch() ? "enter" : "send"
     this.#restore()
@@ -69,6 +80,11 @@ export class Composer {
   }
 
   // Actions
+
+  /** @returns {string | null} the id of the message that gets another text */
+  get editing() {
+    return this.#mode.name === "edit" ? this.#mode.message.id : null
+  }
 
   focus() {
     this.#parts.text.focus()
@@ -96,9 +112,10 @@ export class Composer {
     const sends = event.ctrlKey || event.metaKey || !(event.shiftKey || isTouch())
     if (event.key === "Enter" && sends) this.#onSubmit(event)
     else if (event.key === "Escape" && this.#mode.name !== "new") this.#cancel()
-    else if (event.key === "ArrowUp" && this.#isEmpty) {
+    else if (event.key === "ArrowUp" && (event.altKey || this.#isEmpty)) {
       event.preventDefault()
-      this.#editLast()
+      if (event.altKey) this.#toMessages()
+      else this.#editLast()
     }
   }
 
@@ -173,15 +190,20 @@ export class Composer {
   }
 
   #start(mode, value, takesFocus = true) {
-    const { text, about: line, "about-text": words } = this.#parts
+    const { text, about: line, "about-text": words, send } = this.#parts
     this.#mode = mode
+    this.#modeChanged()
+    send.textContent = mode.name === "edit" ? texts.save : texts.send
     if (text.value !== value) text.value = value
     line.hidden = mode.name === "new"
-    words.textContent = {
-      new: () => "",
-      edit: () => texts.editing,
-      reply: ({ author }) => texts.replyingTo({ name: author?.name ?? texts.unknownAuthor }),
-    }[mode.name](mode.message)
+    words.replaceChildren(...{
+      new: () => [],
+      edit: () => [texts.editing],
+      reply: ({ author, excerpt = "" }) => [
+        texts.replyingTo({ name: author?.name ?? texts.unknownAuthor }),
+        h("bdi", { class: "composer__about-excerpt" }, excerpt),
+      ],
+    }[mode.name](mode.message))
     this.#say("")
     this.#fit()
     this.#count()
@@ -213,9 +235,18 @@ export class Composer {
 }
 
 /** What a draft must know of the message that it is about. */
-const about = ({ id, number, author }) => ({ id, number, author })
+const about = ({ id, number, author, html }) => ({ id, number, author, excerpt: excerptOf(wordsOf(html)) })
 
 /** As the server counts: characters of the trimmed text, not the halves that JavaScript has some of them in. */
 const lengthOf = (text) => [...text.trim()].length
+
+/** Where drafts are kept; a browser that is told to keep nothing refuses even to name it. */
+function shelf() {
+  try {
+    return localStorage
+  } catch {
+    return null
+  }
+}
 
 const isTouch = () => matchMedia("(hover: none) and (pointer: coarse)").matches

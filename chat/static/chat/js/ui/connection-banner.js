@@ -1,3 +1,4 @@
+import { Close } from "../protocol.js"
 import { h } from "./dom.js"
 import { texts } from "./texts.js"
 
@@ -49,8 +50,8 @@ export class ConnectionBanner {
     } else if (this.#problem) {
       this.#show(...this.#problem, () => location.reload())
     } else if (name === "stopped") {
-      const needsSignIn = code !== 4510
-      const way = needsSignIn ? texts.signIn : texts.reload
+      // Whose account is closed can't sign in again.
+      const way = code === Close.banned ? null : code === Close.unsupported ? texts.reload : texts.signIn
       this.#show(texts[`stopped.${code}`] ?? texts.stopped, way, () => location.reload())
     } else if (!navigator.onLine) {
       this.#stopWaiting()

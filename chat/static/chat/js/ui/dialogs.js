@@ -2,6 +2,7 @@ import { h } from "./dom.js"
 import { texts } from "./texts.js"
 
 const TOAST_MS = 4_000
+const ALERT_MS = 8_000
 
 /** Everything of ours stays inside an element of our own, also on a host's page: there our style sheets reach it. */
 const home = () => document.querySelector(".chat") ?? document.body
@@ -27,13 +28,27 @@ export function show(props, ...children) {
   }))
 }
 
-/** Says a failure where it can't be said in place; stays until dismissed or replaced. */
+/** Where a room is, above what one writes there, not over it. */
+const place = () => home().querySelector(".room__float") ?? home()
+
+let endAlert = () => {}
+
+/** Says a failure where it can't be said in place; goes by itself when nobody points at it, at Escape at once. */
 export function alertAbout(sentence) {
-  home().querySelector(":scope > .alert")?.remove() // a host's page may have alerts of its own
+  endAlert()
   const alert = h("div", { class: "alert", role: "alert" },
     h("span", {}, sentence),
-    h("button", { class: "button button--quiet", type: "button", onclick: () => alert.remove() }, texts.dismiss))
-  home().append(alert)
+    h("button", { class: "button button--quiet", type: "button", onclick: () => endAlert() }, texts.dismiss))
+  const timer = setInterval(() => alert.matches(":hover, :focus-within") || endAlert(), ALERT_MS)
+  const onKey = ({ key }) => key === "Escape" && endAlert()
+  document.addEventListener("keydown", onKey)
+  endAlert = () => {
+    clearInterval(timer)
+    document.removeEventListener("keydown", onKey)
+    alert.remove()
+    endAlert = () => {}
+  }
+  place().append(alert)
 }
 
 let region = null
@@ -41,7 +56,7 @@ let region = null
 /** Says in passing that something was done. */
 export function say(sentence) {
   // A live region is only listened to where it was there before its words.
-  region ??= home().appendChild(h("div", { role: "status" }))
+  if (!region?.isConnected) region = place().appendChild(h("div", { role: "status" }))
   const toast = h("div", { class: "toast" }, sentence)
   region.replaceChildren(toast)
   setTimeout(() => toast.remove(), TOAST_MS)

@@ -24,6 +24,13 @@ export function partsOf(root) {
   return parts
 }
 
+/** What is said, without the marks that format it. A template's content is no part of the page: nothing in it loads. */
+export function wordsOf(html) {
+  const template = document.createElement("template")
+  template.innerHTML = html
+  return template.content.textContent
+}
+
 const language = document.documentElement.lang || undefined
 // As the server writes it (chat/web/timeline.py): always as wide, in every language.
 const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })
@@ -34,8 +41,13 @@ const dayAndYear = new Intl.DateTimeFormat(language, { dateStyle: "long" })
 export const timeOf = (iso) => time.format(new Date(iso))
 export const momentOf = (iso) => moment.format(new Date(iso))
 
+const noonOf = (day) => new Date(`${day}T12:00:00`)
+
+/** @param {string} day 2026-11-20 @returns {number} 0: today, 1: yesterday, … */
+export const daysAgo = (day) => Math.round((new Date().setHours(12, 0, 0, 0) - noonOf(day)) / 86_400_000)
+
 /** A calendar day (2026-11-20) as a heading says it. */
 export function dayName(day) {
-  const date = new Date(`${day}T12:00:00`)
+  const date = noonOf(day)
   return (date.getFullYear() === new Date().getFullYear() ? dayOfYear : dayAndYear).format(date)
 }

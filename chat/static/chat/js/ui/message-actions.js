@@ -50,7 +50,8 @@ export class MessageActions {
   /** @param {object} message @param {HTMLElement} opener gets the focus back */
   openMenu(message, opener) {
     const react = this.#mayWrite && ((emoji) => this.react(message, emoji, true))
-    this.#menu.open(opener, { react, choices: this.#choices(message) })
+    const tryEmoji = (emoji) => this.#client.react(this.#room().id, message.id, emoji, true)
+    this.#menu.open(opener, { react, tryEmoji, choices: this.#choices(message) })
   }
 
   /**

@@ -1,5 +1,5 @@
 import { h } from "./dom.js"
-import { texts } from "./texts.js"
+import { sentenceOf, texts } from "./texts.js"
 
 const EMOJI = ["👍", "❤️", "😂", "🎉", "👀", "✅"]
 const GAP = 4
@@ -17,7 +17,9 @@ export class MessageMenu {
   constructor() {
     // "beforetoggle": while the focus is still inside; one that a click has put elsewhere stays there.
     this.#popover.addEventListener("beforetoggle", ({ newState }) => {
-      if (newState === "closed" && this.#popover.contains(document.activeElement)) this.#giveFocusBack()
+      if (newState !== "closed") return
+      this.#message?.classList.remove("message--open")
+      if (this.#popover.contains(document.activeElement)) this.#message?.focus({ preventScroll: true })
     })
     this.#popover.addEventListener("keydown", (event) => this.#onKey(event))
   }
@@ -36,9 +38,10 @@ export class MessageMenu {
    * @param {HTMLElement} opener
    * @param {object} actions
    * @param {((emoji: string) => void) | false} actions.react
+   * @param {(emoji: string) => Promise<void>} actions.tryEmoji throws ChatError: the person can try another one
    * @param {{name: string, label: string, work: () => void}[]} actions.choices
    */
-  open(opener, { react, choices }) {
+  open(opener, { react, tryEmoji, choices }) {
     this.#number = opener.closest("[data-number]")?.dataset.number
     const pick = (work) => () => {
       this.#popover.hidePopover()
@@ -47,8 +50,13 @@ export class MessageMenu {
     const items = choices.map(({ name, label, work }) => h("button", {
       class: `menu__item${name === "remove" ? " menu__item--danger" : ""}`, type: "button", onclick: pick(work),
     }, label))
-    this.#popover.replaceChildren(...(react ? reactions(react, pick) : []), ...items)
+    const other = async (emoji) => {
+      await tryEmoji(emoji)
+      this.#popover.hidePopover()
+    }
+    this.#popover.replaceChildren(...(react ? reactions(react, pick, other) : []), ...items)
     this.#popover.showPopover()
+    this.#message?.classList.add("message--open")
     this.#place(opener.getBoundingClientRect())
     this.#popover.querySelector("button").focus()
   }
@@ -65,9 +73,9 @@ export class MessageMenu {
     buttons[next].focus()
   }
 
-  /** To the line, from where arrow keys lead on; it was perhaps drawn anew meanwhile. */
-  #giveFocusBack() {
-    this.#popover.parentElement.querySelector(`[data-number="${this.#number}"]`)?.focus({ preventScroll: true })
+  /** The line, from where arrow keys lead on; it was perhaps drawn anew meanwhile. */
+  get #message() {
+    return this.#popover.parentElement.querySelector(`[data-number="${this.#number}"]`)
   }
 
   #place(near) {
@@ -79,7 +87,7 @@ export class MessageMenu {
   }
 }
 
-function reactions(react, pick) {
+function reactions(react, pick, tryOther) {
   const emoji = EMOJI.map((each) => h("button", {
     "class": "menu__emoji", "type": "button", "aria-label": texts.reactWith({ emoji: each }), "onclick": pick(() => react(each)),
   }, each))
@@ -87,10 +95,12 @@ function reactions(react, pick) {
     "class": "field__input menu__other", "name": "emoji", "aria-label": texts.otherEmoji, "placeholder": texts.otherEmoji,
     "maxlength": "32", "autocomplete": "off", "required": true,
   })
+  const error = h("p", { class: "menu__error", role: "alert" })
   const onsubmit = (event) => {
     event.preventDefault()
-    pick(() => react(other.value.trim()))()
+    error.textContent = ""
+    tryOther(other.value.trim()).catch((problem) => (error.textContent = sentenceOf(problem)))
   }
   const form = h("form", { class: "menu__form", onsubmit }, other, h("button", { class: "button", type: "submit" }, texts.addEmoji))
-  return [h("div", { class: "menu__row" }, ...emoji), form]
+  return [h("div", { class: "menu__row" }, ...emoji), form, error]
 }

@@ -3,7 +3,7 @@
 // in as markup.
 
 import { colourOf, excerptOf, initialsOf } from "../rows.js"
-import { dayName, h, momentOf, timeOf } from "./dom.js"
+import { dayName, daysAgo, h, momentOf, timeOf, wordsOf } from "./dom.js"
 import { messageUrl } from "./page-config.js"
 import { sentenceOf, texts } from "./texts.js"
 
@@ -15,7 +15,8 @@ import { sentenceOf, texts } from "./texts.js"
  * @param {(number: number) => void} actions.show a quoted message
  * @param {(clientId: string) => void} actions.retry
  * @param {(clientId: string) => void} actions.discard
- * @param {object} context `me`, `isLive`, `canWrite`, `target` (the number of the message that is meant)
+ * @param {object} context `me`, `isLive`, `canWrite`, `target` (the number of the message that is meant), `editing` (the
+ *   id of the one that one writes anew)
  * @returns {HTMLElement}
  */
 export function viewOf(row, actions, context) {
@@ -25,18 +26,21 @@ export function viewOf(row, actions, context) {
 }
 
 /** Changes exactly when the line looks different. */
-export function versionOf(row, { isLive, canWrite, target }) {
+export function versionOf(row, { isLive, canWrite, target, editing }) {
   const { kind, message, continues, mine, quoted, users, item } = row
   if (kind === "message") {
     const quote = quoted && [quoted.changedSeq, quoted.author?.name]
-    return [message.changedSeq, continues, mine, quote, message.author?.name, canWrite, target === message.number].join("|")
+    const marks = [target === message.number, editing === message.id]
+    return [message.changedSeq, continues, mine, quote, message.author?.name, canWrite, ...marks].join("|")
   }
   if (kind === "notice") return users.map(({ id, name }) => id + name).join("|")
+  // At midnight today becomes yesterday.
+  if (kind === "day") return headingOf(row.day)
   return kind === "pending" ? ["pending", item.state, item.error?.code, item.pause, continues, isLive].join("|") : kind
 }
 
 const VIEWS = {
-  day: ({ day }) => h("h2", { class: "day" }, h("span", { class: "day__name" }, dayName(day))),
+  day: ({ day }) => h("h2", { class: "day" }, h("span", { class: "day__name" }, headingOf(day))),
   unread: () => h("p", { class: "unread-line", tabindex: "-1" }, h("span", {}, texts.newFromHere)),
   hole: () => h("p", { class: "timeline__hint" }, texts.holding),
   notice: (row) => h("p", { class: "notice-line", dir: "auto" }, noticeOf(row)),
@@ -44,12 +48,12 @@ const VIEWS = {
   pending: pendingView,
 }
 
-function messageView({ message, own, mine, quoted, continues }, actions, { canWrite, target }) {
+function messageView({ message, own, mine, quoted, continues }, actions, { canWrite, target, editing }) {
   const { id, number, author, deletedAt, replyTo, reactions } = message
   const isDeleted = deletedAt !== null
   const look = {
     "message": true, "message--continues": continues, "message--own": own, "message--deleted": isDeleted,
-    "message--target": number === target,
+    "message--target": number === target, "message--editing": id === editing,
   }
   return h("article", {
     "class": classes(look), "tabindex": "-1", "data": { number },
@@ -93,14 +97,12 @@ function head(name, at, continues, href) {
   const when = h("time", { datetime: at, title: momentOf(at) }, timeOf(at))
   const look = classes({ "message__author": true, "visually-hidden": continues })
   const author = h("span", { class: look, dir: "auto" }, name ?? texts.unknownAuthor)
-  return h("header", { class: "message__head" }, author, h(href ? "a" : "span", { class: "message__time", href }, when))
+  return h("header", { class: "message__head" }, author, h(href ? "a" : "span", { "class": "message__time", href, "tabindex": href && "-1" }, when))
 }
 
 function content({ id, html, editedAt }) {
   const body = h("div", { class: "message__body", id: `message-${id}`, dir: "auto" })
   body.innerHTML = html
-  // What scrolls sideways must be reached with the keyboard too; not every browser sees to that itself.
-  for (const wide of body.querySelectorAll("pre, table")) wide.tabIndex = 0
   if (editedAt) {
     const last = body.lastElementChild?.matches("p") ? body.lastElementChild : body
     last.append(h("span", { class: "message__edited", title: momentOf(editedAt) }, `(${texts.edited})`))
@@ -111,20 +113,17 @@ function content({ id, html, editedAt }) {
 function quote({ number }, quoted, actions) {
   const name = quoted?.author?.name ?? texts.unknownAuthor
   const words = quoted?.deletedAt ? texts.deleted : excerptOf(wordsOf(quoted?.html ?? ""))
-  const text = quoted ? texts.inReplyTo({ name, text: words }) : texts.inReplyToNumber({ number })
-  return h("button", { class: "message__quote", type: "button", dir: "auto", onclick: () => actions.show(number) }, text)
-}
-
-/** What is said, without the marks that format it. A template's content is no part of the page: nothing in it loads. */
-function wordsOf(html) {
-  const template = document.createElement("template")
-  template.innerHTML = html
-  return template.content.textContent
+  // Each for itself: a name from the left and a text from the right would otherwise change places.
+  const apart = { "\u0001": name, "\u0002": words }
+  const parts = texts.inReplyTo({ name: "\u0001", text: "\u0002" }).split(/([\u0001\u0002])/).filter(Boolean)
+  const isolated = parts.map((part) => (part in apart ? h("bdi", {}, apart[part]) : part))
+  const look = { class: "message__quote", type: "button", tabindex: "-1", onclick: () => actions.show(number) }
+  return h("button", look, ...(quoted ? isolated : [texts.inReplyToNumber({ number })]))
 }
 
 function chips(message, mine, actions, canWrite) {
   return h("div", { class: "message__reactions" }, ...message.reactions.map(({ emoji, count }) => h("button", {
-    "class": "reaction", "type": "button",
+    "class": "reaction", "type": "button", "tabindex": "-1",
     "aria-pressed": String(mine.includes(emoji)), "aria-label": texts.reaction({ emoji, count }),
     "disabled": !canWrite, "onclick": () => actions.react(message, emoji, !mine.includes(emoji)),
   }, emoji, h("span", { class: "reaction__count" }, String(count)))))
@@ -135,6 +134,11 @@ function menuButton(message, actions) {
     "class": "message__menu", "type": "button", "aria-label": texts.messageActions, "aria-haspopup": "true",
     "tabindex": "-1", "onclick": (event) => actions.openMenu(message, event.currentTarget),
   }, "⋯")
+}
+
+function headingOf(day) {
+  const ago = daysAgo(day)
+  return ago === 0 ? texts.today : ago === 1 ? texts.yesterday : dayName(day)
 }
 
 function noticeOf({ what, users, by }) {

@@ -3,8 +3,10 @@
 import { ChatLobby } from "./chat-lobby.js"
 import { ChatRoomList } from "./chat-room-list.js"
 import { ChatRoom } from "./chat-room.js"
+import { CopyField } from "./copy-field.js"
 import { alertAbout } from "./dialogs.js"
 import { listenForHelp } from "./keyboard-help.js"
+import { holdLinks } from "./links.js"
 import { pageClient } from "./page-client.js"
 import { config } from "./page-config.js"
 import { texts } from "./texts.js"
@@ -15,6 +17,7 @@ const client = pageClient()
 customElements.define("chat-room", ChatRoom)
 customElements.define("chat-room-list", ChatRoomList)
 customElements.define("chat-lobby", ChatLobby)
+customElements.define("copy-field", CopyField)
 
 // The title of a host's page is the host's.
 if (!config.embed) client.rooms.on("change", () => {
@@ -24,6 +27,7 @@ if (!config.embed) client.rooms.on("change", () => {
 })
 
 listenForHelp()
+holdLinks(client)
 
 // A timer of a hidden tab may be a minute late; who looks again doesn't wait for it.
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && client.reconnectNow())

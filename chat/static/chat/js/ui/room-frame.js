@@ -4,8 +4,11 @@ import { texts } from "./texts.js"
 
 const isGone = ({ access }) => access === "removed" || access === "denied"
 
-/** Name, topic, and either the composer or why there is none. */
-export function drawAbout(parts, room, { canWrite }) {
+/**
+ * Name, topic, and either the composer or why there is none.
+ * @param {{canWrite: boolean, ended: string | null}} context `ended`: why nothing goes from this page any more
+ */
+export function drawAbout(parts, room, { canWrite, ended }) {
   const { state } = room
   const gone = isGone(room)
   // Until the server has spoken, what it rendered stands.
@@ -18,11 +21,13 @@ export function drawAbout(parts, room, { canWrite }) {
   }
   // A host's rule may let people in without there being a member.
   if (parts.people) parts.people.hidden = gone || !state.memberCount
+  if (parts.settings) parts.settings.hidden = gone
   parts.leave.hidden = !state?.role || gone
-  parts.composer.hidden = !canWrite || gone
+  parts.composer.hidden = !canWrite || gone || ended !== null
   parts.outside.hidden = !parts.composer.hidden
-  parts.join.hidden = gone || Boolean(state?.role) || Boolean(state?.archived) || state?.kind !== "open"
-  parts["outside-text"].textContent = gone ? texts.removedFromRoom : state?.archived ? texts.archived : texts.notMember
+  parts.join.hidden = gone || ended !== null || Boolean(state?.role) || Boolean(state?.archived) || state?.kind !== "open"
+  parts["outside-text"].textContent =
+    ended ?? (gone ? texts.removedFromRoom : state?.archived ? texts.archived : texts.notMember)
 }
 
 /** The lines above and below the messages: what is being loaded, or that there is no more. */

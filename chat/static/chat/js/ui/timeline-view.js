@@ -12,6 +12,10 @@ const SEEN = 24
 /** A scroll event so soon after a person's own movement is theirs. */
 const OWN_MS = 1_000
 const SCROLL_KEYS = ["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", " "]
+/** What one can reach in the message that has the focus; in the others that would be a hundred stops on the way. */
+const REACHABLE = ".message__time[href], .message__quote, .message__body a, .reaction, .message__menu"
+/** What may scroll sideways. Not every browser sees to it itself that the keyboard can. */
+const WIDE = ".message__body :is(pre, table)"
 const SHORTCUTS = { r: "reply", e: "edit", Delete: "remove", Backspace: "remove", "+": "react", ":": "react", c: "copyLink", u: "markUnread" }
 
 export class TimelineView {
@@ -23,6 +27,8 @@ export class TimelineView {
   /** Whether the last line shown was the room's newest: only then new ones may push the others up. */
   #endsLive = false
   #movedAt = -Infinity
+  /** The message that has the focus, or holds it. */
+  #current = null
   #sizes
   #callbacks
   #listeners = new AbortController()
@@ -30,14 +36,17 @@ export class TimelineView {
   /**
    * @param {HTMLElement} log scrolls @param {HTMLElement} rows holds the lines, perhaps those that the server printed
    * @param {{nearTop: () => void, nearBottom: () => void, moved: () => void, movedByHand: () => void,
-   *   shortcut: (name: string, message: object, opener: HTMLElement) => void}} callbacks
+   *   shortcut: (name: string, message: object, opener: HTMLElement) => void, leave: () => void}} callbacks
    */
   constructor(log, rows, callbacks) {
     this.#log = log
     this.#rows = rows
     this.#callbacks = callbacks
     // Fonts, code and later pictures change heights after they were laid out; so does the keyboard of a phone.
-    this.#sizes = new ResizeObserver(() => this.#onScroll())
+    this.#sizes = new ResizeObserver(() => {
+      this.#onScroll()
+      this.#setStops()
+    })
   }
 
   // Lifecycle
@@ -52,6 +61,12 @@ export class TimelineView {
       if (SCROLL_KEYS.includes(event.key)) byHand()
       this.#onKey(event)
     }, { signal })
+    for (const name of ["focusin", "focusout"]) {
+      this.#log.addEventListener(name, ({ type, target, relatedTarget }) => {
+        this.#current = (type === "focusin" ? target : relatedTarget)?.closest?.(".message") ?? null
+        this.#setStops()
+      }, { signal })
+    }
     this.#sizes.observe(this.#log)
     for (const element of this.#rows.querySelectorAll("[data-key]")) {
       this.#shown.set(element.dataset.key, { element, version: null, row: null })
@@ -104,6 +119,7 @@ export class TimelineView {
     this.#endsLive = context.isNewest
     if (!anchor) this.#log.scrollTop = 0
     else this.#keepInPlace(anchor)
+    this.#setStops()
     // A page that doesn't fill the window can't be scrolled to ask for more.
     this.#onScroll()
   }
@@ -116,6 +132,13 @@ export class TimelineView {
   scrollToBottom() {
     this.#log.scrollTop = 0
     this.#isAtBottom = true
+  }
+
+  /** From elsewhere to the last message that is here. */
+  focus() {
+    const last = [...this.#rows.querySelectorAll(".message")].at(-1) ?? this.#log
+    last.focus({ preventScroll: true })
+    last.scrollIntoView({ block: "nearest" })
   }
 
   /** Puts a message in the middle and the focus on it. @returns {boolean} whether it is there */
@@ -174,6 +197,8 @@ export class TimelineView {
 
   #onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.#log
+    // Hidden by the page around it, it is at both ends at once, and would ask for all there ever was.
+    if (!clientHeight) return
     this.#isAtBottom = this.#isNearBottom
     if (performance.now() - this.#movedAt < OWN_MS) this.#callbacks.movedByHand()
     if (scrollHeight - clientHeight + scrollTop < NEAR_END) this.#callbacks.nearTop()
@@ -181,13 +206,28 @@ export class TimelineView {
     this.#callbacks.moved()
   }
 
-  /** Arrow keys walk through the messages; Enter opens the menu of the one in focus, letters do what it offers. */
+  /** One stop for the Tab key, the log itself; from its message in focus the key leads on to what is in that. */
+  #setStops() {
+    const set = (element, isStop) => element.tabIndex === -1 !== isStop || (element.tabIndex = isStop ? 0 : -1)
+    for (const each of this.#rows.querySelectorAll(REACHABLE)) set(each, Boolean(this.#current?.contains(each)))
+    for (const each of this.#rows.querySelectorAll(WIDE)) set(each, each.scrollWidth > each.clientWidth)
+  }
+
+  /**
+   * Arrow keys walk through the messages, Home and End to the first and the last; Enter opens the menu of the one in
+   * focus, letters do what it offers, Escape leads to where one writes.
+   */
   #onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return
     const messages = [...this.#rows.querySelectorAll(".message")]
-    const at = messages.indexOf(document.activeElement)
-    if (event.key === "ArrowUp") return this.#walk(event, messages.at(at === -1 ? -1 : Math.max(0, at - 1)))
-    if (at === -1 || event.ctrlKey || event.metaKey || event.altKey) return
-    if (event.key === "ArrowDown") return this.#walk(event, messages[Math.min(messages.length - 1, at + 1)])
+    const at = messages.indexOf(this.#current)
+    const last = messages.length - 1
+    const up = at === -1 ? last : Math.max(0, at - 1)
+    const goal = { ArrowUp: up, ArrowDown: at === -1 ? undefined : Math.min(last, at + 1), Home: 0, End: last }[event.key]
+    if (goal !== undefined) return this.#walk(event, messages[goal])
+    if (event.key === "Escape") return this.#callbacks.leave()
+    // Inside a message the keys are those of the link or button there.
+    if (at === -1 || messages[at] !== document.activeElement) return
     const { message } = this.#shown.get(messages[at].dataset.key).row
     const opener = messages[at].querySelector(".message__menu") ?? messages[at]
     const name = SHORTCUTS[event.key]

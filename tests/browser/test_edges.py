@@ -1,0 +1,145 @@
+"""What browsers and readers do that nobody plans for: storage that is forbidden, a server that refuses, a page that is
+hidden while others write."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, WebSocketRoute, expect
+
+from tests.browser.conftest import Meet, is_live, messages, write
+from tests.rig.four import BACKENDS, Backend
+from tests.rig.site import Site
+from tests.site.talk import Talk, talk_as
+
+LONG = """
+from uuid import uuid4
+from django.contrib.auth import get_user_model
+from chat.services import memberships, messages, read_pointers, rooms
+people = {each.username: each for each in get_user_model().objects.filter(username__in=("ana", "ben"))}
+made = rooms.create(creator=people["ana"], name="Edges", kind="open")
+memberships.place(room_id=str(made.pk), user=people["ben"])
+for number in range(1, 201):
+    messages.post(author=people["ben"], room_id=str(made.pk), client_id=uuid4(), body=f"message {number}")
+read_pointers.move(user=people["ana"], room_id=made.pk, number=200)
+"""
+
+NOTHING_IS_KEPT = """
+const refuse = () => { throw new DOMException("denied", "SecurityError") }
+Object.defineProperty(window, "localStorage", { get: refuse })
+Object.defineProperty(window, "indexedDB", { get: refuse })
+const denied = () => Promise.reject(new DOMException("denied", "SecurityError"))
+if (globalThis.LockManager) LockManager.prototype.request = denied
+"""
+
+# As the browser does when another tab comes before this one. No test can do it with the real thing.
+HIDE = """isHidden => {
+  Object.defineProperty(document, "hidden", { value: isHidden, configurable: true })
+  Object.defineProperty(document, "visibilityState", { value: isHidden ? "hidden" : "visible", configurable: true })
+  document.dispatchEvent(new Event("visibilitychange"))
+}"""
+
+
+@pytest.fixture(scope="module")
+def edges(shared_sites: Callable[[Backend], Site]) -> Site:
+    site = shared_sites(BACKENDS[0])
+    site.python(LONG)
+    return site
+
+
+async def refuse_history(page: Page) -> list[dict[str, Any]]:
+    """The server has no time for pages of the past. Returns the commands that asked for one."""
+    asked: list[dict[str, Any]] = []
+    error = {"code": "server.busy", "message": "Busy.", "retry": True}
+
+    def between(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def sent(frame: str | bytes) -> None:
+            command = json.loads(frame)
+            if command["type"] == "history":
+                asked.append(command)
+                socket.send(json.dumps({"type": "reply", "ref": command["ref"], "ok": False, "error": error}))
+            else:
+                server.send(frame)
+
+        socket.on_message(sent)
+
+    await page.route_web_socket("**/ws/chat/", between)
+    return asked
+
+
+@pytest.fixture
+async def ben(edges: Site) -> AsyncIterator[Talk]:
+    """ben at a connection of his own, without a browser."""
+    talk = await talk_as(edges.ws_url, edges.user("ben"))
+    yield talk
+    await talk.close()
+
+
+async def post(talk: Talk, *bodies: str) -> list[int]:
+    """Messages in the room of this file; their numbers."""
+    rooms = (await talk.call("room.list", scope="mine"))["rooms"]
+    room = next(each["id"] for each in rooms if each["slug"] == "edges")
+    posts = [await talk.call("message.post", room=room, client_id=str(uuid4()), body=body) for body in bodies]
+    return [each["number"] for each in posts]
+
+
+async def test_who_is_refused_older_messages_is_told_and_what_others_write_meanwhile_asks_for_none(
+    meet: Meet, edges: Site, ben: Talk
+) -> None:
+    ana = await meet("ana", edges)
+    page = await ana.context.new_page()
+    asked = await refuse_history(page)
+    await page.goto(f"{edges.url}/rooms/edges/")
+    await is_live(page)
+    await page.get_by_role("log").evaluate("log => { log.scrollTop = -log.scrollHeight }")
+    await expect(page.get_by_text("Older messages could not be loaded")).to_be_visible()
+    for count in (1, 2, 3):
+        await post(ben, "new")
+        await expect(page.locator("[data-part=to-newest]")).to_contain_text(f": {count}")
+    assert len(asked) == 1
+
+
+async def test_a_browser_that_keeps_nothing_still_lets_one_write(meet: Meet, edges: Site) -> None:
+    ana = await meet("ana", edges)
+    await ana.context.add_init_script(NOTHING_IS_KEPT)
+    page = await ana.open("/rooms/edges/")
+    await is_live(page)
+    await expect(page.get_by_role("alert").first).to_be_visible()
+    await write(page, "From a browser that forgets")
+    await expect(messages(page).last).to_have_text("From a browser that forgets")
+    await expect(page.locator(".message__state")).to_have_count(0)
+
+
+async def test_a_room_in_a_hidden_part_of_a_page_asks_for_nothing(meet: Meet, edges: Site, ben: Talk) -> None:
+    ana = await meet("ana", edges)
+    await ana.context.add_init_script(
+        "addEventListener('DOMContentLoaded', () => { document.querySelector('chat-room').style.display = 'none' })"
+    )
+    page = await ana.context.new_page()
+    asked = await refuse_history(page)
+    await page.goto(f"{edges.url}/rooms/edges/")
+    await expect(page.locator("[data-part=banner]").last).to_have_attribute("data-state", "live", timeout=30_000)
+    await post(ben, "to a room that is not on the screen")
+    await expect(messages(page).last).to_have_text("to a room that is not on the screen")
+    assert asked == []
+
+
+async def test_what_came_while_the_page_was_hidden_is_read_from_its_first_message_on(
+    meet: Meet, edges: Site, ben: Talk
+) -> None:
+    ana = await meet("ana", edges)
+    page = await ana.open("/rooms/edges/")
+    await is_live(page)
+    await page.evaluate(HIDE, True)
+    numbers = await post(ben, *(f"while away {each}" for each in range(60)))
+    await expect(messages(page).last).to_have_text("while away 59")
+    await page.evaluate(HIDE, False)
+    await expect(page.locator(".unread-line")).to_be_in_viewport()
+    await expect(page.locator(f"[data-number='{numbers[0]}']")).to_be_in_viewport()
+    await expect(page.locator(f"[data-number='{numbers[-1]}']")).not_to_be_in_viewport()
+    await page.get_by_role("log").evaluate("log => { log.scrollTop = 0 }")
+    await expect(page.locator(".room-link--unread", has_text="Edges")).to_have_count(0)
