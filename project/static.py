@@ -20,7 +20,7 @@ MODULE_IMPORTS = (
     ),
 )
 
-OWN_FOLDERS = ("chat/", "accounts/")
+OWN_FOLDER = "chat/"
 COMMENT_LINES = re.compile(r"^[ \t]*(?://.*|/\*(?:.|\n)*?\*/[ \t]*)(?:\n|\Z)", re.MULTILINE)
 """Lines that hold a comment and nothing else. Our modules write no string over several lines, so none is cut out of
 one. A minifier would save little more, and those at hand break class fields that end without a semicolon."""
@@ -50,4 +50,4 @@ class HashedStatic(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
 
 
 def _is_ours(name: str) -> bool:
-    return name.endswith(".js") and name.startswith(OWN_FOLDERS)
+    return name.endswith(".js") and name.startswith(OWN_FOLDER)

@@ -104,7 +104,7 @@ SENTENCES = {
     "reconnectNow": _("Try now"),
     "stopped.4501": _("You are signed out. What you have written stays in this browser."),
     "stopped.4503": _("Your account was closed."),
-    "stopped.4509": _("You are signed out. What you have written stays in this browser."),
+    "stopped.4509": _("You are signed out, or have a new password. What you have written stays in this browser."),
     "stopped.4510": _("This page is out of date."),
     "stopped": _("The server has ended the connection."),
     "otherUser": _("Somebody else is signed in now."),

@@ -240,7 +240,7 @@ async def test_who_signs_out_elsewhere_is_told(meet: Meet, kitchen: Site) -> Non
     await other.locator(".account__summary").click()
     await other.get_by_role("button", name="Sign out").click()
     await expect(other.get_by_role("button", name="Sign in")).to_be_visible()
-    await expect(page.locator("[data-part=banner]")).to_contain_text("You are signed out.")
+    await expect(page.locator("[data-part=banner]")).to_contain_text("You are signed out")
 
 
 ARCHIVE = """

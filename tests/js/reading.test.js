@@ -28,6 +28,17 @@ test("what is seen is told at most once a second, the highest number of it, and 
   assert.equal(told, [11, 15, 16])
 })
 
+test("what was seen within the last second is told when the page goes", async () => {
+  const { clock, told, reading } = arrange()
+  reading.saw(11)
+  reading.saw(14)
+  assert.equal(told, [11])
+  reading.flush()
+  assert.equal(told, [11, 14])
+  await clock.advance(5000)
+  assert.equal(told, [11, 14])
+})
+
 test("what could not be told is told at the next look", async () => {
   const { clock, told, reading, answers } = arrange()
   answers(() => Promise.reject(new ChatError({ code: "client.disconnected", retry: true })))

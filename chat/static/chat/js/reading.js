@@ -78,6 +78,14 @@ export class Reading {
     this.#isPaused = false
   }
 
+  /** The page goes: what was seen within the last second is told now or never. */
+  flush() {
+    if (this.#timer === null) return
+    this.#clock.cancel(this.#timer)
+    this.#timer = null
+    this.#send()
+  }
+
   async #send() {
     const number = this.#seen
     if (this.#isPaused || number <= this.#told) return

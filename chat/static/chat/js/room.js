@@ -204,6 +204,11 @@ export class Room extends Emitter {
     if (this.#state?.role && this.#access === "live") this.#reading.saw(number)
   }
 
+  /** The page goes: what was seen is told without waiting. */
+  flushReading() {
+    this.#reading.flush()
+  }
+
   /** What is on the screen doesn't count as read, until the person goes on reading or comes again. */
   pauseReading() {
     this.#reading.pause()

@@ -45,6 +45,7 @@ export class ChatRoom extends HTMLElement {
   /** The last message that was drawn. */
   #last = null
   #wasHidden = false
+  #leaving = () => this.#room.flushReading()
   #looked = () => this.#lookChanged()
 
   // Lifecycle
@@ -91,6 +92,7 @@ export class ChatRoom extends HTMLElement {
     cancelAnimationFrame(this.#frame)
     document.removeEventListener("visibilitychange", this.#looked)
     for (const name of ["focus", "blur"]) window.removeEventListener(name, this.#looked)
+    window.removeEventListener("pagehide", this.#leaving)
   }
 
   #listen(id) {
@@ -107,6 +109,7 @@ export class ChatRoom extends HTMLElement {
     ]
     document.addEventListener("visibilitychange", this.#looked)
     for (const name of ["focus", "blur"]) window.addEventListener(name, this.#looked)
+    window.addEventListener("pagehide", this.#leaving)
   }
 
   /** What the server printed is also here as data; a room that is known better already doesn't need it. */
