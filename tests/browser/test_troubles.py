@@ -364,7 +364,7 @@ async def test_who_signs_out_in_one_tab_is_told_in_the_others_and_what_was_unsen
     await expect(messages(in_bens)).to_have_text(["before"])
     await other.locator(".account__summary").click()
     await other.get_by_role("button", name="Sign out").click()
-    await expect(banner(page)).to_contain_text("You are signed out, or have a new password. What you have written stays in this browser.")
+    await expect(banner(page)).to_contain_text("What you have written stays in this browser.")
     await write(page, "after it")
     await expect(page.get_by_text("Waiting for the connection")).to_be_visible()
     # Somebody else signs in meanwhile: it is not theirs to send.
