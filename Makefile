@@ -8,8 +8,9 @@ ARGS ?=
 run:
 	@$(START) --port -m project.serve
 
+# Two at a time: half of a test's time is waiting for a server or a page. Each file stays in one process.
 test:
-	@$(START) --dev -m pytest $(ARGS)
+	@$(START) --dev -m pytest -n 2 --dist loadfile $(ARGS)
 
 check:
 	@$(START) --dev tests/check.py

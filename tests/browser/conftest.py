@@ -1,13 +1,14 @@
 """People in front of browsers: each has a signed-in context of their own, and nothing their pages complain about may
 go unseen."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, WebError, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Route, WebError, expect
 
 from tests.conftest import complain
 from tests.rig.factory import SiteFactory
@@ -100,6 +101,18 @@ async def write(page: Page, *bodies: str) -> None:
     for body in bodies:
         await page.get_by_label("Message", exact=True).fill(body)
         await page.keyboard.press("Enter")
+
+
+async def hold_scripts(person: Person) -> asyncio.Event:
+    """The person's pages run none until the event is set."""
+    run = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await run.wait()
+        await route.continue_()
+
+    await person.context.route("**/js/ui/page.*", hold)
+    return run
 
 
 async def is_live(page: Page) -> None:

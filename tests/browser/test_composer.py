@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
-from tests.browser.conftest import Meet, Person, is_live, messages, write
+from tests.browser.conftest import Meet, Person, hold_scripts, is_live, messages, write
 from tests.rig.site import Site
 
 MAKE_ROOM = """
@@ -91,6 +91,20 @@ async def test_what_one_has_begun_outlives_the_tab_is_the_same_in_both_and_never
     await page.reload()
     await expect(messages(page)).to_have_count(2)
     await expect(box(page)).to_have_value("")
+
+
+async def test_what_one_types_before_the_scripts_run_is_kept(meet: Meet, kitchen: Site) -> None:
+    ana = await meet("ana", kitchen)
+    scripts = await hold_scripts(ana)
+    page = await ana.open("/rooms/kitchen/", wait_until="commit")
+    box = page.get_by_label("Message", exact=True)
+    await box.fill("Typed early")
+    await expect(page.get_by_role("button", name="Send")).to_be_disabled()
+    scripts.set()
+    await is_live(page)
+    await expect(box).to_have_value("Typed early")
+    await page.get_by_role("button", name="Send").click()
+    await expect(messages(page)).to_have_text(["Typed early"])
 
 
 async def test_the_menu_needs_no_mouse(meet: Meet, kitchen: Site) -> None:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Meet, Person, is_live, messages
+from tests.browser.conftest import Meet, Person, hold_scripts, is_live, messages
 from tests.rig.four import BACKENDS, Backend
 from tests.rig.site import Site
 from tests.site.talk import Talk, talk_as
@@ -97,18 +97,6 @@ def frames_of(person: Person) -> list[dict[str, Any]]:
         ),
     )
     return sent
-
-
-async def hold_scripts(person: Person) -> asyncio.Event:
-    """The person's pages run none until the event is set."""
-    run = asyncio.Event()
-
-    async def hold(route: Route) -> None:
-        await run.wait()
-        await route.continue_()
-
-    await person.context.route("**/js/ui/page.*", hold)
-    return run
 
 
 # Everything that is there, attribute by attribute; but not what one side alone says and nobody sees: where the focus

@@ -210,6 +210,7 @@ async def test_a_room_is_made_found_and_joined_in_the_page(meet: Meet, kitchen: 
     eve = await (await meet("eve", kitchen)).open()
     await eve.get_by_role("link", name="Browse rooms").click()
     await eve.get_by_role("button", name="Join Garden").click()
+    await is_live(eve)
     await expect(messages(eve)).to_have_text(["Tomatoes"])
     await write(eve, "Beans")
     await expect(messages(ana)).to_have_text(["Tomatoes", "Beans"])

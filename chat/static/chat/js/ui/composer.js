@@ -70,7 +70,8 @@ export class Composer {
     window.addEventListener("storage", (news) => this.#drafts.isNews(news, this.#isEmpty) && this.#restore(), { signal })
     // On a touch screen there is no Shift key to make a new line with: there Enter makes it, and the button sends.
     text.enterKeyHint = isTouch() ? "enter" : "send"
-    this.#restore()
+    this.#takeUp()
+    this.#parts.send.disabled = false
   }
 
   disconnect() {
@@ -180,6 +181,16 @@ export class Composer {
     const hasFocus = document.activeElement === this.#parts.text
     this.#parked = parked
     this.#start(mode, text, hasFocus)
+  }
+
+  /** What was typed before the scripts ran goes on after the draft. */
+  #takeUp() {
+    const typed = this.#parts.text.value.trimEnd()
+    this.#restore()
+    const draft = this.#parts.text.value
+    if (typed === "" || typed === draft) return
+    this.#parts.text.value = draft ? `${draft}\n${typed}` : typed
+    this.#onInput()
   }
 
   /** Done with a reply or an edit: back to what was being written before it. */
