@@ -4,9 +4,8 @@ A middleware, the first of all, and no view: a probe comes by IP address and pla
 the host, the redirect to HTTPS, sessions and the set-up. The answers hold nothing that is anybody's business.
 """
 
-import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -15,7 +14,6 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
-from django.utils.decorators import sync_and_async_middleware
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -84,23 +82,11 @@ _database = Check(_look_at_database)
 _redis = Check(_look_at_redis)
 
 
-@sync_and_async_middleware
 def HealthMiddleware(get_response: View) -> View:  # noqa: N802  # settings name it like the others
-    """Answers ``/healthz`` and ``/readyz`` itself, without touching anything else of the request."""
-    if asyncio.iscoroutinefunction(get_response):
+    """Answers ``/healthz`` and ``/readyz`` itself, without touching anything else of the request.
 
-        async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            if request.path_info not in PATHS:
-                passed_on: Awaitable[HttpResponseBase] = get_response(request)
-                return await passed_on
-            if (refusal := _at_once(request)) is not None:
-                return refusal
-            checks = [_database.start(), _redis.start()]
-            # Not wait_for: that would cancel the look, which others wait for too.
-            await asyncio.wait([asyncio.wrap_future(each) for each in checks], timeout=ANSWER_WITHIN_S)
-            return _ready(*checks)
-
-        return answer_async
+    Sync, as middleware behind it is: Django runs it in the request's own thread, where waiting holds up nobody.
+    """
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         if request.path_info not in PATHS:

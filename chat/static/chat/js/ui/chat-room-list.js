@@ -32,7 +32,7 @@ export class ChatRoomList extends HTMLElement {
       this.#frame ??= requestAnimationFrame(() => this.#draw())
     })
     this.#nav = this.querySelector("nav")
-    this.#nav.addEventListener("scroll", () => this.#drawBelow(), { passive: true })
+    this.#nav.onscroll = () => this.#drawBelow()
     this.#parts.below.onclick = () => this.#reveal(this.#below[0])
     this.#sizes.observe(this.#nav)
     this.#reveal(this.#current)
@@ -45,6 +45,7 @@ export class ChatRoomList extends HTMLElement {
   disconnectedCallback() {
     this.#end()
     this.#sizes.disconnect()
+    this.#nav.onscroll = null
     this.#banner?.disconnect()
     cancelAnimationFrame(this.#frame)
     this.#frame = null
