@@ -115,6 +115,21 @@ test("replies find their command, and no more are unanswered than the server all
   await Promise.all([assert.rejects(answers[2], "client.no_reply"), clock.advance(30_000)])
 })
 
+test("what is never answered doesn't hold up what waits behind it, and a sync may take its time", async () => {
+  const { opened: [transport], socket, clock } = arrange()
+  transport.greets()
+  const beat = { type: "heads", rooms: {}, rooms_version: 1, server_time: "" }
+  const sync = socket.request({ type: "sync", rooms: new Map() })
+  const [lost, next] = [1, 2].map((ts) => socket.request({ type: "ping", ts }))
+  assert.equal(transport.sent.map(({ ref }) => ref), [1, 2])
+  await clock.advance(20_000)
+  transport.says(beat)
+  await Promise.all([assert.rejects(lost, "client.no_reply"), clock.advance(10_000)])
+  assert.equal(transport.sent.map(({ ref }) => ref), [1, 2, 3])
+  transport.says({ type: "reply", ref: 3, ok: true, result: { ts: 2 } }, { type: "reply", ref: 1, ok: true, result: { rooms: {} } })
+  assert.equal([(await next).ts, (await sync).rooms.size], [2, 0])
+})
+
 test("what is unanswered when the connection goes has an unknown outcome", async () => {
   const { opened: [transport], socket } = arrange()
   transport.greets()

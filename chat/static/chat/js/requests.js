@@ -40,7 +40,7 @@ export class Requests {
     this.#clock.cancel(waiting.timer)
     if (ok) waiting.resolve(resultOf(waiting.command.type, result))
     else waiting.reject(error)
-    if (this.#queued.length) this.#sendNow(this.#queued.shift())
+    this.#sendNext()
   }
 
   /** The connection is gone: whether the server did what it was asked is unknown. */
@@ -54,13 +54,22 @@ export class Requests {
     }
   }
 
+  #sendNext() {
+    if (this.#queued.length) this.#sendNow(this.#queued.shift())
+  }
+
   #sendNow(waiting) {
     const ref = (this.#ref += 1)
     this.#unanswered.set(ref, waiting)
-    waiting.timer = this.#clock.after(() => {
-      this.#unanswered.delete(ref)
-      waiting.reject(new ChatError({ code: "client.no_reply", message: "The server did not answer.", retry: true }))
-    }, REPLY_MS)
+    // A sync takes as long as its pages take to be read; a connection that is dead is found by its heartbeat.
+    if (waiting.command.type !== "sync") waiting.timer = this.#clock.after(() => this.#giveUp(ref), REPLY_MS)
     this.#send(encode(waiting.command, ref))
+  }
+
+  #giveUp(ref) {
+    const { reject } = this.#unanswered.get(ref)
+    this.#unanswered.delete(ref)
+    reject(new ChatError({ code: "client.no_reply", message: "The server did not answer.", retry: true }))
+    this.#sendNext()
   }
 }
