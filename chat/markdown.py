@@ -35,7 +35,7 @@ parser takes longest over. Code counts too: only the parser knows what is code, 
 MARKUP_LINKS = 100
 """The same for links: the link finder looks back over all the text before each (1,200 of them: 400 ms)."""
 NESTING = 12
-"""Deepest nesting of quotes, lists and emphasis."""
+"""Deepest nesting of quotes and lists (which count twice); what lies deeper is shown as text."""
 TABLE_CELLS = 2_000
 """Columns × lines: a table that could come to more is left as text. Two characters a line can ask for any number."""
 HIGHLIGHT_CHARS = 4_000
@@ -190,7 +190,8 @@ def _mention_rule(state: StateInline, silent: bool) -> bool:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt(
         "default",
-        {"html": False, "breaks": True, "linkify": True, "maxNesting": NESTING},
+        # A list goes two levels down at once, so blocks never reach this limit: past it, markdown-it drops text.
+        {"html": False, "breaks": True, "linkify": True, "maxNesting": NESTING + 2},
     )
     # "reference" makes lines vanish, "lheading" makes a heading of text above dashes, "code" boxes indented text.
     parser.disable(
@@ -211,6 +212,7 @@ def _parser() -> MarkdownIt:
         options={"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False},
     )
     parser.validateLink = _is_link  # type: ignore[method-assign]
+    parser.block.ruler.before("table", "too_deep", _as_text_if_too_deep)
     parser.block.ruler.at("table", _bounded_table, {"alt": ["paragraph"]})
     parser.inline.ruler.before("linkify", "mention", _mention_rule)
     for name, rule in {
@@ -244,6 +246,25 @@ def _is_link(url: str) -> bool:
     return bool(_URL.match(url))
 
 
+def _as_text_if_too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    if silent or state.level < NESTING:
+        return False
+    line = start + 1
+    # A negative indent is a line that goes on from the one above it, without the quote's sign.
+    while line < end and not state.isEmpty(line) and not 0 <= state.sCount[line] < state.blkIndent:
+        line += 1
+    state.line = line
+    state.push("paragraph_open", "p", 1).map = [start, line]
+    text = state.push("inline", "", 0)
+    text.content, text.map, text.children = (
+        state.getLines(start, line, state.blkIndent, False).strip(),
+        [start, line],
+        [],
+    )
+    state.push("paragraph_close", "p", -1)
+    return True
+
+
 def _bounded_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     if start + 1 >= end:
         return False
@@ -260,9 +281,12 @@ def _bold_close(*_: Any) -> str:
 
 
 def _fence(tokens: Sequence[Token], index: int, _: OptionsDict, env: MutableMapping[str, Any]) -> str:
-    code, words = tokens[index].content, tokens[index].info.split(maxsplit=1)
+    code, info = tokens[index].content, tokens[index].info.strip()
+    words = info.split()
     language = highlight.LANGUAGES.get(words[0].lower()) if words else None
     if language is None:
+        # One word above code names a language that we don't colour; anything else is text that begins there.
+        code = f"{info}\n{code}" if len(words) > 1 or (words and not code.strip()) else code
         return f"<pre><code>{escape(code)}</code></pre>\n"
     coloured = min(len(code), HIGHLIGHT_CHARS - env.get("coloured", 0))
     env["coloured"] = env.get("coloured", 0) + coloured

@@ -328,6 +328,52 @@ def test_every_marked_mention_is_among_the_handles(body):
         assert bool(Page(render(body, PEOPLE)).mentions) <= bool(everyone.keys() & PEOPLE.keys())
 
 
+# Nothing is lost -----------------------------------------------------------------------------------------------
+
+MARKS = [
+    "> ",
+    "- ",
+    "1. ",
+    "  ",
+    "    ",
+    "\n",
+    "\n\n",
+    "**",
+    "_",
+    "~~",
+    "`",
+    "# ",
+    "| ",
+    "|-|-|\n",
+    "---\n",
+    "\n```\n",
+    "[",
+    "]",
+]
+
+
+@given(st.lists(st.one_of(st.sampled_from(MARKS), st.just("WORD")), max_size=120))
+@example(["> "] * 200 + ["WORD"])
+@example(["- "] * 30 + ["WORD", "\n", "WORD"])
+@example([part for depth in range(20) for part in (*["  "] * depth, "- ", "WORD", "\n")])
+@example([*["> "] * 14, "- ", "WORD", "\n", "WORD", "\n\n", "WORD"])
+@example(["```", "WORD", "\n", "WORD"])
+@example(["~~", "~~", "WORD"])
+@settings(max_examples=300, deadline=None)
+def test_every_word_is_shown(parts):
+    words = iter(range(len(parts)))
+    body = "".join(f"w{next(words)}x and " if part == "WORD" else part for part in parts)
+    html = render(body)
+    for number in range(parts.count("WORD")):
+        assert f"w{number}x" in html, body
+
+
+def test_what_is_nested_too_deep_keeps_its_lines_and_what_follows_keeps_its_place():
+    body = "".join("  " * depth + f"- w{depth}\n" for depth in range(9)) + "\nafter"
+    assert "<li>w5<br>\n- w6<br>\n- w7<br>\n- w8</li>" in render(body)
+    assert render(body).endswith("</ul>\n<p>after</p>")
+
+
 # Time ----------------------------------------------------------------------------------------------------------
 
 
