@@ -1,6 +1,8 @@
 import { ChatError, DEFAULT_LIMITS, encode, resultOf } from "./protocol.js"
 
 const REPLY_MS = 30_000
+/** Its pages come at the pace at which they are read, before the reply. */
+const SYNC_REPLY_MS = 90_000
 
 export const disconnected = () =>
   new ChatError({ code: "client.disconnected", message: "There is no connection right now.", retry: true })
@@ -61,8 +63,7 @@ export class Requests {
   #sendNow(waiting) {
     const ref = (this.#ref += 1)
     this.#unanswered.set(ref, waiting)
-    // A sync takes as long as its pages take to be read; a connection that is dead is found by its heartbeat.
-    if (waiting.command.type !== "sync") waiting.timer = this.#clock.after(() => this.#giveUp(ref), REPLY_MS)
+    waiting.timer = this.#clock.after(() => this.#giveUp(ref), waiting.command.type === "sync" ? SYNC_REPLY_MS : REPLY_MS)
     this.#send(encode(waiting.command, ref))
   }
 
