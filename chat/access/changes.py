@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import UNSET
+
 from chat.access import doors, queries, shapes
-from chat.access.policy import policy
 from chat.core.feed import FeedEvent
 from chat.models import Membership, Message, Room
 from chat.models.database import snapshot
 from chat.wire import protocol
+from chat.wire.errors import RoomNotFound
 
 PAGE_THINGS = 200
 
@@ -38,10 +40,15 @@ class Page:
     upto: int
     messages: list[Message]
     members: list[Membership]
-    room: Room | None
+    room: Room
+    """As it is now."""
+    is_room_changed: bool
     mine: dict[str, list[str]]
-    private_seq: int = 0
-    """When the room last became private; who reads past it must have been asked for themselves."""
+
+    @property
+    def private_seq(self) -> int:
+        """When the room last became private; who reads past it must have been asked for themselves."""
+        return self.room.private_seq
 
     def as_event(self, room_id: str) -> protocol.Changes:
         return protocol.Changes(
@@ -50,28 +57,19 @@ class Page:
             messages=[shapes.message(each) for each in self.messages],
             mine=self.mine,
             members=[shapes.member(each) for each in self.members],
-            state=shapes.room(self.room) if self.room else None,
+            # With its people too: how many there are now can't be counted from who changed.
+            state=shapes.room(self.room) if self.is_room_changed or self.members else None,
         )
 
     @property
     def is_empty(self) -> bool:
-        return not (self.messages or self.members or self.room)
+        return not (self.messages or self.members or self.is_room_changed)
 
 
 def standings(user: Any, room_ids: Iterable[str]) -> dict[str, Standing]:
     """Epoch and head of those of the rooms that ``user`` may watch, in two queries; the others are left out."""
-    wanted = doors.keys(room_ids)
-    with snapshot():
-        rooms = Room.objects.in_bulk(wanted.values())
-        memberships = {
-            each.room_id: each for each in Membership.objects.present().of(user).filter(room__in=list(rooms))
-        }
-    found = {}
-    for wire_id, pk in wanted.items():
-        room = rooms.get(pk)
-        if room is not None and policy().can_watch(user, room, memberships.get(pk)):
-            found[wire_id] = Standing(pk, room.epoch, room.head)
-    return found
+    watched = doors.watched_rooms(user, room_ids)
+    return {wire_id: Standing(each.room.pk, each.room.epoch, each.room.head) for wire_id, each in watched.items()}
 
 
 def is_more_than(room_id: int, cursor: int, most: int) -> bool:
@@ -85,11 +83,11 @@ def is_more_than(room_id: int, cursor: int, most: int) -> bool:
 def page(user: Any, room_id: int, cursor: int) -> Page | None:
     """The next page of what changed past ``cursor``, bounded in things and bytes; None if ``user`` may not watch."""
     with snapshot():
-        room = Room.objects.filter(pk=room_id).first()
-        membership = doors.membership_of(user, room) if room else None
-        if room is None or not policy().can_watch(user, room, membership):
+        try:
+            entry = doors.watched_room(user, room_id)
+        except RoomNotFound:
             return None
-        found = _read(room, cursor)
+        found = _read(entry.room, cursor)
         return Page(**{**found.__dict__, "mine": queries.own_reactions(user, found.messages)})
 
 
@@ -106,11 +104,10 @@ def for_feed(room_id: int, cursor: int) -> Page | None:
 def reset_state(user: Any, room_id: int) -> protocol.RoomState | None:
     """The room's present state, for a reset; None if ``user`` may not watch it."""
     with snapshot():
-        room = Room.objects.filter(pk=room_id).first()
-        membership = doors.membership_of(user, room) if room else None
-        if room is None or not policy().can_watch(user, room, membership):
+        try:
+            return queries.state_of(user, doors.watched_room(user, room_id))
+        except RoomNotFound:
             return None
-        return queries.room_state(user, room_id)
 
 
 def heads(room_ids: Iterable[int]) -> dict[int, tuple[str, int]]:
@@ -124,9 +121,7 @@ def _read(room: Room, cursor: int) -> Page:
     messages = list(
         Message.objects.filter(**changed).select_related("author").order_by("changed_seq")[: PAGE_THINGS + 1]
     )
-    members = list(
-        Membership.objects.filter(**changed).select_related("user").order_by("changed_seq")[: PAGE_THINGS + 1]
-    )
+    members = list(Membership.objects.filter(**changed).with_people().order_by("changed_seq")[: PAGE_THINGS + 1])
     upto = _cut(room.head, messages, members)
     return Page(
         epoch=room.epoch,
@@ -134,9 +129,9 @@ def _read(room: Room, cursor: int) -> Page:
         upto=upto,
         messages=[each for each in messages if each.changed_seq <= upto],
         members=[each for each in members if each.changed_seq <= upto],
-        room=room if cursor < room.changed_seq <= upto else None,
+        room=room,
+        is_room_changed=cursor < room.changed_seq <= upto,
         mine={},
-        private_seq=room.private_seq,
     )
 
 
@@ -159,18 +154,18 @@ def as_events(page: Page, cursor: int) -> list[FeedEvent]:
     A message that was posted and edited meanwhile comes as one ``message.changed``: state, not a replay.
     """
     things: list[Message | Membership | Room] = [*page.messages, *page.members]
-    if page.room is not None:
+    if page.is_room_changed:
         things.append(page.room)
     events = []
     for thing in sorted(things, key=lambda each: each.changed_seq):
-        event = _event(thing, cursor)
+        event = _event(thing, cursor, page.room)
         leaver = thing.user_key if isinstance(thing, Membership) and not thing.is_present else None
         events.append(FeedEvent(thing.changed_seq, cursor, protocol.encode(event), leaver))
         cursor = thing.changed_seq
     return events
 
 
-def _event(thing: Message | Membership | Room, prev: int) -> protocol.RoomEvent:
+def _event(thing: Message | Membership | Room, prev: int, room: Room) -> protocol.RoomEvent:
     seq = thing.changed_seq
     link: Any = {"seq": seq} if prev == seq - 1 else {"seq": seq, "prev": prev}
     if isinstance(thing, Message):
@@ -183,4 +178,6 @@ def _event(thing: Message | Membership | Room, prev: int) -> protocol.RoomEvent:
         moved = protocol.MemberLeft
     elif thing.joined_seq == seq:
         moved = protocol.MemberJoined
-    return moved(room=str(thing.room_id), member=shapes.member(thing), **link)
+    member = shapes.member(thing)
+    by = UNSET if moved is protocol.MemberChanged else member.by
+    return moved(room=str(room.pk), member=member, member_count=room.member_count, by=by, **link)

@@ -24,7 +24,7 @@ def beside(room: Room, page: list[Message], *, more_before: bool, more_after: bo
     went = rows.filter(left_at__isnull=False, **_within("left_at", since, until)).order_by("-left_at")
     # Each side reads as many entries of its index as it needs, however many people the room has.
     keys = Q(pk__in=came.values("pk")[:AT_MOST]) | Q(pk__in=went.values("pk")[:AT_MOST])
-    found = Membership.objects.filter(keys).select_related("user")
+    found = Membership.objects.filter(keys).with_people()
 
     def latest(membership: Membership) -> tuple[datetime, int]:
         moments = (membership.joined_at, membership.left_at)

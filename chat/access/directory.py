@@ -1,6 +1,7 @@
 """Finding people: those whom policy shows to somebody, and those of a room. By user name and, where a site's user
 model has them, first and last name; nothing else is assumed of it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -11,6 +12,7 @@ from django.db.models import Case, CharField, Q, QuerySet, TextField, Value, Whe
 from chat.access.lobby import PAGES, bounded, searched
 from chat.access.policy import policy
 from chat.models import Membership, Room
+from chat.wire.protocol import is_storable
 
 PAGE = 50
 PICK = 10
@@ -52,6 +54,22 @@ def members(room: Room, *, search: str = "", page: int = 1) -> tuple[list[Member
     rank = Case(When(role=Role.OWNER, then=Value(0)), When(role=Role.MODERATOR, then=Value(1)), default=Value(2))
     rows = Membership.objects.present().filter(room=room).filter(_called(search, "user__")).select_related("user")
     return _page(rows.order_by(rank, "pk"), page, PAGE)
+
+
+def member(room: Room, user_id: str) -> Membership | None:
+    """The present member of ``room`` with this wire id."""
+    if not is_storable(user_id):  # else PostgreSQL would refuse to look
+        return None
+    return Membership.objects.present().filter(room=room, user_key=user_id).select_related("user").first()
+
+
+def names_beside(user: Any, user_ids: Iterable[str]) -> dict[str, str]:
+    """The names of those of the people who are in a room with ``user``, by wire id: also of such as may not
+    be found any more, since the rooms' lists of members show them still."""
+    mine = Membership.objects.present().of(user).values("room")
+    rows = Membership.objects.present().filter(room__in=mine, user__isnull=False).select_related("user")
+    beside = rows.filter(user_key__in=[each for each in user_ids if is_storable(each)])
+    return {each.user_key: policy().name_of(each.user) for each in beside}
 
 
 def _page(rows: QuerySet[Any], page: int, size: int) -> tuple[list[Any], bool]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from chat.access.policy import policy
 from chat.models import Membership, Message, Room
+from chat.models.database import snapshot
 from chat.wire.errors import MessageNotFound, RoomNotFound
 from chat.wire.protocol import is_storable
 
@@ -56,12 +57,25 @@ def room(user: Any, room_id: str | int, *, lock: bool = False) -> Entry:
     Raises:
         RoomNotFound: Missing, or hidden from ``user``.
     """
+    entry = _entry(user, room_id, lock=lock)
+    if not policy().can_see(user, entry.room, entry.membership):
+        raise RoomNotFound
+    return entry
+
+
+def _entry(user: Any, room_id: str | int, *, lock: bool) -> Entry:
     rooms = Room.objects.select_for_update() if lock else Room.objects.all()
     row = rooms.filter(pk=key(room_id) or 0).first()
-    membership = membership_of(user, row) if row else None
-    if row is None or not policy().can_see(user, row, membership):
+    if row is None:
         raise RoomNotFound
-    return Entry(row, membership)
+    return Entry(row, membership_of(user, row))
+
+
+def seen(user: Any, rows: list[Room]) -> list[Entry]:
+    """Those of the rooms that ``user`` may see, in their order. One query."""
+    mine = _memberships(user, {each.pk: each for each in rows})
+    entries = [Entry(each, mine.get(each.pk)) for each in rows]
+    return [each for each in entries if policy().can_see(user, each.room, each.membership)]
 
 
 def locked_room(room_id: str | int) -> Room:
@@ -91,16 +105,35 @@ def locked_message(message_id: str | int) -> tuple[Message, Room]:
     return _message(pk), row
 
 
-def watched_room(user: Any, room_id: str | int) -> Entry:
-    """The room, if ``user`` may read it.
+def may_watch(user: Any, entry: Entry) -> bool:
+    """Whether ``user`` may read the room, its history included, and follow it live: one rule for all three.
+
+    Who may watch a room that they may not see has a policy at odds with itself; the answer is no.
+    """
+    rules = policy()
+    return rules.can_see(user, entry.room, entry.membership) and rules.can_watch(user, entry.room, entry.membership)
+
+
+def watched_room(user: Any, room_id: str | int, *, lock: bool = False) -> Entry:
+    """The room, if ``user`` may read it. ``lock`` as in ``room``.
 
     Raises:
         RoomNotFound: Missing, hidden, or not readable.
     """
-    entry = room(user, room_id)
-    if not policy().can_watch(user, entry.room, entry.membership):
+    entry = _entry(user, room_id, lock=lock)
+    if not may_watch(user, entry):
         raise RoomNotFound
     return entry
+
+
+def watched_rooms(user: Any, room_ids: Iterable[str]) -> dict[str, Entry]:
+    """Those of the rooms that ``user`` may read, by the ids given, in two queries; the others are left out."""
+    wanted = keys(room_ids)
+    with snapshot():
+        rooms = Room.objects.in_bulk(wanted.values())
+        mine = _memberships(user, rooms)
+    entries = {wire_id: Entry(rooms[pk], mine.get(pk)) for wire_id, pk in wanted.items() if pk in rooms}
+    return {wire_id: entry for wire_id, entry in entries.items() if may_watch(user, entry)}
 
 
 def message(user: Any, message_id: str | int, *, lock: bool = False) -> tuple[Message, Entry]:
@@ -114,11 +147,9 @@ def message(user: Any, message_id: str | int, *, lock: bool = False) -> tuple[Me
     if room_id is None:
         raise MessageNotFound
     try:
-        entry = room(user, room_id, lock=lock)
+        entry = watched_room(user, room_id, lock=lock)
     except RoomNotFound:
         raise MessageNotFound from None
-    if not policy().can_watch(user, entry.room, entry.membership):
-        raise MessageNotFound
     # Read after the lock: the message as it is now, not as it was before somebody else's change.
     return _message(pk), entry
 
@@ -138,3 +169,11 @@ def membership_of(user: Any, row: Room) -> Membership | None:
     if membership is not None:
         membership.room = row
     return membership
+
+
+def _memberships(user: Any, rooms: dict[int, Room]) -> dict[int, Membership]:
+    """The person's present memberships of the rooms, by room."""
+    found = {each.room_id: each for each in Membership.objects.present().of(user).filter(room__in=list(rooms))}
+    for pk, each in found.items():
+        each.room = rooms[pk]
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q
 
-from chat.access import shapes
+from chat.access import doors, shapes
 from chat.access.policy import policy
 from chat.models import Membership, Room
 from chat.wire import protocol
@@ -16,6 +16,8 @@ PAGE = 30
 PAGES = 200
 """Pages that one can turn to; past them a search is the way. The database skips what lies before a page row by row."""
 SEARCH_CHARS = 100
+SCANNED = 500
+"""Rooms read at a time where policy hides many."""
 
 
 @dataclass(frozen=True)
@@ -32,32 +34,48 @@ def open_rooms(user: Any, *, search: str = "", archived: bool = False, page: int
     """A page of the open rooms that the person may see, and whether there are more.
 
     Args:
-        search: A part of the name or the topic; blank: all.
+        search: A part of the name or the topic; blank: all. It finds the private rooms that the person is in, too.
         archived: Also the archived ones.
     """
-    rows = Room.objects.filter(kind=Room.Kind.OPEN)
+    own = Membership.objects.present().of(user)
+    is_in = Exists(own.filter(room=OuterRef("pk")))
+    wanted = Q(kind=Room.Kind.OPEN)
+    if text := searched(search):
+        # Who looks for a name may well mean a private room that they are in.
+        wanted |= Q(is_in, kind=Room.Kind.PRIVATE)
+        wanted &= Q(name__icontains=text) | Q(topic__icontains=text)
+    rows = Room.objects.filter(wanted)
     if not archived:
         rows = rows.filter(archived=False)
-    if text := searched(search):
-        rows = rows.filter(Q(name__icontains=text) | Q(topic__icontains=text))
     start = (bounded(page) - 1) * PAGE
-    own = Membership.objects.present().of(user)
-    in_order = rows.order_by(Exists(own.filter(room=OuterRef("pk"))), F("last_message_at").desc(nulls_last=True), "-pk")
+    in_order = rows.order_by(is_in, F("last_message_at").desc(nulls_last=True), "-pk")
     found = list(in_order[start : start + PAGE + 1])
-    present = own.filter(room__in=[each.pk for each in found]).select_related("room")
-    mine = {each.room_id: each for each in present}
-    rules = policy()
-    shown = [each for each in found[:PAGE] if rules.can_see(user, each, mine.get(each.pk))]
     rooms = [
         OpenRoom(
-            room=shapes.room(each),
-            last_message_at=each.last_message_at,
-            is_in=each.pk in mine,
-            may_join=each.pk not in mine and rules.can_join(user, each),
+            room=shapes.room(each.room),
+            last_message_at=each.room.last_message_at,
+            is_in=each.membership is not None,
+            may_join=each.membership is None and policy().can_join(user, each.room),
         )
-        for each in shown
+        for each in doors.seen(user, found[:PAGE])
     ]
     return rooms, len(found) > PAGE and page < PAGES
+
+
+def by_id(user: Any, *, after: int, most: int) -> tuple[list[Room], bool]:
+    """The next open rooms that the person may see, by key, and whether there are more; for programs.
+
+    Rooms that policy hides are passed over: to a program a page without any would be the end.
+    """
+    rows = Room.objects.filter(kind=Room.Kind.OPEN, archived=False).order_by("pk")
+    shown: list[Room] = []
+    size = most + 1
+    while len(shown) <= most and (found := list(rows.filter(pk__gt=after)[:size])):
+        shown += [each.room for each in doors.seen(user, found)]
+        if len(found) < size:
+            break
+        after, size = found[-1].pk, SCANNED
+    return shown[:most], len(shown) > most
 
 
 def searched(text: str) -> str:

@@ -15,6 +15,7 @@ from django.core.signals import setting_changed
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
+from chat.access.text import is_blank
 from chat.conf import conf
 from chat.models import Membership, Message, Room
 
@@ -35,8 +36,9 @@ class Policy:
 
     def name_of(self, user: User) -> str:
         """The name that others see."""
-        full_name = user.get_full_name() if hasattr(user, "get_full_name") else ""
-        return str(full_name or user.get_username())
+        full_name = str(user.get_full_name() if hasattr(user, "get_full_name") else "")
+        # A name of which nothing can be seen is none: nobody could click on it.
+        return str(user.get_username()) if is_blank(full_name) else full_name
 
     def avatar_of(self, user: User) -> str | None:
         """URL of a square picture, or None."""
@@ -74,18 +76,21 @@ class Policy:
         return self.is_welcome(user) and (membership is not None or room.is_open)
 
     def can_watch(self, user: User, room: Room, membership: Membership | None) -> bool:
-        """Whether ``user`` may read the room, its history included, and follow it live."""
+        """Whether ``user`` may read the room, its history included, and follow it live, if they may see it."""
         return self.can_see(user, room, membership)
 
     def can_join(self, user: User, room: Room) -> bool:
         return self.is_welcome(user) and room.is_open and not room.archived
 
     def can_post(self, user: User, room: Room, membership: Membership | None) -> bool:
-        """Whether ``user`` may write and react. That an archived room takes nothing is checked apart from this."""
-        return self.is_welcome(user) and membership is not None
+        """Whether ``user`` may write and react; here, members, unless nobody else is left in a direct room.
+
+        That an archived room takes nothing is checked apart from this.
+        """
+        return self.is_welcome(user) and membership is not None and not room.is_deserted_for(membership.user_key)
 
     def can_manage(self, user: User, room: Room, membership: Membership | None) -> bool:
-        """Whether ``user`` may rename and archive the room."""
+        """Whether ``user`` may rename the room, archive it, and open or close it to others."""
         return self.can_moderate(user, room, membership) and not room.is_direct
 
     def can_moderate(self, user: User, room: Room, membership: Membership | None) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Count, F, QuerySet, Sum
 from msgspec import UNSET, UnsetType
 
-from chat.access import comings, doors, shapes
+from chat.access import comings, doors, lobby, names, shapes
 from chat.access.policy import policy
 from chat.conf import conf
 from chat.models import Membership, Mention, Message, Reaction, Room
@@ -31,7 +31,7 @@ def hello(user: Any) -> tuple[list[protocol.RoomState], bool, int]:
     with snapshot():
         most = conf.hello_rooms
         rows = list(_own(user).order_by(F("room__last_message_at").desc(nulls_last=True), "-room_id")[: most + 1])
-        return _states(user, rows[:most]), len(rows) > most, rooms_version(user)
+        return _states(user, _entries(rows[:most])), len(rows) > most, rooms_version(user)
 
 
 def own_rooms(
@@ -41,17 +41,13 @@ def own_rooms(
     limit = min(limit or PAGE, PAGE_AT_MOST)
     with snapshot():
         rows = list(_own(user).filter(room_id__gt=_after(after)).order_by("room_id")[: limit + 1])
-        return _states(user, rows[:limit]), len(rows) > limit
+        return _states(user, _entries(rows[:limit])), len(rows) > limit
 
 
 def open_rooms(user: Any, *, after: str | None = None, limit: int | None = None) -> tuple[list[protocol.Room], bool]:
     """A page, by id, of the open rooms that the person may see, and whether there are more."""
-    limit = min(limit or PAGE, PAGE_AT_MOST)
-    rows = list(
-        Room.objects.filter(kind=Room.Kind.OPEN, archived=False, pk__gt=_after(after)).order_by("pk")[: limit + 1]
-    )
-    seen = [row for row in rows[:limit] if policy().can_see(user, row, None)]
-    return [shapes.room(row) for row in seen], len(rows) > limit
+    found, more = lobby.by_id(user, after=_after(after), most=min(limit or PAGE, PAGE_AT_MOST))
+    return [shapes.room(each) for each in found], more
 
 
 def room_state(user: Any, room_id: str | int) -> protocol.RoomState:
@@ -61,10 +57,12 @@ def room_state(user: Any, room_id: str | int) -> protocol.RoomState:
         RoomNotFound: Missing, or hidden from ``user``.
     """
     with snapshot():
-        entry = doors.room(user, room_id)
-        if entry.membership is None:
-            return shapes.room_state(entry.room, None, may_post=_may_post(user, entry.room, None))
-        return _states(user, [entry.membership])[0]
+        return state_of(user, doors.room(user, room_id))
+
+
+def state_of(user: Any, entry: doors.Entry) -> protocol.RoomState:
+    """The same of a room that was found to be for the person to see, in the same snapshot."""
+    return _states(user, [entry])[0]
 
 
 def rooms_version(user: Any) -> int:
@@ -98,18 +96,22 @@ def _own(user: Any) -> QuerySet[Membership]:
     return Membership.objects.present().of(user).filter(hidden=False).select_related("room")
 
 
-def _states(user: Any, memberships: list[Membership]) -> list[protocol.RoomState]:
-    mentions = _mentions(user, memberships)
-    names = _direct_names(user, [each.room_id for each in memberships if each.room.is_direct])
+def _entries(memberships: list[Membership]) -> list[doors.Entry]:
+    return [doors.Entry(each.room, each) for each in memberships]
+
+
+def _states(user: Any, entries: list[doors.Entry]) -> list[protocol.RoomState]:
+    mentions = _mentions(user, [each.membership for each in entries if each.membership is not None])
+    named = names.of_direct_rooms(user, [each.room.pk for each in entries if each.room.is_direct])
     return [
         shapes.room_state(
             each.room,
-            each,
-            mentions=mentions.get(each.room_id, 0),
-            direct_name=names.get(each.room_id),
-            may_post=_may_post(user, each.room, each),
+            each.membership,
+            mentions=mentions.get(each.room.pk, 0),
+            direct_name=named.get(each.room.pk),
+            may_post=_may_post(user, each.room, each.membership),
         )
-        for each in memberships
+        for each in entries
     ]
 
 
@@ -130,17 +132,6 @@ def _mentions(user: Any, memberships: list[Membership]) -> dict[int, int]:
         number__gt=F("room__memberships__read_number"),
     )
     return dict(rows.values("room").annotate(count=Count("pk")).values_list("room", "count"))
-
-
-def _direct_names(user: Any, rooms: list[int]) -> dict[int, str]:
-    """The other people's names of each direct room; a room with oneself alone has one's own name."""
-    if not rooms:
-        return {}
-    people: dict[int, list[str]] = defaultdict(list)
-    for each in Membership.objects.filter(room__in=rooms).select_related("user").order_by("pk"):
-        if each.user is not None and each.user_key != str(user.pk):
-            people[each.room_id].append(policy().name_of(each.user))
-    return {room: ", ".join(people[room]) or policy().name_of(user) for room in rooms}
 
 
 def _after(wire_id: str | None) -> int:
@@ -167,7 +158,7 @@ def members(user: Any, room_id: str, *, after: str | None = None, limit: int | N
         start = 0
         if after is not None and protocol.is_storable(after):
             start = rows.filter(user_key=after).values_list("pk", flat=True).first() or 0
-        page = list(rows.filter(left_at=None, pk__gt=start).select_related("user").order_by("pk")[: limit + 1])
+        page = list(rows.filter(left_at=None, pk__gt=start).with_people().order_by("pk")[: limit + 1])
         return protocol.MemberPage(
             members=[shapes.member(each) for each in page[:limit]],
             more=len(page) > limit,
@@ -236,7 +227,18 @@ def _history_page(
         epoch=room.epoch,
         seq=room.head,
         members=[shapes.member(each) for each in moved],
+        quoted=[shapes.message(each) for each in _quoted(room, page)],
     )
+
+
+def _quoted(room: Room, page: list[Message]) -> list[Message]:
+    """What the page's messages reply to without its being there. Where room is short, the oldest are left out."""
+    shown = {each.pk for each in page}
+    wanted = {each.reply_to_id for each in page if each.reply_to_id} - shown
+    if not wanted:
+        return []
+    rows = Message.objects.filter(room=room, pk__in=wanted).select_related("author").order_by("-number")
+    return _bounded(rows, PAGE_BYTES - sum(map(size_of, page)), at_least=0)[::-1]
 
 
 def own_reactions(user: Any, messages: Iterable[Message]) -> dict[str, list[str]]:
@@ -258,13 +260,13 @@ def size_of(message: Message) -> int:
     return 600 + reactions + (characters if message.body.isascii() else 3 * characters)
 
 
-def _bounded(rows: Iterable[Message], most_bytes: int = PAGE_BYTES) -> list[Message]:
-    """As many as fit into one page, and at least one."""
+def _bounded(rows: Iterable[Message], most_bytes: int = PAGE_BYTES, *, at_least: int = 1) -> list[Message]:
+    """As many as fit into one page, and no fewer than ``at_least``."""
     page: list[Message] = []
     size = 0
     for row in rows:
         size += size_of(row)
-        if page and size > most_bytes:
+        if len(page) >= at_least and size > most_bytes:
             break
         page.append(row)
     return page

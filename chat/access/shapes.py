@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from msgspec import UNSET, UnsetType
 
+from chat.access.names import DirectName
 from chat.access.policy import policy
 from chat.models import Membership, Message, Room
 from chat.wire import protocol
@@ -27,6 +28,7 @@ def member(membership: Membership, person: Any = None) -> protocol.Member:
         joined_at=rfc3339(membership.joined_at),
         left_at=rfc3339(membership.left_at) if membership.left_at else None,
         handle=(policy().handle_of(person) if person is not None else None) or UNSET,
+        by=user(membership.moved_by) if membership.moved_by is not None else UNSET,
     )
 
 
@@ -43,7 +45,7 @@ def room_state(
     membership: Membership | None,
     *,
     mentions: int = 0,
-    direct_name: str | None = None,
+    direct_name: DirectName | None = None,
     may_post: bool | UnsetType = UNSET,
 ) -> protocol.RoomState:
     """The room as one person sees it.
@@ -56,7 +58,7 @@ def room_state(
     read = membership.read_number if membership else row.last_number
     shared = _shared(row)
     if direct_name is not None:
-        shared["name"] = direct_name
+        shared["name"] = direct_name.text
     return protocol.RoomState(
         **shared,
         epoch=row.epoch,
@@ -70,6 +72,7 @@ def room_state(
         notify="all",
         online=None,
         may_post=may_post,
+        gone=(direct_name.gone if direct_name else 0) or UNSET,
     )
 
 

@@ -20,6 +20,10 @@ class MembershipQuerySet(GuardedQuerySet["Membership"]):
     def of(self, user: Any) -> "MembershipQuerySet":
         return self.filter(user_key=str(user.pk))
 
+    def with_people(self) -> "MembershipQuerySet":
+        """With everybody whom ``shapes.member`` names, in the same query."""
+        return self.select_related("user", "moved_by")
+
     def called(self, handles: Iterable[str]) -> "MembershipQuerySet":
         """Whose user name is one of ``handles``, in either case; annotated with it in lower case as ``handle``."""
         name = Lower(f"user__{get_user_model().USERNAME_FIELD}")
@@ -52,6 +56,9 @@ class Membership(LiveModel):
     joined_seq = models.BigIntegerField(editable=False)
     changed_seq = models.BigIntegerField(editable=False)
     moves = models.PositiveIntegerField(default=1, editable=False)
+    moved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+")
+    """Who added or removed the person, by their latest coming or going; None: they themselves, the site, or an account
+    that is gone."""
 
     read_number = models.BigIntegerField(_("read up to"), default=0, editable=False)
     rev = models.BigIntegerField(default=0, editable=False)

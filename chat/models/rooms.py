@@ -1,3 +1,5 @@
+import hashlib
+from collections.abc import Iterable
 from secrets import token_hex
 from typing import ClassVar
 
@@ -10,11 +12,18 @@ from django.utils.translation import gettext_lazy as _
 from chat.models.database import GuardedQuerySet, LiveModel, alias
 
 EPOCH_BYTES = 8
+NAME_CHARS = 100
+TOPIC_CHARS = 500
 
 
 def new_epoch() -> str:
     """A random name for a new run of a room's numbers."""
     return token_hex(EPOCH_BYTES)
+
+
+def direct_key_of(user_keys: Iterable[str]) -> str:
+    """What makes the direct room of just these people the only one."""
+    return hashlib.sha256(",".join(sorted(user_keys)).encode()).hexdigest()
 
 
 class PresentRooms(models.Manager["Room"]):
@@ -37,9 +46,9 @@ class Room(LiveModel):
         DIRECT = "direct", _("direct")
 
     slug = models.SlugField(_("short name"), max_length=80, unique=True, allow_unicode=True)
-    name = models.CharField(_("name"), max_length=100, blank=True)
+    name = models.CharField(_("name"), max_length=NAME_CHARS, blank=True)
     kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices, default=Kind.OPEN)
-    topic = models.CharField(_("topic"), max_length=500, blank=True)
+    topic = models.CharField(_("topic"), max_length=TOPIC_CHARS, blank=True)
     archived = models.BooleanField(_("archived"), default=False)
 
     epoch = models.CharField(max_length=32, default=new_epoch, editable=False)
@@ -94,6 +103,10 @@ class Room(LiveModel):
     @property
     def is_direct(self) -> bool:
         return self.kind == self.Kind.DIRECT
+
+    def is_deserted_for(self, user_key: str) -> bool:
+        """Whether it is a direct room whose other people are all gone; one made for oneself alone never is."""
+        return self.is_direct and self.member_count < 2 and self.direct_key != direct_key_of([user_key])
 
     @property
     def is_open(self) -> bool:

@@ -180,7 +180,7 @@ class AttachmentNotFound(ChatError):
 
 class EmojiInvalid(ChatError):
     code = "reaction.invalid"
-    text = "That is not an emoji."
+    text = "That is not an emoji. Paste one, or use your keyboard's emoji key."
 
 
 class TooManyReactions(ChatError):

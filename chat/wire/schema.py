@@ -6,12 +6,13 @@ types of ``protocol`` and ``errors``, so they can't say anything else than the s
 
 import json
 import sys
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import msgspec
 
 from chat.wire import errors, protocol
 from chat.wire.errors import ChatError, Close
+from chat.wire.results import RESULTS
 
 JsonObject = dict[str, Any]
 
@@ -21,55 +22,6 @@ ABOUT = (
     "Commands are closed: the server refuses fields that it does not know. Everything from the server is open: a "
     "client ignores fields and events that it does not know. What the types can't say is in docs/protocol.md."
 )
-
-
-class AuthResult(msgspec.Struct, frozen=True):
-    user: protocol.User
-
-
-class PingResult(msgspec.Struct, frozen=True):
-    """`ts` as it was given."""
-
-    ts: str | int | None
-    server_time: str
-
-
-class SyncResult(msgspec.Struct, frozen=True):
-    """What became of each room."""
-
-    rooms: dict[str, Literal["live", "reset", "denied"]]
-
-
-class Done(msgspec.Struct, frozen=True):
-    """An empty object: there is nothing to say but that it is done."""
-
-
-RESULTS: dict[type[Any], type[Any] | None] = {
-    protocol.Auth: AuthResult,
-    protocol.Ping: PingResult,
-    protocol.Sync: SyncResult,
-    protocol.Unsync: Done,
-    protocol.ListRooms: protocol.RoomPage,
-    protocol.CreateRoom: protocol.RoomResult,
-    protocol.OpenDirect: protocol.RoomResult,
-    protocol.JoinRoom: protocol.RoomResult,
-    protocol.LeaveRoom: Done,
-    protocol.UpdateRoom: protocol.RoomResult,
-    protocol.ListMembers: protocol.MemberPage,
-    protocol.AddMember: Done,
-    protocol.RemoveMember: Done,
-    protocol.ChangeRole: Done,
-    protocol.PostMessage: protocol.PostResult,
-    protocol.EditMessage: protocol.SeqResult,
-    protocol.DeleteMessage: protocol.SeqResult,
-    protocol.AddReaction: protocol.ReactionResult,
-    protocol.RemoveReaction: protocol.ReactionResult,
-    protocol.History: protocol.HistoryPage,
-    protocol.Read: protocol.ReadResult,
-    protocol.Typing: None,
-    protocol.Received: None,
-}
-"""What a reply's ``result`` holds, by command; None where there is no reply."""
 
 
 def json_schema() -> JsonObject:

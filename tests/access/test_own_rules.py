@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from chat import api
+from chat.access import lobby as listing
 from chat.access import queries
 from chat.access.policy import Policy
 from chat.models import Membership, Room
+from chat.services import rooms
 from chat.wire import protocol
 from chat.wire.errors import RoomForbidden
 from tests.cast import say
@@ -59,3 +61,41 @@ def test_an_archived_room_takes_nothing_from_anybody(lobby: Room, eve: Any) -> N
 def test_an_older_server_that_says_nothing_is_understood(lobby: Room, ben: Any) -> None:
     raw = on_the_wire(ben, lobby)
     assert msgspec.convert(raw, protocol.RoomState).may_post is msgspec.UNSET
+
+
+class MembersOnly(Policy):
+    """An open room is seen by who is in it, as a room that is full."""
+
+    def can_see(self, user: Any, room: Room, membership: Membership | None) -> bool:
+        return super().can_see(user, room, membership) and (membership is not None or room.name.startswith("Hall"))
+
+
+def test_open_rooms_that_are_hidden_from_others_are_listed_for_their_members(
+    lobby: Room, ben: Any, eve: Any, settings: Any
+) -> None:
+    """And a page that a program reads is full although most rooms are passed over."""
+    settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.MembersOnly"}
+    for name in ("Attic", "Hall 1", "Cellar", "Shed", "Hall 2", "Barn"):
+        rooms.create(creator=ben, name=name)
+
+    def listed(user: Any, **page: Any) -> tuple[list[str], bool]:
+        found, more = queries.open_rooms(user, **page)
+        return [each.name for each in found], more
+
+    assert listed(ben)[0] == ["Lobby", "Attic", "Hall 1", "Cellar", "Shed", "Hall 2", "Barn"]
+    assert {each.room.name for each in lobby_page(ben)} == set(listed(ben)[0])
+    assert listed(eve) == (["Hall 1", "Hall 2"], False)
+    assert {each.room.name for each in lobby_page(eve)} == {"Hall 1", "Hall 2"}
+    assert listed(eve, limit=1) == (["Hall 1"], True)
+    first = queries.open_rooms(eve, limit=1)[0][0]
+    assert listed(eve, limit=1, after=first.id) == (["Hall 2"], False)
+
+
+def lobby_page(user: Any) -> list[Any]:
+    return listing.open_rooms(user)[0]
+
+
+@pytest.mark.parametrize("full_name", ["\u200b", "\u2800 \u00ad", " ", ""])
+def test_a_name_of_which_nothing_is_seen_is_none(make_person: Any, full_name: str) -> None:
+    assert Policy().name_of(make_person("ada", first_name=full_name)) == "ada"
+    assert Policy().name_of(make_person("bea", first_name="Bea\u200b")) == "Bea\u200b"

@@ -77,6 +77,28 @@ def test_a_page_of_history_takes_five_queries_however_long(writer: Any, reader: 
     assert count(lambda: queries.history(reader, str(room.pk), limit=100)) == 5
 
 
+@pytest.mark.parametrize("number", [2, 40])
+def test_quotes_take_one_query_more_however_many(writer: Any, reader: Any, number: int):
+    room = rooms.create(creator=writer, name="Room", kind="private", members=[reader])
+    first = [messages.post(author=writer, room_id=room.pk, body="?", is_limited=False).id for _ in range(number)]
+    for each in first:
+        messages.post(author=reader, room_id=room.pk, body="!", reply_to=each, is_limited=False)
+    pages: list[Any] = []
+    # room, membership, messages with authors, who came and went, what is quoted
+    assert count(lambda: pages.append(queries.history(reader, str(room.pk), limit=number))) == 5
+    assert len(pages[0].quoted) == number
+
+
+@pytest.mark.parametrize("number", [1, 30])
+def test_a_page_of_members_takes_three_queries_however_many_were_added(writer: Any, reader: Any, number: int):
+    people = [get_user_model().objects.create_user(f"p{place}") for place in range(number)]
+    room = rooms.create(creator=writer, name="Room", kind="private", members=[reader, *people])
+    pages: list[Any] = []
+    # room, membership, members with people
+    assert count(lambda: pages.append(queries.members(reader, str(room.pk)))) == 3
+    assert [each.by.name for each in pages[0].members if each.by] == ["writer"] * (number + 1)
+
+
 def test_who_came_and_went_beside_a_page_is_found_by_its_time_and_not_by_looking_at_everybody(writer: Any, reader: Any):
     room = rooms.create(creator=writer, name="Room", members=[reader])
     for place in range(6):

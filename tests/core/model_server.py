@@ -279,3 +279,14 @@ class ModelServer:
 
     def _reply(self, ref: int, result: Any) -> None:
         self.outgoing.append(protocol.ReplyEvent(ref=ref, ok=True, result=msgspec.to_builtins(result)))
+
+
+def half() -> float:
+    """Chance, without chance."""
+    return 0.5
+
+
+def events(count: int) -> tuple[ModelRoom, list[Any]]:
+    """A room with ``count`` messages of Ben's, and the events that told them."""
+    room = ModelRoom("1")
+    return room, [room.post(BEN, str(each), f"m{each}")[1] for each in range(1, count + 1)]

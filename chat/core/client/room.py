@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from chat.core.client.cursor import RoomCursor
 from chat.core.client.inbox import Inbox
 from chat.core.client.members import Members
@@ -141,6 +144,8 @@ class RoomCore:
         elif isinstance(event, protocol.RoomChanged):
             self._put_room(event.state, event.seq)
         elif self._put_member(event.member, event.seq):
+            if self.state is not None and event.member_count is not UNSET:
+                self.state = replace(self.state, member_count=event.member_count)
             self.inbox.add(event)
 
     def _take_page(self, page: protocol.Changes) -> None:
@@ -206,8 +211,12 @@ class RoomCore:
         return True
 
     def _put_room(self, room: Room, seq: int) -> None:
-        if self.state is not None:
-            self.state = with_room(self.state, room)
+        before = self.state
+        if before is not None:
+            self.state = with_room(before, room)
+            # A page of people brings the room for their count, which alone is no news.
+            if self.state == replace(before, member_count=room.member_count, last_message_at=room.last_message_at):
+                return
         self.inbox.add(protocol.RoomChanged(room=self.id, seq=seq, state=room))
 
     def _forget_pages(self) -> None:

@@ -1,0 +1,168 @@
+"""What the server says: ``Event`` is the union of it all, ``RoomEvent`` of what takes a room's next ``seq``."""
+
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from chat.wire.things import ErrorBody, Flow, Limits, Member, Message, Room, RoomState, User
+
+
+class _Event(Struct, frozen=True, tag_field="type", kw_only=True):
+    pass
+
+
+class ReplyEvent(_Event, frozen=True, kw_only=True, tag="reply"):
+    """The one answer to a command: ``result`` when ``ok``, ``error`` otherwise."""
+
+    ref: int
+    ok: bool
+    result: Any = UNSET
+    error: ErrorBody | UnsetType = UNSET
+
+
+class Hello(_Event, frozen=True, kw_only=True, tag="hello"):
+    protocol: int
+    user: User
+    server: str
+    heartbeat_s: float
+    limits: Limits
+    flow: Flow | None
+    rooms: list[RoomState]
+    rooms_version: int
+    more: bool = False
+
+
+class _RoomEvent(_Event, frozen=True, kw_only=True):
+    """A durable change: it has taken the room's next ``seq``. ``prev`` absent means ``seq`` - 1."""
+
+    room: str
+    seq: int
+    prev: int | UnsetType = UNSET
+
+
+class MessagePosted(_RoomEvent, frozen=True, kw_only=True, tag="message.posted"):
+    message: Message
+
+
+class MessageChanged(_RoomEvent, frozen=True, kw_only=True, tag="message.changed"):
+    message: Message
+
+
+class RoomChanged(_RoomEvent, frozen=True, kw_only=True, tag="room.changed"):
+    state: Room
+
+
+class _MemberEvent(_RoomEvent, frozen=True, kw_only=True):
+    """``member_count`` is the room's: who came and went between two events can't be counted from them."""
+
+    member: Member
+    by: User | UnsetType = UNSET
+    member_count: int | UnsetType = UNSET
+
+
+class MemberJoined(_MemberEvent, frozen=True, kw_only=True, tag="member.joined"):
+    pass
+
+
+class MemberChanged(_MemberEvent, frozen=True, kw_only=True, tag="member.changed"):
+    pass
+
+
+class MemberLeft(_MemberEvent, frozen=True, kw_only=True, tag="member.left"):
+    pass
+
+
+class Changes(_Event, frozen=True, kw_only=True, tag="changes"):
+    """One page of a catch-up. ``mine`` maps a message id to the caller's own reactions to it."""
+
+    room: str
+    epoch: str
+    messages: list[Message]
+    mine: dict[str, list[str]]
+    members: list[Member]
+    state: Room | None
+
+
+class Synced(_Event, frozen=True, kw_only=True, tag="synced"):
+    room: str
+    epoch: str
+    seq: int
+
+
+class Reset(_Event, frozen=True, kw_only=True, tag="reset"):
+    room: str
+    epoch: str
+    seq: int
+    reason: Literal["new", "too_far", "epoch"]
+    state: RoomState
+
+
+class RoomAdded(_Event, frozen=True, kw_only=True, tag="room.added"):
+    state: RoomState
+    rooms_version: int
+
+
+class RoomRemoved(_Event, frozen=True, kw_only=True, tag="room.removed"):
+    room: str
+    rooms_version: int
+
+
+class Heads(_Event, frozen=True, kw_only=True, tag="heads"):
+    rooms: dict[str, int]
+    rooms_version: int
+    server_time: str
+
+
+class ReadChanged(_Event, frozen=True, kw_only=True, tag="read.changed"):
+    room: str
+    read: int
+    unread: int
+    mentions: int
+    rev: int
+
+
+class Notice(_Event, frozen=True, kw_only=True, tag="notice"):
+    payload: Any
+
+
+class TypingChanged(_Event, frozen=True, kw_only=True, tag="typing"):
+    room: str
+    user: str
+    active: bool
+
+
+class Lagging(_Event, frozen=True, kw_only=True, tag="lagging"):
+    rooms: list[str]
+
+
+class Drain(_Event, frozen=True, kw_only=True, tag="drain"):
+    reconnect_in_ms: int
+
+
+class ErrorEvent(_Event, frozen=True, kw_only=True, tag="error"):
+    error: ErrorBody
+
+
+RoomEvent = MessagePosted | MessageChanged | RoomChanged | MemberJoined | MemberChanged | MemberLeft
+Event = (
+    ReplyEvent
+    | Hello
+    | MessagePosted
+    | MessageChanged
+    | RoomChanged
+    | MemberJoined
+    | MemberChanged
+    | MemberLeft
+    | Changes
+    | Synced
+    | Reset
+    | RoomAdded
+    | RoomRemoved
+    | Heads
+    | ReadChanged
+    | Notice
+    | TypingChanged
+    | Lagging
+    | Drain
+    | ErrorEvent
+)

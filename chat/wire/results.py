@@ -1,0 +1,117 @@
+"""What the reply to a command holds as its ``result``, and which command has which one."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from chat.wire import commands
+from chat.wire.things import Member, Message, RoomState, User
+
+
+class AuthResult(Struct, frozen=True):
+    user: User
+
+
+class PingResult(Struct, frozen=True):
+    """`ts` as it was given."""
+
+    ts: str | int | None
+    server_time: str
+
+
+class SyncResult(Struct, frozen=True):
+    """What became of each room."""
+
+    rooms: dict[str, Literal["live", "reset", "denied"]]
+
+
+class Done(Struct, frozen=True):
+    """An empty object: there is nothing to say but that it is done."""
+
+
+class PostResult(Struct, frozen=True):
+    """``seq`` is the message's birth seq, the same in every answer for it; ``duplicate`` marks a repeat."""
+
+    id: str
+    number: int
+    seq: int
+    epoch: str
+    created_at: str
+    duplicate: bool
+
+
+class SeqResult(Struct, frozen=True):
+    seq: int
+
+
+class ReactionResult(Struct, frozen=True):
+    seq: int
+    mine: list[str]
+
+
+class ReadResult(Struct, frozen=True):
+    read: int
+    unread: int
+    mentions: int
+    rev: int
+
+
+class RoomResult(Struct, frozen=True):
+    room: RoomState
+
+
+class RoomPage(Struct, frozen=True):
+    rooms: list[Any]
+    more: bool
+
+
+class MemberPage(Struct, frozen=True):
+    members: list[Member]
+    more: bool
+    epoch: str
+    seq: int
+
+
+class HistoryPage(Struct, frozen=True):
+    """Oldest first. ``seq`` is the room's head of the snapshot that this page was read in.
+
+    ``members``: the latest 50 who came or went in the span of time that the page shows.
+    ``quoted``: what the page's messages reply to, as far as the page itself does not hold it and there is room.
+    """
+
+    messages: list[Message]
+    mine: dict[str, list[str]]
+    more_before: bool
+    more_after: bool
+    epoch: str
+    seq: int
+    members: list[Member] = []
+    quoted: list[Message] = []
+
+
+RESULTS: dict[type[Any], type[Any] | None] = {
+    commands.Auth: AuthResult,
+    commands.Ping: PingResult,
+    commands.Sync: SyncResult,
+    commands.Unsync: Done,
+    commands.ListRooms: RoomPage,
+    commands.CreateRoom: RoomResult,
+    commands.OpenDirect: RoomResult,
+    commands.JoinRoom: RoomResult,
+    commands.LeaveRoom: Done,
+    commands.UpdateRoom: RoomResult,
+    commands.ListMembers: MemberPage,
+    commands.AddMember: Done,
+    commands.RemoveMember: Done,
+    commands.ChangeRole: Done,
+    commands.PostMessage: PostResult,
+    commands.EditMessage: SeqResult,
+    commands.DeleteMessage: SeqResult,
+    commands.AddReaction: ReactionResult,
+    commands.RemoveReaction: ReactionResult,
+    commands.History: HistoryPage,
+    commands.Read: ReadResult,
+    commands.Typing: None,
+    commands.Received: None,
+}
+"""What a reply's ``result`` holds, by command; None where there is no reply."""
