@@ -8,8 +8,8 @@ may do what is decided by ``CHAT["POLICY"]`` only where a person acts (``author`
 The coroutines with an ``a`` in front do the same without blocking the event loop; they have no part in an ``atomic()``.
 """
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
@@ -17,7 +17,7 @@ from django.db import models
 
 from chat import offload
 from chat.access import doors
-from chat.live.hints import Hint, Recheck, RoomTransient, ToEverybody, ToUser
+from chat.live.hints import Hint, Recheck, RecheckRoom, RoomTransient, ToEverybody, ToUser
 from chat.live.publisher import publish_on_commit
 from chat.models import Message, Room
 from chat.services import deletion, importing, memberships, messages, posting, reactions, rooms
@@ -79,15 +79,22 @@ def post(
         body: Markdown.
         client_id: Makes the call safe to repeat: the same one (with the same author and room) posts once.
         reply_to: A message of the same room, or its id.
+
+    Raises:
+        RoomNotFound: Missing, or hidden from ``author``; which, says a note of the error.
     """
-    return messages.post(
-        author=author,
-        room_id=_key(room),
-        body=body,
-        client_id=client_id,
-        reply_to=None if reply_to is None else _key(reply_to),
-        is_limited=False,
-    )
+    try:
+        return messages.post(
+            author=author,
+            room_id=_key(room),
+            body=body,
+            client_id=client_id,
+            reply_to=None if reply_to is None else _key(reply_to),
+            is_limited=False,
+        )
+    except RoomNotFound as error:
+        _explain(error, room, author)
+        raise
 
 
 async def apost(
@@ -107,7 +114,19 @@ async def apost(
         reply_to=None if reply_to is None else str(_key(reply_to)),
         is_limited=False,
     )
-    return await writer.submit(request)  # type: ignore[no-any-return]
+    try:
+        result: PostResult = await writer.submit(request)
+        return result
+    except RoomNotFound as error:
+        await offload.site.run(_explain, error, room, author)
+        raise
+
+
+def _explain(error: RoomNotFound, room: Room | int | str, author: Any) -> None:
+    """Say in a traceback what no client may be told: that the room is there."""
+    key = doors.key(str(_key(room)))
+    if key is not None and Room.objects.filter(pk=key).exists():
+        error.add_note(f"User {author.pk} is no member of room {key}, and the policy does not let them in.")
 
 
 def import_messages(room: Room | int | str, messages: Iterable[PastMessage]) -> Imported:
@@ -132,10 +151,16 @@ def delete(message: Message | int | str, actor: Any) -> int:
 
 
 def react(message: Message | int | str, actor: Any, emoji: str) -> ReactionResult:
+    """Add ``actor``'s reaction to a message; nothing happens if it is there.
+
+    Args:
+        emoji: The character itself, not its name.
+    """
     return reactions.add(actor=actor, message_id=_key(message), emoji=emoji)
 
 
 def unreact(message: Message | int | str, actor: Any, emoji: str) -> ReactionResult:
+    """Take back ``actor``'s reaction to a message; nothing happens if there is none."""
     return reactions.remove(actor=actor, message_id=_key(message), emoji=emoji)
 
 
@@ -156,11 +181,21 @@ def create_room(
     return rooms.create(creator=creator, name=name, kind=kind, topic=topic, members=list(members), client_id=client_id)
 
 
-async def acreate_room(name: str, creator: Any, *, client_id: UUID | None = None, **options: Any) -> Room:
+async def acreate_room(
+    name: str,
+    creator: Any,
+    *,
+    kind: str = "private",
+    topic: str = "",
+    members: Iterable[Any] = (),
+    client_id: UUID | None = None,
+) -> Room:
     """``create_room``, without blocking the event loop."""
     # A lane runs its work again when the database connection dies in it, perhaps after the commit.
-    work = partial(create_room, name, creator, client_id=client_id or uuid4(), **options)
-    return await offload.site.run(work)
+    once, people = client_id or uuid4(), list(members)
+    return await offload.site.run(
+        partial(create_room, name, creator, kind=kind, topic=topic, members=people, client_id=once)
+    )
 
 
 def room_for(subject: models.Model, *, name: str = "", kind: str = "private") -> Room:
@@ -235,15 +270,31 @@ def notify(
     publish_on_commit(hints)
 
 
-def recheck(users: Iterable[Any]) -> None:
-    """Ask every process to look at once whether these people are still welcome, and in which rooms.
+def recheck(users: Iterable[Any] | None = None, *, room: Room | int | str | None = None) -> None:
+    """Ask every process to look at once whether people are still welcome, and in which rooms.
 
     For rights that your policy decides without an event of the chat; without this call it takes a minute at most.
+
+    Args:
+        users: These people, wherever they are.
+        room: Everybody who follows this room; with ``users``, these alone.
+
+    Raises:
+        CommandInvalid: Neither is given.
     """
-    publish_on_commit([Recheck(str(each.pk)) for each in users])
+    keys = None if users is None else [str(each.pk) for each in users]
+    if room is not None:
+        publish_on_commit([RecheckRoom(_room_key(room), keys)])
+    elif keys is not None:
+        publish_on_commit([Recheck(each) for each in keys])
+    else:
+        raise CommandInvalid("Name users, a room or both.")
 
 
-def _async(call: Callable[P, T]) -> Callable[P, Any]:
+def _async(call: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """The twin of ``call`` for coroutines, with its signature."""
+
+    @wraps(call)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
         return await offload.site.run(partial(call, *args, **kwargs))
 

@@ -11,12 +11,13 @@ the order of the commits: no acknowledgement and no page waits for them, so they
 What a receiver raises is logged, and the others are called all the same.
 
 They are told at most once. What waits when a process is killed is not told, nor what finds 10,000 others waiting (that
-is logged), nor of a large import anything but its last message. Where nothing may be missed, keep the number of the
-last message that you dealt with and read on from there.
+is logged). Of an import nothing is told: who mails what is posted must not mail years of it. Where nothing may be
+missed, keep the number of the last message that you dealt with and read on from there.
 """
 
 import atexit
 import logging
+import os
 import queue
 import threading
 import time
@@ -37,7 +38,7 @@ from chat.wire import protocol
 logger = logging.getLogger(__name__)
 
 message_posted = Signal()
-"""``message``: the new Message, with its room and author."""
+"""``message``: the new Message, with its room and author. Not for what was imported."""
 message_changed = Signal()
 """``message``: a Message as it is after an edit, a reaction or its deletion (``message.is_deleted``)."""
 member_joined = Signal()
@@ -104,8 +105,12 @@ class _Herald:
     """The thread that calls receivers. It starts with the first news."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew in a forked process: the thread stayed behind, and tells what waited."""
         self._queue: queue.Queue[_News] = queue.Queue(WAITING_AT_MOST)
-        self._starting = threading.Lock()
+        self._starting = threading.Lock()  # the other may have been held
         self._thread: threading.Thread | None = None
 
     def hand_in(self, news: list[_News]) -> None:
@@ -128,7 +133,7 @@ class _Herald:
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None or not self._thread.is_alive():  # a server may fork after it began
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="chat-events", daemon=True)
                 self._thread.start()
                 atexit.register(self.wait, LAST_WORDS_S)
@@ -158,3 +163,4 @@ def _twice(work: Callable[[], None]) -> None:
 
 
 _herald = _Herald()
+os.register_at_fork(after_in_child=_herald.forget)

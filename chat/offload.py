@@ -7,6 +7,7 @@ connection; a connection that came from a pool is given back after each call.
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -31,6 +32,10 @@ class Lane:
     def __init__(self, name: str, threads: Callable[[], int]):
         self.name = name
         self._threads = threads
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew in a forked process: the threads stayed behind, with what they were about to do."""
         self._pool: ThreadPoolExecutor | None = None
         self._waiting = 0
 
@@ -86,3 +91,5 @@ auth = Lane("auth", lambda: 2)
 """Sign-ins and re-validation, so that a herd of handshakes does not hold up reads."""
 render = Lane("render", lambda: 1)
 """Markdown that is not plain text. One thread: more would only fight for the interpreter."""
+for _lane in (readers, site, auth, render):
+    os.register_at_fork(after_in_child=_lane.forget)

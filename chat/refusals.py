@@ -24,12 +24,13 @@ SENTENCES = {
     "message.empty": _("A message needs some text."),
     "message.too_long": _("The message is too long."),
     "message.invalid_text": _("The message holds characters that can't be stored."),
-    "reaction.invalid": _("That is not an emoji."),
+    "reaction.invalid": _("That is not an emoji. Paste one, or use your keyboard's emoji key."),
     "reaction.too_many": _("This message has as many different reactions as it can hold."),
 }
 """By code. Codes that only programs meet have none."""
 MORE = (
     _("A direct room has at most {most} people."),
+    _("There is no such person: {users}."),
     _("The name needs {least} to {most} characters."),
     _("The topic needs {least} to {most} characters."),
     _("A message has at most {most} characters."),

@@ -1,9 +1,13 @@
 # ruff: noqa: F811
 """chat.events: what the site's own code hears of the chat, and that nobody waits for it."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +15,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 from django.dispatch import Signal
+from django.utils import timezone
 
 from chat import api, events
 from chat.models import Message, Room
@@ -86,6 +91,17 @@ def test_a_repeated_post_is_told_once(lobby: Room, ana: Any, heard: list[tuple[s
     assert len(heard) == 1
 
 
+def test_what_is_imported_is_no_news(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
+    """A receiver that mails who is named must not do so for years of old messages, nor for some of them."""
+    then = timezone.now() - timedelta(days=400)
+    past = [api.PastMessage(client_id=uuid4(), author=ana, body="@ben hello", created_at=then) for _ in range(30)]
+    assert api.import_messages(lobby, past[:1]).stored == 1
+    assert api.import_messages(lobby, past).stored == 29
+    api.post(lobby, ana, "Here we are.")
+    assert events.wait_until_told()
+    assert [(name, row.body) for name, row in heard] == [("posted", "Here we are.")]
+
+
 def test_a_slow_receiver_holds_up_nobody_who_posts(lobby: Room, ana: Any) -> None:
     may_go_on, threads = threading.Event(), []
 
@@ -138,3 +154,32 @@ def _closed_connections() -> Iterator[None]:
     yield
     assert events.wait_until_told()
     connections.close_all()
+
+
+FORK = """
+import os, threading
+import django; django.setup()
+from chat import events
+
+gate = threading.Event()
+class News:
+    def __init__(self, name, gate=None): self.name, self.gate = name, gate
+    def tell(self):
+        if self.gate: self.gate.wait()
+        os.write(1, self.name.encode() + b"\\n")
+
+events._herald.hand_in([News("parent", gate), News("parent", gate)])
+if not (child := os.fork()):
+    events._herald.hand_in([News("child")])
+    os._exit(not events.wait_until_told(10))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+gate.set()
+events.wait_until_told(10)
+"""
+
+
+def test_a_forked_process_tells_its_own_news_and_not_what_waits_in_its_parent():
+    """As of Celery or ``gunicorn --preload``, in the middle of something."""
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    ran = subprocess.run([sys.executable, "-c", FORK], env=env, capture_output=True, text=True, timeout=60)
+    assert ran.stdout.split() == ["child", "parent", "parent"], ran.stderr

@@ -115,6 +115,14 @@ class Recheck(_ToPerson):
 
 
 @dataclass(frozen=True)
+class RecheckRoom(_ToRoom):
+    """The same about one room: of its audience, or of ``user_ids`` among it."""
+
+    kind: ClassVar[str] = "room.recheck"
+    user_ids: list[str] | None
+
+
+@dataclass(frozen=True)
 class SessionEnded(_ToPerson):
     """A person signed out: ``session`` is the digest of the session key, which itself never leaves the process."""
 
@@ -138,7 +146,16 @@ class ToEverybody(_ToAll):
 
 
 Hint = (
-    RoomEvents | RoomTransient | CompareRoom | ToUser | RoomsMoved | Recheck | SessionEnded | CompareHeads | ToEverybody
+    RoomEvents
+    | RoomTransient
+    | CompareRoom
+    | RecheckRoom
+    | ToUser
+    | RoomsMoved
+    | Recheck
+    | SessionEnded
+    | CompareHeads
+    | ToEverybody
 )
 SHED_FIRST = (RoomTransient,)
 _KINDS: dict[str, type[Any]] = {each.kind: each for each in get_args(Hint)}

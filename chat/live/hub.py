@@ -5,17 +5,14 @@ Lives on the event loop alone. Hints come in through ``take``; what they miss, c
 """
 
 import asyncio
-import logging
 import secrets
 from collections import defaultdict
 from collections.abc import Callable
-from itertools import islice
 from typing import Protocol
 
 from chat.access import identity
 from chat.conf import conf
 from chat.core.feed import Feed, FeedEvent
-from chat.faults import describe
 from chat.live.connection import Chunk, Connection
 from chat.live.hints import (
     ALL,
@@ -23,6 +20,7 @@ from chat.live.hints import (
     CompareRoom,
     Hint,
     Recheck,
+    RecheckRoom,
     RoomEvents,
     RoomsMoved,
     RoomTransient,
@@ -33,17 +31,14 @@ from chat.live.hints import (
     user_group,
 )
 from chat.live.rooms import LiveRoom
+from chat.live.sending import Sender
 from chat.wire import protocol
 from chat.wire.errors import Close
 
-logger = logging.getLogger(__name__)
-
-SOCKETS_PER_STEP = 200
-"""Sockets written to before the loop gets its turn: some 5 ms of work."""
-
-
 ENDING_S = 10.0
+"""How long a sign-in may take from the look at a session or token to the hub."""
 ENDINGS_AT_MOST = 10_000
+"""People whose endings are remembered; the oldest go first, and the re-validation finds what they would have."""
 
 
 class Relay(Protocol):
@@ -77,15 +72,10 @@ class Hub:
         self.relay: Relay = NoRelay()
         self.on_behind: Callable[[LiveRoom], None] = lambda room: None
         self.on_compare: Callable[[list[int]], None] = lambda room_ids: None
-        self.on_recheck: Callable[[str], None] = lambda user_id: None
+        self.on_recheck: Callable[[set[str]], None] = lambda user_ids: None
         self.on_cut: Callable[[str, int], None] = lambda user_id, room_id: None
-        self._touched: dict[Connection, None] = {}
-        self._dirty: dict[LiveRoom, None] = {}
-        self._urgent: dict[Connection, None] = {}
-        self._sending: dict[Connection, None] = {}
-        self._tick: asyncio.TimerHandle | None = None
+        self._sender = Sender(loop, on_full=self._lag)
         self._endings: dict[str, float] = {}
-        self._flushed_at = 0.0
 
     # Connections -------------------------------------------------------------------------------------------------
 
@@ -106,7 +96,7 @@ class Hub:
         self.connections[connection] = None
         mine[connection] = None
         if self._ended_lately(connection.user_id):
-            self.on_recheck(connection.user_id)
+            self.on_recheck({connection.user_id})
         return True
 
     def greet(self, connection: Connection, first: list[bytes]) -> None:
@@ -124,9 +114,7 @@ class Hub:
         """Forget a connection. Harmless when repeated."""
         connection.end()
         self.connections.pop(connection, None)
-        self._touched.pop(connection, None)
-        self._urgent.pop(connection, None)
-        self._sending.pop(connection, None)
+        self._sender.forget(connection)
         now = self.loop.time()
         for room in list(connection.rooms.values()):
             room.detach(connection, now)
@@ -143,9 +131,7 @@ class Hub:
         if not connection.is_closed:
             if encoded:
                 connection.out.append(Chunk(list(encoded)))
-            if not self._urgent:
-                self.loop.call_soon(self._flush_urgent)
-            self._urgent[connection] = None
+            self._sender.at_once(connection)
 
     # Following a room --------------------------------------------------------------------------------------------
 
@@ -181,12 +167,12 @@ class Hub:
             return False
         if room_id in connection.rooms:
             room.detach(connection, self.loop.time())
-        room.hand_out(self._touched)
+        room.hand_out(self._sender.touched)
         self.send(connection, announcement)
-        if not room.attach(connection, seq, missing, self._touched):
+        if not room.attach(connection, seq, missing, self._sender.touched):
             self.on_cut(connection.user_id, room_id)
-        if self._touched:
-            self._flush_at_tick()
+        if self._sender.touched:
+            self._sender.at_tick()
         if seq > room.feed.head:
             room.feed.expect(seq, self.loop.time())
             self.on_behind(room)
@@ -201,7 +187,7 @@ class Hub:
         followers = [*room.members, *room.waiting]
         for connection in followers:
             room.detach(connection, self.loop.time())
-        self._dirty.pop(room, None)
+        self._sender.forget_room(room)
         if self.rooms.get(room.room_id) is room:
             del self.rooms[room.room_id]
             self.relay.leave(room_group(room.room_id))
@@ -224,6 +210,9 @@ class Hub:
                 case CompareRoom():
                     if hint.room_id in self.rooms:
                         self.on_compare([hint.room_id])
+                case RecheckRoom():
+                    audience = self._audience(hint.room_id)
+                    self.on_recheck(audience if hint.user_ids is None else audience.intersection(hint.user_ids))
                 case ToUser():
                     for connection in self.users.get(hint.user_id, ()):
                         if connection.id != hint.except_connection:
@@ -235,7 +224,7 @@ class Hub:
                 case Recheck():
                     self._note_ending(hint.user_id)
                     if hint.user_id in self.users:
-                        self.on_recheck(hint.user_id)
+                        self.on_recheck({hint.user_id})
                 case SessionEnded():
                     self._end_session(hint)
                 case CompareHeads():
@@ -243,6 +232,11 @@ class Hub:
                 case ToEverybody():
                     for connection in self.connections:
                         self.send(connection, hint.encoded)
+
+    def _audience(self, room_id: int) -> set[str]:
+        """Who follows the room here, or is about to."""
+        wire_id = str(room_id)
+        return {each.user_id for each in self.connections if room_id in each.rooms or wire_id in each.syncing}
 
     def _take_events(self, hint: RoomEvents) -> None:
         room = self.rooms.get(hint.room_id)
@@ -261,11 +255,11 @@ class Hub:
 
     def deliver(self, room: LiveRoom, events: list[FeedEvent]) -> list[Connection]:
         """Queue events that are next in the room's order; the connections that lost the room with them."""
-        cut = room.take(events, self._touched, self.loop.time())
+        cut = room.take(events, self._sender.touched, self.loop.time())
         if room.pending:
-            self._dirty[room] = None
-        if room.pending or self._touched:
-            self._flush_at_tick()
+            self._sender.at_tick(room)
+        elif self._sender.touched:
+            self._sender.at_tick()
         return cut
 
     def _note_ending(self, user_id: str) -> None:
@@ -291,56 +285,8 @@ class Hub:
         for connection in room.members:
             if connection.user_id != hint.except_user and connection.window.has_room:
                 connection.out.append(Chunk([hint.encoded], shared=True))
-                self._touched[connection] = None
-        self._flush_at_tick()
-
-    # Sending -----------------------------------------------------------------------------------------------------
-
-    def _flush_at_tick(self) -> None:
-        """Flush a tick after the last flush: at once when that is longer ago, so an idle feed does not wait."""
-        if self._tick is None:
-            self._tick = self.loop.call_at(max(self.loop.time(), self._flushed_at + conf.tick_s), self._flush)
-
-    def _flush(self) -> None:
-        self._tick = None
-        self._flushed_at = self.loop.time()
-        for room in self._dirty:
-            room.hand_out(self._touched)
-        self._dirty.clear()
-        touched, self._touched = self._touched, {}
-        self._send_to(touched)
-
-    def _flush_urgent(self) -> None:
-        """Send to who waits for a reply; what only feeds have queued keeps to the tick."""
-        urgent, self._urgent = self._urgent, {}
-        self._send_to(urgent)
-
-    def _send_to(self, connections: dict[Connection, None]) -> None:
-        if not self._sending:
-            self._sending = connections
-            self._send_some()
-        else:
-            self._sending |= connections
-
-    def _send_some(self) -> None:
-        """Send to a slice of those who have something queued; a large room must not hold up the loop."""
-        for connection in list(islice(self._sending, SOCKETS_PER_STEP)):
-            self._sending.pop(connection, None)
-            try:
-                self._send_out(connection)
-            except Exception as error:
-                # Whatever one socket's queue holds, the others must get theirs.
-                logger.error("connection %s: its queue can't be sent: %s", connection.id, describe(error))
-                connection.close(Close.TOO_SLOW)
-        if self._sending:
-            self.loop.call_soon(self._send_some)
-
-    def _send_out(self, connection: Connection) -> None:
-        if not connection.window.has_room and connection.rooms:
-            self._lag(connection)
-        connection.flush(self.loop.time())
-        if connection.window.is_flooded:
-            connection.close(Close.TOO_SLOW)
+                self._sender.touched[connection] = None
+        self._sender.at_tick()
 
     def _lag(self, connection: Connection) -> None:
         """Stop pushing to a connection that does not keep up; it syncs when it is ready."""

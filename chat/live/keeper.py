@@ -6,7 +6,7 @@ Everything here works without a channel layer, and is why the layer may lose wha
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -51,7 +51,7 @@ class Keeper:
         self._beat = 0
         hub.on_behind = self.repair_soon
         hub.on_compare = self.compare_soon
-        hub.on_recheck = lambda user_id: self._start(self._recheck_user(user_id))
+        hub.on_recheck = lambda user_ids: self._start(self._recheck(list(user_ids)))
         hub.on_cut = lambda user_id, room_id: self._start(self._say_removed(user_id, room_id))
 
     def start(self) -> None:
@@ -230,17 +230,28 @@ class Keeper:
     # Who is still welcome ----------------------------------------------------------------------------------------
 
     async def _revalidate_all(self) -> None:
-        people = list(self._hub.users)
-        for start in range(0, len(people), PEOPLE_PER_QUERY):
-            await self._revalidate(people[start : start + PEOPLE_PER_QUERY])
+        await self._revalidate(list(self._hub.users))
 
-    async def _recheck_user(self, user_id: str) -> None:
+    async def _recheck(self, user_ids: list[str]) -> None:
+        syncing = {each: _syncs_of(self._hub.users.get(each, ())) for each in user_ids}
         try:
-            await self._revalidate([user_id])
+            await self._revalidate(user_ids)
         except Exception as error:
             logger.warning("re-validation: %s", type(error).__name__)
+        for user_id, under_way in syncing.items():
+            if under_way:
+                self._start(self._review_after(under_way, user_id))
+
+    async def _review_after(self, under_way: set[asyncio.Future[None]], user_id: str) -> None:
+        """A room that is being caught up was granted before, and is followed only when that is done."""
+        await asyncio.wait(under_way)
+        await self._try_review(user_id)
 
     async def _revalidate(self, user_ids: list[str]) -> None:
+        for start in range(0, len(user_ids), PEOPLE_PER_QUERY):
+            await self._revalidate_some(user_ids[start : start + PEOPLE_PER_QUERY])
+
+    async def _revalidate_some(self, user_ids: list[str]) -> None:
         """Close whose session, token or account has ended; take away live rooms that policy no longer grants."""
         connections = [each for user_id in user_ids for each in self._hub.users.get(user_id, ())]
         identities = [each.identity for each in connections if each.identity]
@@ -254,10 +265,13 @@ class Keeper:
                 fresh = check.people.get(connection.identity.user.pk, connection.identity.user)
                 connection.identity = replace(connection.identity, user=fresh)
         for user_id in user_ids:
-            try:
-                await self._review_rooms(user_id)
-            except Exception as error:
-                logger.warning("rooms of user %s: %s", user_id, type(error).__name__)
+            await self._try_review(user_id)
+
+    async def _try_review(self, user_id: str) -> None:
+        try:
+            await self._review_rooms(user_id)
+        except Exception as error:
+            logger.warning("rooms of user %s: %s", user_id, type(error).__name__)
 
     async def _review_rooms(self, user_id: str) -> None:
         mine = [each for each in self._hub.users.get(user_id, ()) if not each.is_closed]
@@ -269,6 +283,10 @@ class Keeper:
             for connection in mine:
                 self._hub.detach(connection, room_id)
             await self._say_removed(user_id, room_id)
+
+
+def _syncs_of(connections: Iterable[Connection]) -> set[asyncio.Future[None]]:
+    return {done for each in connections for done in each.syncing.values()}
 
 
 def _standing_of(user_id: str, room_id: int) -> tuple[bool, int]:

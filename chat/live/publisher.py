@@ -26,6 +26,8 @@ from chat.models import database
 logger = logging.getLogger(__name__)
 
 QUEUE_AT_MOST = 10_000
+EVENTS_PER_HINT = 200
+"""Hints of one room that wait together leave as one, until it holds so many events; a layer's messages have a limit."""
 REST_AFTER_FAILURE_S = 1.0
 LAST_WORDS_S = 2.0
 """How long a process that ends waits for its last hints to leave."""
@@ -74,6 +76,18 @@ def unregister(loop: asyncio.AbstractEventLoop) -> None:
     _hubs.pop(loop, None)
     if (outlet := _outlets.pop(loop, None)) and not loop.is_closed():
         loop.call_soon_threadsafe(outlet.stop)
+
+
+def _forget_threads() -> None:
+    """Start anew in a forked process: its loops and threads stayed behind, with what they were about to send."""
+    global _background, _background_lock
+    _hubs.clear()
+    _outlets.clear()
+    _background, _background_lock = None, threading.Lock()  # the other may have been held
+    atexit.unregister(_end_background)
+
+
+os.register_at_fork(after_in_child=_forget_threads)
 
 
 def _reaches_others() -> bool:
@@ -155,7 +169,7 @@ class Outlet:
                 self._queue
                 and isinstance(more := self._queue[0], RoomEvents)
                 and (more.room_id, more.epoch) == (hint.room_id, hint.epoch)
-                and len(events) < 200
+                and len(events) < EVENTS_PER_HINT
             ):
                 events += more.events
                 self._queue.popleft()

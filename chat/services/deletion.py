@@ -9,7 +9,7 @@ from chat.live.hints import CompareRoom, Hint
 from chat.live.publisher import publish_on_commit
 from chat.models import Mention, Message, Room
 from chat.models.database import on_commit, write
-from chat.services import ledger, memberships
+from chat.services import ledger, places
 
 MESSAGES_AT_ONCE = 1_000
 """Deleted in one transaction: about a tenth of a second in which SQLite takes no other write."""
@@ -28,7 +28,7 @@ def delete(*, room_id: str | int) -> None:
     """
     with write():
         room = doors.locked_room(room_id)
-        hints: list[Hint] = [*memberships.dissolve(room), CompareRoom(room.pk)]
+        hints: list[Hint] = [*places.dissolve(room), CompareRoom(room.pk)]
         room.name = room.topic = ""
         room.slug = f"deleted-{token_hex(8)}"
         # Private, archived and without members: what forgets to ask whether it is deleted lets nobody in either.

@@ -21,7 +21,7 @@ from chat.live.hints import Hint, RoomEvents
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Message, Reaction, Room
 from chat.models.database import write
-from chat.services import ledger, memberships, posting, read_pointers
+from chat.services import ledger, places, posting, read_pointers
 from chat.services.bodies import Rendered, checked, is_acceptable, render_many, store_mentions
 from chat.services.reactions import is_emoji
 from chat.wire import protocol
@@ -164,7 +164,6 @@ class _Batch:
             ChatError: Why it can't be stored.
         """
         text = "" if past.deleted_at else checked(past.body)
-        rendered = rendered or Rendered("", [])
         if room.archived:
             raise RoomArchived
         _check_times(past)
@@ -172,23 +171,15 @@ class _Batch:
         reply = before.get(past.reply_to) if past.reply_to else None
         if past.reply_to and reply is None:
             raise MessageNotFound("The message that this replies to is not before it in this room.", field="reply_to")
-        room.head += 1
-        room.last_number += 1
-        room.last_message_at = max(filter(None, (room.last_message_at, past.created_at)))
-        return Message(
-            room=room,
+        return posting.next_of(
+            room,
+            past.body,
+            rendered or Rendered("", []),
             author=past.author,
             client_id=past.client_id,
-            body_hash=posting.hash_of(past.body),
-            number=room.last_number,
-            seq=room.head,
-            changed_seq=room.head,
             body=text,
-            html=rendered.html,
-            mentions=rendered.mentions,
             reactions=summary,
-            reply_to_id=reply.pk if reply else None,
-            reply_number=reply.number if reply else None,
+            reply=reply,
             created_at=past.created_at,
             edited_at=past.edited_at,
             deleted_at=past.deleted_at,
@@ -211,11 +202,11 @@ class _Batch:
         changed = _predate(room, messages)
         ledger.save_numbers(room, "last_number", "last_message_at")
         newest = {str(each.author_id): each.number for each in messages if each.author_id is not None}
-        places = Membership.objects.present().filter(room=room, user_key__in=newest).values_list("pk", "user_key")
-        read_pointers.follow_own_posts({pk: newest[user_key] for pk, user_key in places})
+        authors = places.present(room).filter(user_key__in=newest).values_list("pk", "user_key")
+        read_pointers.follow_own_posts({pk: newest[user_key] for pk, user_key in authors})
         hints: list[Hint] = [_told(room, [*map(posting.posted, messages), *changed])]
         if room.is_direct:
-            hints += memberships.unhide(room)
+            hints += places.unhide(room)
         publish_on_commit(hints)
 
 
@@ -226,7 +217,7 @@ def _predate(room: Room, messages: list[Message]) -> list[protocol.RoomEvent]:
     for each in messages:
         if each.author_id is not None:
             since[str(each.author_id)] = min(since.get(str(each.author_id), each.created_at), each.created_at)
-    present = Membership.objects.present().filter(room=room).select_related("user")
+    present = Membership.objects.present().filter(room=room).with_people()
     if messages[0].number == 1:
         # Together, or the room would tell again and again of somebody who comes.
         since = dict.fromkeys(present.values_list("user_key", flat=True), min(each.created_at for each in messages))
@@ -244,7 +235,8 @@ def _predate(room: Room, messages: list[Message]) -> list[protocol.RoomEvent]:
 def _told(room: Room, events: list[protocol.RoomEvent]) -> RoomEvents:
     # A feed that gets the last event alone holds it, and reads what lies before from the database in bounded pages,
     # once for all of its clients: the way of every lost hint. So the channel layer never carries a whole history.
-    return ledger.events_of(room, events if len(events) <= TOLD_AT_MOST else events[-1:])
+    # The site's receivers hear nothing: what they do about a message that is posted is for what is said now.
+    return ledger.hint_of(room, events if len(events) <= TOLD_AT_MOST else events[-1:])
 
 
 def _check_times(past: PastMessage) -> None:

@@ -21,11 +21,13 @@ def save_numbers(room: Room, *fields: str) -> None:
 
 
 def events_of(room: Room, events: Sequence[protocol.RoomEvent], *, leaver: str | None = None) -> RoomEvents:
-    """The hint for durable changes just made, each encoded once. ``leaver``: who loses the room with the last one.
-
-    The site's receivers (chat/events.py) hear of them after commit.
-    """
+    """The same as ``hint_of``; the site's receivers (chat/events.py), too, hear of the changes after commit."""
     tell_on_commit(room, events)
+    return hint_of(room, events, leaver=leaver)
+
+
+def hint_of(room: Room, events: Sequence[protocol.RoomEvent], *, leaver: str | None = None) -> RoomEvents:
+    """The hint for durable changes just made, each encoded once. ``leaver``: who loses the room with the last one."""
     last = events[-1]
     return RoomEvents(
         room.pk,

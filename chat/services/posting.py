@@ -3,6 +3,7 @@
 import hashlib
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from chat.live.hints import Hint
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Message, Room
 from chat.models.database import write
-from chat.services import ledger, memberships, read_pointers
+from chat.services import ledger, people, places, read_pointers
 from chat.services.bodies import Rendered, checked, is_acceptable, render, store_mentions
 from chat.wire import protocol
 from chat.wire.errors import (
@@ -86,6 +87,8 @@ class _Batch:
         # After the lock: whoever else posts the same client_id to this room has committed, or has not begun.
         self._stored = self._find_stored()
         self._memberships = self._find_memberships()
+        # Of a present member none can go now: to end their membership takes the room's lock.
+        self._outsiders = people.kept(each.author for each in self._posts if self._membership(each) is None)
         self._replies = self._find_replies()
         answers = [self._answer(each) for each in self._posts]
         if self._new:
@@ -132,6 +135,9 @@ class _Batch:
         )
         return {(each.room_id, each.user_key): each for each in rows}
 
+    def _membership(self, request: Post) -> Membership | None:
+        return self._memberships.get((doors.key(request.room_id) or 0, str(request.author.pk)))
+
     def _find_replies(self) -> dict[int, Message]:
         wanted = {pk for each in self._posts if each.reply_to and (pk := doors.key(each.reply_to))}
         return Message.objects.only("number", "room_id").in_bulk(wanted) if wanted else {}
@@ -144,10 +150,12 @@ class _Batch:
         """
         text = checked(request.body)
         room = self._rooms.get(doors.key(request.room_id) or 0)
-        membership = self._memberships.get((room.pk, str(request.author.pk))) if room else None
+        membership = self._membership(request)
         # The membership's user is as of this transaction; who is none is judged as of the socket's last check.
         author = membership.user if membership else request.author
         if room is None or not policy().can_see(author, room, membership):
+            raise RoomNotFound
+        if membership is None and str(request.author.pk) not in self._outsiders:
             raise RoomNotFound
         if not policy().can_post(author, room, membership):
             raise RoomForbidden
@@ -157,24 +165,15 @@ class _Batch:
             raise AttachmentNotFound
         reply = self._reply_of(request, room)
         _count_rate(request)
-        rendered = request.rendered or render(room, text)
-        room.head += 1
-        room.last_number += 1
-        room.last_message_at = timezone.now()
-        return Message(
-            room=room,
+        return next_of(
+            room,
+            request.body,
+            request.rendered or render(room, text),
             author=author,
             client_id=request.client_id,
-            body_hash=hash_of(request.body),
-            number=room.last_number,
-            seq=room.head,
-            changed_seq=room.head,
             body=text,
-            html=rendered.html,
-            mentions=rendered.mentions,
-            reply_to=reply,
-            reply_number=reply.number if reply else None,
-            created_at=room.last_message_at,
+            reply=reply,
+            created_at=timezone.now(),
         )
 
     def _reply_of(self, request: Post, room: Room) -> Message | None:
@@ -206,7 +205,7 @@ class _Batch:
             events = [posted(each) for each in messages if each.room_id == room.pk]
             hints.append(ledger.events_of(room, events))
             if room.is_direct:
-                hints += memberships.unhide(room)
+                hints += places.unhide(room)
         publish_on_commit(hints)
 
     def _result(self, message: Message, duplicate: bool) -> PostResult:
@@ -218,6 +217,31 @@ class _Batch:
             created_at=rfc3339(message.created_at),
             duplicate=duplicate,
         )
+
+
+def next_of(
+    room: Room, given: str, rendered: Rendered, *, reply: Message | None, created_at: datetime, **fields: Any
+) -> Message:
+    """The locked room's next message, with its number and seq; not stored yet, nor need ``reply`` be.
+
+    ``given``: the body as its author sent it, which tells a repeat.
+    """
+    room.last_number += 1
+    room.last_message_at = max(room.last_message_at or created_at, created_at)
+    seq = ledger.next_seq(room)
+    return Message(
+        room=room,
+        body_hash=hash_of(given),
+        number=room.last_number,
+        seq=seq,
+        changed_seq=seq,
+        html=rendered.html,
+        mentions=rendered.mentions,
+        reply_to_id=reply.pk if reply else None,
+        reply_number=reply.number if reply else None,
+        created_at=created_at,
+        **fields,
+    )
 
 
 def posted(message: Message) -> protocol.MessagePosted:

@@ -13,7 +13,7 @@ from chat.live.hints import CompareRoom
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Message, Reaction, Room
 from chat.models.database import write
-from chat.services import ledger
+from chat.services import ledger, people
 from chat.services.messages import announce_change, message_changed
 from chat.wire.errors import EmojiInvalid, MessageForbidden, MessageNotFound, RoomArchived, TooManyReactions
 from chat.wire.protocol import ReactionResult
@@ -52,6 +52,8 @@ def add(*, actor: Any, message_id: str | int, emoji: str) -> ReactionResult:
         if not Reaction.objects.filter(message=message, user=actor, emoji=emoji).exists():
             if emoji not in summary and len(summary) >= conf.reactions_per_message:
                 raise TooManyReactions
+            if entry.membership is None:
+                people.keep(actor, gone=MessageNotFound)
             Reaction.objects.create(message=message, user=actor, emoji=emoji)
             message.reactions = _with_fresh(message, emoji)
             announce_change(entry.room, message, "reactions")

@@ -1,6 +1,5 @@
 """Making and changing rooms."""
 
-import hashlib
 from collections.abc import Iterable
 from secrets import token_hex
 from typing import Any
@@ -13,13 +12,14 @@ from django.utils.text import slugify
 
 from chat.access import doors, shapes
 from chat.access.policy import policy
+from chat.access.text import is_blank
 from chat.conf import conf
 from chat.live.hints import CompareRoom
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Room
 from chat.models.database import alias, connection, write
-from chat.models.rooms import new_epoch
-from chat.services import ledger, memberships, people
+from chat.models.rooms import NAME_CHARS, TOPIC_CHARS, direct_key_of, new_epoch
+from chat.services import ledger, people, places
 from chat.wire import protocol
 from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, RoomNotFound, UserNotFound
 from chat.wire.protocol import is_storable
@@ -48,7 +48,7 @@ def create(
     Raises:
         RoomForbidden: Policy does not let ``creator`` make such a room.
         RoomInvalid: A blank or too long name or topic.
-        UserNotFound: One of ``user_ids`` is unknown, or not for ``creator`` to find.
+        UserNotFound: One of ``user_ids`` is unknown, or not for ``creator`` to find; or one of ``members`` is gone.
         RoomNotFound: ``client_id`` made a room that is deleted.
     """
     with write():
@@ -64,17 +64,18 @@ def create(
         _check_kind(kind)
         if not policy().can_create_room(creator, kind):
             raise RoomForbidden
+        people.keep(creator, gone=RoomForbidden)
         room = _store(
-            name=_clean(name, "name", 100),
-            topic=_clean(topic, "topic", 500, blank=True),
+            name=_clean(name, "name", NAME_CHARS),
+            topic=_clean(topic, "topic", TOPIC_CHARS, blank=True),
             kind=kind,
             created_by=creator,
             client_id=client_id or uuid4(),
         )
-        hints = memberships.enter(room, [creator], role=Membership.Role.OWNER)
+        hints = places.enter(room, [creator], role=Membership.Role.OWNER)
         named = people.welcome(set(user_ids), by=creator)
         if others := {each.pk: each for each in (*members, *named) if each.pk != creator.pk}:
-            hints += memberships.enter(room, list(others.values()), by=creator)
+            hints += places.enter(room, list(others.values()), by=creator)
         publish_on_commit(hints)
         return room
 
@@ -96,27 +97,38 @@ def open_direct(*, user: Any, user_ids: Iterable[str] = (), members: Iterable[An
     with write():
         if not policy().can_create_room(user, Room.Kind.DIRECT):
             raise RoomForbidden
+        people.keep(user, gone=RoomForbidden)
         persons = _direct_people(user, user_ids, members)
-        key = hashlib.sha256(",".join(sorted(str(each.pk) for each in persons)).encode()).hexdigest()
         room, made = Room.objects.get_or_create(
-            direct_key=key, defaults={"kind": Room.Kind.DIRECT, "slug": f"direct-{token_hex(8)}"}
+            direct_key=direct_key_of(str(each.pk) for each in persons),
+            defaults={"kind": Room.Kind.DIRECT, "slug": f"direct-{token_hex(8)}"},
         )
         room = Room.objects.select_for_update().get(pk=room.pk)
         if made:
-            publish_on_commit(memberships.enter(room, persons, hidden_for=[each for each in persons if each != user]))
+            publish_on_commit(places.enter(room, persons, hidden_for=[each for each in persons if each != user]))
         else:
-            publish_on_commit(memberships.unhide(room, [str(user.pk)]))
+            publish_on_commit(places.unhide(room, [str(user.pk)]))
         return room
 
 
 def update(
-    *, user: Any, room_id: str | int, name: str | None = None, topic: str | None = None, archived: bool | None = None
+    *,
+    user: Any,
+    room_id: str | int,
+    name: str | None = None,
+    topic: str | None = None,
+    kind: str | None = None,
+    archived: bool | None = None,
 ) -> Room:
-    """Rename, describe, archive or reopen a room. What is None stays; what is the same already takes no seq.
+    """Rename, describe, open, close, archive or reopen a room. What is None stays; what is the same takes no seq.
+
+    When it becomes private, who only watched it loses it at that very seq.
 
     Raises:
         RoomNotFound: Missing, or hidden from ``user``.
-        RoomForbidden: ``user`` may not manage it.
+        RoomForbidden: ``user`` may not manage it, or not make a room of this ``kind``.
+        RoomInvalid: A blank or too long name or topic.
+        CommandInvalid: ``kind`` is neither open nor private.
         RoomArchived: It is archived, and this does not reopen it.
     """
     with write():
@@ -124,7 +136,10 @@ def update(
         room = entry.room
         if not policy().can_manage(user, room, entry.membership):
             raise RoomForbidden
-        changed = _differing(room, _wanted(name, topic, archived))
+        changed = _differing(room, _wanted(name, topic, kind, archived))
+        # Else who may make private rooms only would make an open one in two steps.
+        if "kind" in changed and not policy().can_create_room(user, changed["kind"]):
+            raise RoomForbidden
         if room.archived and archived is not False and changed:
             raise RoomArchived
         _apply(room, changed)
@@ -153,20 +168,19 @@ def amend(
         room = doors.locked_room(room_id)
         if room.is_direct and (name, topic, kind) != (None, None, None):
             raise RoomForbidden
-        wanted = _wanted(name, topic, archived)
-        if kind is not None:
-            _check_kind(kind)
-            wanted["kind"] = kind
-        _apply(room, _differing(room, wanted))
+        _apply(room, _differing(room, _wanted(name, topic, kind, archived)))
         return room
 
 
-def _wanted(name: str | None, topic: str | None, archived: bool | None) -> dict[str, Any]:
+def _wanted(name: str | None, topic: str | None, kind: str | None, archived: bool | None) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
     if name is not None:
-        wanted["name"] = _clean(name, "name", 100)
+        wanted["name"] = _clean(name, "name", NAME_CHARS)
     if topic is not None:
-        wanted["topic"] = _clean(topic, "topic", 500, blank=True)
+        wanted["topic"] = _clean(topic, "topic", TOPIC_CHARS, blank=True)
+    if kind is not None:
+        _check_kind(kind)
+        wanted["kind"] = kind
     if archived is not None:
         wanted["archived"] = archived
     return wanted
@@ -215,7 +229,7 @@ def room_for(subject: models.Model, *, name: str = "", kind: str = "private") ->
     with write():
         room = Room.objects.filter(**about).first()
         if room is None:
-            title = _clean(name or str(subject)[:100], "name", 100)
+            title = _clean(name or str(subject)[:NAME_CHARS], "name", NAME_CHARS)
             try:
                 with write():
                     room = _store(name=title, kind=kind, **about)
@@ -260,7 +274,7 @@ def _check_kind(kind: str) -> None:
 
 def _clean(text: str, field: str, most: int, *, blank: bool = False) -> str:
     text = " ".join(text.split())
-    if not is_storable(text) or len(text) > most or not (text or blank):
+    if not is_storable(text) or len(text) > most or (is_blank(text) and not blank):
         values = {"least": 0 if blank else 1, "most": most}
         raise RoomInvalid(f"The {field} needs {{least}} to {{most}} characters.", values=values, field=field)
     return text

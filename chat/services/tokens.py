@@ -12,6 +12,7 @@ from chat.live.hints import Recheck
 from chat.live.publisher import publish_on_commit
 from chat.models import Token
 from chat.models.database import write
+from chat.models.tokens import LABEL_CHARS
 
 PREFIX = "hearth_"
 """Lets secret scanners, and people, know what they found."""
@@ -24,7 +25,7 @@ def issue(*, user: Any, name: str = "") -> str:
     """
     token = PREFIX + token_urlsafe(32)
     expires_at = timezone.now() + timedelta(days=conf.token_days) if conf.token_days else None
-    Token.objects.create(user=user, name=name[:100], digest=digest(token), expires_at=expires_at)
+    Token.objects.create(user=user, name=name[:LABEL_CHARS], digest=digest(token), expires_at=expires_at)
     return token
 
 
@@ -39,3 +40,12 @@ def revoke(*, user: Any, token_id: int) -> bool:
         revoked = Token.objects.filter(user=user, pk=token_id, revoked_at=None).update(revoked_at=timezone.now())
         publish_on_commit([Recheck(str(user.pk))])
     return bool(revoked)
+
+
+def remove(*, user: Any, token_id: int) -> bool:
+    """End a token as ``revoke`` does, and keep nothing of it; False if there is no such token."""
+    with write():
+        removed, _rows = Token.objects.filter(user=user, pk=token_id).delete()
+        if removed:
+            publish_on_commit([Recheck(str(user.pk))])
+    return bool(removed)

@@ -12,6 +12,7 @@ did commit is found by its client_id, or changes nothing the second time. So eve
 import asyncio
 import atexit
 import logging
+import os
 import queue
 import threading
 import time
@@ -104,6 +105,11 @@ class Writer:
             waiting, self._queue = self._queue, None
             waiting.put(None)
             self._thread.join(timeout=conf.writer_retry_s + 1)
+
+    def forget(self) -> None:
+        """Start anew in a forked process: the thread stayed behind, and what it was about to store it does store."""
+        self._queue = self._thread = None
+        self._starting = threading.Lock()  # the other may have been held
 
     def _run(self, waiting: "queue.Queue[_Job | None]") -> None:
         going_on = True
@@ -249,3 +255,4 @@ def _one(change: Call) -> Any:
 
 writer = Writer()
 """Used by every socket of this process."""
+os.register_at_fork(after_in_child=writer.forget)

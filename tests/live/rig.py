@@ -39,7 +39,7 @@ class Socket:
     def of_type(self, *kinds: str) -> list[dict[str, Any]]:
         return [each for each in self.events if each["type"] in kinds]
 
-    async def until(self, condition: Any, timeout_s: float = 10.0) -> None:
+    async def until(self, condition: Any, timeout_s: float = 30.0) -> None:
         """Return once ``condition(self)`` holds."""
         async with asyncio.timeout(timeout_s):
             while not condition(self):
@@ -70,11 +70,12 @@ class LiveRig:
         mail, self.postbox = self.postbox, []
         self.hub.take([hint for hint in mail if not lose(hint)])
 
-    def connect(self, user: Any) -> tuple[Connection, Socket]:
+    def connect(self, user: Any, *, token_id: int | None = None) -> tuple[Connection, Socket]:
+        """``token_id`` proves who it is; without one, the first look at who is still welcome closes the socket."""
         socket = Socket()
         connection = Connection(socket.send)
         connection.on_close = socket.close
-        connection.sign_in(Identity(user))
+        connection.sign_in(Identity(user, token_id=token_id))
         assert self.hub.open(connection)
         self.hub.greet(connection, [HELLO])
         return connection, socket

@@ -148,3 +148,47 @@ async def test_who_lost_the_room_between_read_and_attachment_gets_nothing_after_
     await socket.until(lambda it: it.events and it.of_type("member.left") and it.events[-1]["type"] == "room.removed")
     assert not socket.of_type("message.posted")
     assert lobby.pk not in connection.rooms
+
+
+async def test_how_many_are_in_the_room_is_told_whichever_way_one_hears_of_who_came_and_went(
+    rig: LiveRig, ana: Any, ben: Any, eve: Any, lobby: Room
+):
+    """Things changed several times come once: nobody can count by adding and taking away."""
+    before = {str(lobby.pk): Cursor(epoch=lobby.epoch, seq=lobby.head)}
+    follower, live = rig.connect(ana)
+    await rig.catch_up.sync(follower, before)
+
+    def come_and_go() -> int:
+        memberships.join(user=eve, room_id=lobby.pk)
+        memberships.change_role(actor=ana, room_id=lobby.pk, user_id=str(eve.pk), role="moderator")
+        memberships.leave(user=ben, room_id=lobby.pk)
+        memberships.join(user=ben, room_id=lobby.pk)
+        return Room.objects.get(pk=lobby.pk).member_count
+
+    assert await sync_to_async(come_and_go)() == 3
+    await live.until(lambda it: len(it.of_type("member.joined")) == 2)
+    counts = [each["member_count"] for each in live.events if each["type"].startswith("member.")]
+    assert counts == [3, 3, 2, 3]
+
+    rig.holds_mail = True
+
+    def go_and_be_changed() -> None:
+        memberships.leave(user=ben, room_id=lobby.pk)
+        memberships.join(user=ben, room_id=lobby.pk)
+        memberships.change_role(actor=ana, room_id=lobby.pk, user_id=str(ben.pk), role="moderator")
+        memberships.leave(user=eve, room_id=lobby.pk)
+
+    await sync_to_async(go_and_be_changed)()
+    rig.postbox.clear()
+    seen = len(live.events)
+    await rig.keeper._compare_all()
+    await live.until(lambda it: it.events[-1]["type"] == "member.left" and len(it.events) > seen)
+    repaired = [(each["type"], each["member_count"]) for each in live.events[seen:]]
+    assert repaired == [("member.changed", 2), ("member.left", 2)]
+
+    connection, socket = rig.connect(ana)
+    rig.hub.drop_room(rig.hub.rooms[lobby.pk])  # nothing in memory: it reads
+    await rig.catch_up.sync(connection, before)
+    await socket.until(lambda it: it.of_type("synced"))
+    (page,) = socket.of_type("changes")
+    assert (len(page["members"]), page["state"]["member_count"]) == (2, 2)

@@ -1,14 +1,23 @@
 """Rooms that are taken from their audience without anybody's leaving: deleted, or made private."""
 
+import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 
+from chat import api, offload
+from chat.access import changes
+from chat.access.policy import Policy
+from chat.commands import timeline
+from chat.commands.context import Context
 from chat.live.hints import CompareRoom
-from chat.models import Room
-from chat.services import deletion, messages, rooms
+from chat.live.process import Process
+from chat.models import Membership, Room
+from chat.services import deletion, messages, rooms, tokens
 from chat.wire import protocol
+from tests.client.waiting import until
 from tests.live.rig import LiveRig, Socket
 
 
@@ -41,9 +50,10 @@ async def test_a_deleted_room_leaves_members_and_watchers_at_once(
     await sync_to_async(deletion.delete)(room_id=quiet.pk)
     if not told:
         await rig.keeper._compare_all()
+    # A member hears that the room is lost before it has been compared.
+    await until(lambda: not any(connection.rooms for connection, _ in followers))
     for connection, socket in followers:
         await socket.until(has_lost_it)
-        assert not connection.rooms
         assert await rig.catch_up.sync(connection, cursor(quiet)) == {str(quiet.pk): "denied"}
     assert quiet.pk not in rig.hub.rooms
 
@@ -89,3 +99,89 @@ async def test_who_watched_does_not_get_back_in_by_what_the_feed_remembers(
     assert not rig.hub.attach(watching, quiet.pk, quiet.epoch, before, b'{"type":"synced"}')
     assert await rig.catch_up.sync(watching, cursor(quiet, before)) == {str(quiet.pk): "denied"}
     assert "among us" not in "".join(watcher.frames)
+
+
+BARRED: set[tuple[str, int]] = set()
+"""(user name, room): whom a rule of the host's keeps out. No event of the chat tells of it."""
+
+
+class Doorkeeper(Policy):
+    def can_see(self, user: Any, room: Room, membership: Membership | None) -> bool:
+        return (user.get_username(), room.pk) not in BARRED and super().can_see(user, room, membership)
+
+
+async def token_of(user: Any) -> int:
+    await sync_to_async(tokens.issue)(user=user)
+    return (await sync_to_async(tokens.active)(user=user))[0].pk
+
+
+@pytest.fixture
+def hall(ana: Any, settings: Any) -> Iterator[Room]:
+    settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.Doorkeeper"}
+    yield Room.objects.get(pk=rooms.create(creator=ana, name="Hall").pk)
+    BARRED.clear()
+
+
+async def test_what_a_hosts_rule_takes_away_is_cut_where_it_says_so(
+    rig: LiveRig, ana: Any, ben: Any, eve: Any, quiet: Room, hall: Room
+) -> None:
+    """Of the people named where they follow the room, of these people anywhere, of everybody who follows the room."""
+    connections, sockets = {}, {}
+    for name, user in (("ana", ana), ("ben", ben), ("eve", eve)):
+        connections[name], sockets[name] = rig.connect(user, token_id=await token_of(user))
+        await rig.catch_up.sync(connections[name], {**cursor(quiet), **cursor(hall)})
+
+    def lost() -> set[tuple[str, int]]:
+        # Who is a member still is asked to sync, and that is denied.
+        return {
+            (name, int(room))
+            for name, socket in sockets.items()
+            for each in socket.of_type("room.removed", "lagging")
+            for room in each.get("rooms", [each.get("room")])
+        }
+
+    async def told(*pairs: tuple[str, int]) -> None:
+        for name, room in pairs:
+            await sockets[name].until(lambda _, name=name, room=room: (name, room) in lost())
+        assert lost() == set(pairs)
+
+    at_the_hall, in_the_lobby = ("eve", hall.pk), ("eve", quiet.pk)
+    BARRED.update({at_the_hall, ("ben", hall.pk)})
+    await sync_to_async(api.recheck)([eve, ana], room=hall)
+    await told(at_the_hall)
+    BARRED.update({in_the_lobby, ("ben", quiet.pk)})
+    await sync_to_async(api.recheck)([eve])
+    await told(at_the_hall, in_the_lobby)
+    await sync_to_async(api.recheck)(room=quiet)
+    await told(at_the_hall, in_the_lobby, ("ben", quiet.pk), ("ben", hall.pk))
+    assert [len(connections[name].rooms) for name in ("ana", "ben", "eve")] == [2, 0, 0]
+
+
+async def test_who_is_being_caught_up_when_the_right_ends_does_not_stay(
+    rig: LiveRig, eve: Any, quiet: Room, hall: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, review = offload.readers.run, rig.keeper._review_rooms
+    connection, socket = rig.connect(eve, token_id=await token_of(eve))
+    was_reviewed = asyncio.Event()
+
+    async def reviewed(user_id: str) -> None:
+        await review(user_id)
+        was_reviewed.set()
+
+    async def read_then_bar(work: Any, *arguments: Any, **keywords: Any) -> Any:
+        result = await read(work, *arguments, **keywords)
+        if work is changes.standings:
+            BARRED.add(("eve", hall.pk))
+            await sync_to_async(api.recheck)(room=hall)
+            await was_reviewed.wait()
+        return result
+
+    monkeypatch.setattr(rig.keeper, "_review_rooms", reviewed)
+    monkeypatch.setattr(offload.readers, "run", read_then_bar)
+    command = protocol.Sync(ref=1, rooms=cursor(hall))
+    context = Context(connection, Process(rig.hub, rig.catch_up, rig.keeper))
+    assert await timeline.sync(context, command, timeline.claim(connection, command)) == {
+        "rooms": {str(hall.pk): "live"}
+    }
+    await socket.until(has_lost_it)
+    assert not connection.rooms

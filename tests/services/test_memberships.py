@@ -7,12 +7,13 @@ from unittest.mock import patch
 
 import msgspec
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.db import connections, transaction
 
 from chat.access import changes, queries
 from chat.live.hints import Hint, RoomsMoved
 from chat.models import Membership, Message, Room
 from chat.services import memberships, reactions, rooms
+from chat.wire import protocol
 from chat.wire.errors import (
     CommandInvalid,
     LastOwner,
@@ -39,7 +40,7 @@ def in_thread(work: Callable[[], Any]) -> threading.Thread:
     def run() -> None:
         try:
             work()
-        except IntegrityError:
+        except UserNotFound:
             pass  # the person is gone
         finally:
             connections.close_all()
@@ -134,6 +135,41 @@ def test_adding_and_removing_twice_are_one_change_each(ana: Any, cleo: Any, staf
     assert [each.by.id for each in events_in(hints, staff)] == [str(ana.pk)] * 2
     assert [kind for _, kind, _ in moved(hints)] == ["room.added", "room.removed"]
     check_log(staff)
+
+
+def test_who_added_or_removed_somebody_is_told_alike_live_and_later(ana: Any, cleo: Any, staff: Room) -> None:
+    place = {"room_id": staff.pk, "user_id": str(cleo.pk)}
+    acts = [
+        (lambda: memberships.add(actor=ana, **place), "ana"),
+        (lambda: memberships.leave(user=cleo, room_id=staff.pk), None),
+        (lambda: memberships.place(user=cleo, room_id=staff.pk), None),
+        (lambda: memberships.remove(actor=ana, **place), "ana"),
+        (lambda: memberships.add(actor=ana, **place), "ana"),
+        (lambda: memberships.change_role(actor=ana, role="owner", **place), "ana"),
+        (lambda: memberships.remove(actor=cleo, **place), None),
+    ]
+    for act, by in acts:
+        with published() as hints:
+            act()
+        (live,) = events_in(hints, staff)
+        assert (live.member.by.name if live.member.by else None) == by
+        page = changes.for_feed(staff.pk, live.seq - 1)
+        assert page is not None
+        (repaired,) = (protocol.decode_events(each.encoded)[0] for each in changes.as_events(page, live.seq - 1))
+        assert repaired.member == live.member
+        assert live.member in queries.history(ana, str(staff.pk)).members
+        if type(live) is not protocol.MemberChanged:
+            assert repaired == live
+            assert live.by == live.member.by
+
+
+def test_who_added_somebody_is_forgotten_with_their_account(ana: Any, ben: Any, cleo: Any, staff: Room) -> None:
+    memberships.add(actor=ana, room_id=staff.pk, user_id=str(cleo.pk))
+    added = Membership.objects.get(room=staff, user=cleo)
+    assert added.moved_by == ana
+    ana.delete()
+    assert fresh(added).moved_by is None
+    assert fresh(added).is_present
 
 
 def test_members_move_nobody_and_moderators_move_members_only(ana: Any, ben: Any, cleo: Any, lobby: Room) -> None:
@@ -332,12 +368,13 @@ def test_a_deleted_account_leaves_messages_without_an_author_and_tombstones_of_m
     # And nothing that looks at them later falls over.
     assert queries.history(ana, str(lobby.pk)).messages[0].author is None
     assert [each.user.name for each in queries.members(ana, str(lobby.pk)).members] == ["ana"]
-    assert {each.name for each in queries.own_rooms(ana)[0]} == {"Lobby", "Staff", "ana"}
+    assert {each.name for each in queries.own_rooms(ana)[0]} == {"Lobby", "Staff", "Deleted account"}
     assert changes.as_events(changes.for_feed(lobby.pk, 0), 0)
     memberships.remove(actor=ana, room_id=lobby.pk, user_id=user_id)
     with pytest.raises(MemberNotFound):
         memberships.change_role(actor=ana, room_id=lobby.pk, user_id=user_id, role="owner")
-    say(ana, ana_and_ben)
+    with pytest.raises(RoomForbidden):
+        say(ana, ana_and_ben)
     reactions.add(actor=ana, message_id=other.pk, emoji="👍")
     assert fresh(other).reactions == [{"emoji": "👍", "count": 1, "users": [str(ana.pk)]}]
     memberships.join(user=cleo, room_id=lobby.pk)

@@ -11,6 +11,7 @@ from django.db import IntegrityError
 
 from chat import api
 from chat.access import changes
+from chat.access.policy import Policy
 from chat.live.hints import CompareRoom, RoomsMoved
 from chat.models import Membership, Room
 from chat.models.database import write
@@ -33,7 +34,7 @@ def test_who_makes_a_room_owns_it_and_is_told(ana: Any, ben: Any) -> None:
     check_log(room)
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\x00b", "\ud800"])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\x00b", "\u200b", "\ud800"])
 def test_a_name_that_cannot_be_is_refused(ana: Any, lobby: Room, name: str) -> None:
     with pytest.raises(RoomInvalid) as refused:
         rooms.create(creator=ana, name=name)
@@ -263,3 +264,34 @@ def test_the_sites_own_code_brings_together_who_could_not_find_each_other(
     assert api.open_direct(ben, [ana, ben]) == room
     with pytest.raises(UserNotFound):
         api.open_direct(ana, [make_person("off", is_active=False)])
+
+
+class NoOpenRooms(Policy):
+    def can_create_room(self, user: Any, kind: str) -> bool:
+        return kind != "open"
+
+
+def test_who_may_not_make_an_open_room_makes_none_of_a_private_one(ana: Any, staff: Room, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.NoOpenRooms"}
+    with pytest.raises(RoomForbidden):
+        rooms.update(user=ana, room_id=staff.pk, kind="open")
+    rooms.update(user=ana, room_id=staff.pk, kind="private", name="Crew")  # what it is, it may stay
+    assert (fresh(staff).kind, fresh(staff).name) == ("private", "Crew")
+
+
+def test_managers_open_and_close_a_room_and_nobody_else(ana: Any, ben: Any, staff: Room, ana_and_ben: Room) -> None:
+    for user, room, kind, error in (
+        (ben, staff, "open", RoomForbidden),
+        (ana, ana_and_ben, "open", RoomForbidden),
+        (ana, staff, "direct", CommandInvalid),
+    ):
+        with pytest.raises(error):
+            rooms.update(user=user, room_id=room.pk, kind=kind)
+    head = fresh(staff).head
+    assert rooms.update(user=ana, room_id=staff.pk, kind="open").is_open
+    assert rooms.update(user=ana, room_id=staff.pk, kind="private").private_seq == head + 2
+    rooms.update(user=ana, room_id=staff.pk, kind="private")
+    assert fresh(staff).head == head + 2
+    rooms.update(user=ana, room_id=staff.pk, archived=True)
+    with pytest.raises(RoomArchived):
+        rooms.update(user=ana, room_id=staff.pk, kind="open")
