@@ -1,6 +1,7 @@
 """Lists that take no longer when the tables grow: counts with an end, filters that one types into."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -9,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import Model, QuerySet
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
@@ -27,7 +30,7 @@ class AtLeast(int):
         return f"{int(self)}+"
 
 
-class BoundedPaginator(Paginator):
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     """Counts no further than the 10,000th row, or the page after the one that is asked for."""
 
     def __init__(self, *args: Any, page: int = 1, **kwargs: Any):
@@ -92,7 +95,7 @@ class TypedFilter(admin.SimpleListFilter):
         found = self.find(text)
         return queryset.filter(**{self.field: found}) if found else queryset.none()
 
-    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: Any) -> Iterator[Any]:
         yield {
             "value": self.value() or "",
             "others": self.others,
@@ -123,6 +126,12 @@ class PersonFilter(TypedFilter):
 class AuthorFilter(PersonFilter):
     title = _("author")
     field = "author"
+
+
+def short_moment(at: datetime) -> str:
+    """A moment in a narrow column: the year is said where it is not this one."""
+    at = timezone.localtime(at)
+    return date_format(at, "j M H:i" if at.year == timezone.localdate().year else "j M Y H:i")
 
 
 def excerpt(text: str, characters: int = 80) -> str:

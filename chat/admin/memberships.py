@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from chat.admin.lists import PersonFilter, RoomFilter, newest
-from chat.admin.live import LiveAdmin, link, name_of, page_of
+from chat.admin.live import LiveAdmin, link, name_of, page_of, people_of_direct, title_of
 from chat.admin.rooms import NewMemberForm
 from chat.models import Membership
 from chat.services import memberships
@@ -66,7 +66,8 @@ class MembershipAdmin(LiveAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
-        return super().get_queryset(request).filter(room__deleted_at=None)
+        present = super().get_queryset(request).filter(room__deleted_at=None)
+        return present.prefetch_related(people_of_direct("room__memberships"))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **({} if obj else {"form": NewMembershipForm}), **kwargs)
@@ -89,7 +90,7 @@ class MembershipAdmin(LiveAdmin):
 
     @admin.display(description=_("room"))
     def where(self, membership: Membership) -> Any:
-        return link(membership.room, page_of(self.admin_site, "room", membership.room_id))
+        return link(title_of(membership.room), page_of(self.admin_site, "room", membership.room_id))
 
     def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
         if not change:

@@ -1,5 +1,6 @@
 """Messages in the admin: read, edit, remove. A removed one stays as a tombstone, as in the chat itself."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -12,13 +13,17 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from chat.admin.lists import SCANNED_AT_MOST, AuthorFilter, RoomFilter, excerpt, newest, room_called
-from chat.admin.live import LiveAdmin, chat_page, link, name_of, page_of
+from chat.admin.lists import SCANNED_AT_MOST, AuthorFilter, RoomFilter, excerpt, newest, room_called, short_moment
+from chat.admin.live import LiveAdmin, chat_page, link, name_of, page_of, people_of_direct, title_of
 from chat.models import Message
 from chat.refusals import sentence_of
 from chat.services import bodies
 from chat.services import messages as services
 from chat.wire.errors import ChatError
+
+EXCERPT_CHARS = 60
+LONG_WORD = re.compile(r"\S{20}")
+"""So that the list fits beside its filters on a small laptop."""
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -68,7 +73,7 @@ class BodyField(forms.CharField):
         return str(super().to_python(value)).replace("\r\n", "\n")
 
 
-class MessageForm(forms.ModelForm):
+class MessageForm(forms.ModelForm):  # type: ignore[type-arg]
     body = BodyField(label=_("Text"), help_text=_("Markdown. Everybody sees the change at once, marked as edited."))
 
     class Meta:
@@ -85,7 +90,7 @@ class MessageForm(forms.ModelForm):
 @admin.register(Message)
 class MessageAdmin(LiveAdmin):
     form = MessageForm
-    list_display = ("number", "where", "person", "text", "created_at", "state")
+    list_display = ("number", "where", "person", "text", "posted", "state")
     list_display_links = ("number", "text")
     list_select_related = ("room", "author")
     list_filter = (RoomFilter, AuthorFilter, StateFilter, PostedFilter)
@@ -102,7 +107,8 @@ class MessageAdmin(LiveAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        return super().get_queryset(request).filter(room__deleted_at=None).defer("html", "mentions")
+        shown = super().get_queryset(request).filter(room__deleted_at=None).defer("html", "mentions")
+        return shown.prefetch_related(people_of_direct("room__memberships"))
 
     def get_ordering(self, request: HttpRequest) -> Any:
         return ("-number",) if request.GET.get("room") else ("-pk",)
@@ -140,7 +146,7 @@ class MessageAdmin(LiveAdmin):
 
     @admin.display(description=_("room"))
     def where(self, message: Message) -> Any:
-        return link(message.room, page_of(self.admin_site, "room", message.room_id))
+        return link(title_of(message.room), page_of(self.admin_site, "room", message.room_id))
 
     @admin.display(description=_("author"))
     def person(self, message: Message) -> str:
@@ -148,7 +154,12 @@ class MessageAdmin(LiveAdmin):
 
     @admin.display(description=_("text"))
     def text(self, message: Message) -> str:
-        return excerpt(message.body) or "–"
+        # A link without a place to break would push the other columns out of sight.
+        return LONG_WORD.sub("\\g<0>\u200b", excerpt(message.body, EXCERPT_CHARS)) or "–"
+
+    @admin.display(description=_("posted"))
+    def posted(self, message: Message) -> str:
+        return short_moment(message.created_at)
 
     @admin.display(description=_("state"))
     def state(self, message: Message) -> str:

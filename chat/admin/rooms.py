@@ -5,7 +5,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Prefetch, QuerySet
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -13,7 +14,16 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from chat.access.policy import policy
-from chat.admin.live import LiveAdmin, chat_page, link, list_of, name_of, searchable_person
+from chat.admin.live import (
+    LiveAdmin,
+    chat_page,
+    link,
+    list_of,
+    name_of,
+    people_of_direct,
+    searchable_person,
+    title_of,
+)
 from chat.models import Membership, Room
 from chat.services import deletion, memberships, rooms
 
@@ -46,27 +56,27 @@ class ActivityFilter(admin.SimpleListFilter):
         return queryset
 
 
-class RoomForm(forms.ModelForm):
+class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Room
         fields = EDITABLE
-        widgets = {"topic": admin.widgets.AdminTextareaWidget(attrs={"rows": 2})}  # noqa: RUF012
+        widgets = {"topic": AdminTextareaWidget(attrs={"rows": 2})}  # noqa: RUF012
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         if "name" in self.fields:
             self.fields["name"].required = True
         if "kind" in self.fields:
-            kinds = [Room.Kind.OPEN, Room.Kind.PRIVATE]
-            self.fields["kind"].choices = [(each.value, each.label) for each in kinds]
+            kind: Any = self.fields["kind"]
+            kind.choices = [(each.value, each.label) for each in (Room.Kind.OPEN, Room.Kind.PRIVATE)]
 
 
-class NewMemberForm(forms.ModelForm):
+class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
     """Somebody to become a member; of the room of the page, or of one that is chosen."""
 
     class Meta:
         model = Membership
-        fields = ("user", "role")
+        fields: tuple[str, ...] = ("user", "role")
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -86,7 +96,7 @@ class NewMemberForm(forms.ModelForm):
         return cleaned
 
 
-class _Inline(admin.TabularInline):
+class _Inline(admin.TabularInline):  # type: ignore[type-arg]
     model = Membership
     extra = 0
 
@@ -151,18 +161,22 @@ class RoomAdmin(LiveAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Room]:
-        # One query names the people of the direct rooms of a page; nobody else is loaded.
-        pair = Membership.objects.filter(room__kind=Room.Kind.DIRECT).select_related("user").order_by("pk")
-        return super().get_queryset(request).prefetch_related(Prefetch("memberships", pair, to_attr="pair"))
+        return super().get_queryset(request).prefetch_related(people_of_direct())
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ("name", "topic", "kind")
-        return (*EDITABLE, "slug", "member_count", "last_message_at", "created_at", "created_by", "links")
+        shown = ("title", "kind", "archived") if obj.is_direct else EDITABLE
+        return (*shown, "slug", "member_count", "last_message_at", "created_at", "created_by", "links")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = ("slug", "member_count", "last_message_at", "created_at", "created_by", "links")
-        return (*fixed, "name", "topic", "kind") if obj is not None and obj.is_direct else fixed
+        return (*fixed, "title", "kind") if obj is not None and obj.is_direct else fixed
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if (room := context.get("original")) is not None:
+            context["subtitle"] = title_of(room)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         if obj is None:
@@ -175,8 +189,7 @@ class RoomAdmin(LiveAdmin):
 
     @admin.display(description=_("name"), ordering="name")
     def title(self, room: Room) -> str:
-        pair: list[Membership] = getattr(room, "pair", [])
-        return ", ".join(name_of(each.user) for each in pair) or str(room)
+        return title_of(room)
 
     @admin.display(description=_("more"))
     def links(self, room: Room) -> Any:

@@ -31,7 +31,7 @@ class StateFilter(admin.SimpleListFilter):
         return rows.filter(ended) if self.value() == "ended" else rows.exclude(ended)
 
 
-class TokenForm(forms.ModelForm):
+class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
     revoke = forms.BooleanField(
         label=_("Revoke now"), required=False, help_text=_("Ends the token and the connections it opened, for good.")
     )
@@ -78,8 +78,7 @@ class TokenAdmin(LiveAdmin):
             tokens.revoke(user=obj.user, token_id=obj.pk)
 
     def delete_model(self, request: HttpRequest, obj: Token) -> None:
-        tokens.revoke(user=obj.user, token_id=obj.pk)
-        Token.objects.filter(pk=obj.pk).delete()
+        tokens.remove(user=obj.user, token_id=obj.pk)
 
     @admin.action(permissions=["change"], description=_("Revoke selected %(verbose_name_plural)s"))
     def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:

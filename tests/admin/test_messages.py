@@ -1,11 +1,13 @@
 """Messages in the admin: edited and removed as the chat itself does it, and found among millions."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
+from django.utils import timezone
 
 from chat.admin import lists
 from chat.models import Mention, Message, Reaction, Room
@@ -134,6 +136,30 @@ def test_the_list_is_filtered_by_room_author_and_state(
         assert rows(olga, query) == found, query
 
 
+def test_a_direct_room_is_called_by_its_people(
+    olga: Client, ana: Any, ana_and_ben: Room, make_person: Any, django_assert_num_queries: Any
+) -> None:
+    message = said_by(ana, ana_and_ben)
+    for path in (
+        url("message", "changelist"),
+        url("message", "change", message.pk),
+        url("membership", "changelist"),
+        url("room", "change", ana_and_ben.pk),
+    ):
+        assert ">ana, ben<" in olga.get(path).content.decode(), path
+    for name in ("cleo", "dan", "eve"):
+        said_by(ana, rooms.open_direct(user=ana, user_ids=[str(make_person(name).pk)]))
+    with django_assert_num_queries(5):
+        assert ">ana, eve<" in olga.get(url("message", "changelist")).content.decode()
+
+
+def test_a_moment_is_short_and_says_the_year_where_it_is_another(settings: Any) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    this_year = timezone.localtime().year
+    assert lists.short_moment(datetime(this_year, 7, 2, 15, 4, tzinfo=UTC)) == "3 Jul 00:04"
+    assert lists.short_moment(datetime(2019, 1, 2, 0, 0, tzinfo=UTC)) == "2 Jan 2019 09:00"
+
+
 def test_words_are_looked_for_in_one_room_and_numbers_find_one_message(
     olga: Client, lobby: Room, staff: Room, ana: Any
 ) -> None:
@@ -154,7 +180,7 @@ def test_counting_and_scanning_have_an_end(
     monkeypatch.setattr(lists, "SCANNED_AT_MOST", 3)
     monkeypatch.setattr("chat.admin.messages.SCANNED_AT_MOST", 3)
     monkeypatch.setattr("chat.admin.live.LiveAdmin.list_per_page", 2)
-    with django_assert_num_queries(4):  # session, user, count, page
+    with django_assert_num_queries(5):  # session, user, count, page, people of direct rooms
         page = olga.get(url("message", "changelist"))
     assert "4+ messages" in page.content.decode()
     assert rows(olga, "p=4") == said_there[1::-1], "the page after the one shown is always there"
