@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 T = TypeVar("T")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+# A star stands for every host below a domain.
+ORIGIN = re.compile(r"https?://((\*\.)?[^\s/:@?#*\[\]]+|\[[0-9a-fA-F:.]+\])(:[^/:@?#]+)?")
 PASSWORD_IN_URL = re.compile(r"(://[^:/@]*:)[^@]*@")
 
 
@@ -87,6 +89,15 @@ class Env:
     def words(self, name: str, default: str = "") -> list[str]:
         """The values of a comma separated list."""
         return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
+
+    def origins(self, name: str) -> list[str]:
+        """A comma separated list of what browsers call an origin, such as https://chat.example.com:8443."""
+        for origin in (origins := self.words(name)):
+            if not ORIGIN.fullmatch(origin):
+                why = "is no origin: write https://HOST or http://HOST:PORT, and nothing after it."
+                raise Misconfigured(name, f"{shown(origin)!r} {why}")
+            _check_port(name, origin, origin.partition("://")[2].rpartition("]")[2].partition(":")[2])
+        return origins
 
     def level(self, name: str, default: str) -> str:
         """The name of a logging level."""

@@ -1,6 +1,12 @@
 """What the log leaves out."""
 
-from logging import LogRecord
+import time
+from collections.abc import Callable
+from logging import Filter, LogRecord
+
+QUIET_S = 60.0
+KINDS_AT_MOST = 100
+"""So many different lines are told apart. They come from a few places; past that, all begin anew."""
 
 
 def refusal_in_one_line(record: LogRecord) -> bool:
@@ -8,3 +14,38 @@ def refusal_in_one_line(record: LogRecord) -> bool:
     if getattr(record, "status_code", None) == 403:
         record.exc_info = None
     return True
+
+
+class Repeats(Filter):
+    """Lets a record pass as one line, and those like it only after ``QUIET_S``, with how many there were.
+
+    Alike are those of one logger with the same text and kind of exception. The traceback goes: of a server that does
+    not answer it tells nothing, each second, forty lines long.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        super().__init__()
+        self._clock = clock
+        self._told: dict[tuple[str, str, str], tuple[float, int]] = {}
+
+    def filter(self, record: LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        text = record.getMessage()
+        alike, now = (record.name, text, type(error).__name__), self._clock()
+        told_at, left_out = self._told.get(alike, (now - QUIET_S, 0))
+        if now - told_at < QUIET_S:
+            self._told[alike] = told_at, left_out + 1
+            return False
+        if len(self._told) >= KINDS_AT_MOST:
+            self._told.clear()
+        self._told[alike] = now, 0
+        parts = [text.rstrip(":"), *([_line(error)] if error else [])]
+        again = f" ({left_out} more like this since the last line)" if left_out else ""
+        record.msg, record.args = ": ".join(parts) + again, None
+        record.exc_info = record.exc_text = record.stack_info = None
+        return True
+
+
+def _line(error: BaseException) -> str:
+    first = (str(error).strip().splitlines() or [""])[0].rstrip(".")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -10,9 +10,11 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -25,11 +27,19 @@ INVITATION_KEY = "invitation"
 """Where the session keeps the code of the link that somebody followed."""
 MAIL_SENT = "account/messages/email_confirmation_sent.txt"
 MAIL_LOGGED = "account/messages/email_confirmation_logged.txt"
+UNSENT = "unsent"
+"""Stands in the address of the page that else says that mail was sent, so that it doesn't when it is loaded again."""
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104
 
 
 def mail_is_set_up() -> bool:
     return settings.EMAIL_BACKEND != "django.core.mail.backends.console.EmailBackend"
+
+
+def mail_failed(request: HttpRequest) -> bool:
+    """Whether mail of this request could not be sent. Mail goes to every address that is asked for, known or not, so
+    what is shown then tells nothing of it."""
+    return getattr(request, "mail_failed", False)
 
 
 def display_name(user: Any) -> str:
@@ -52,6 +62,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return signup.is_open(request.session.get(INVITATION_KEY, ""))
 
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """As Django stores it elsewhere: "ａｎａ" is "ana", and taken with it."""
+        name = get_user_model().normalize_username(username)
+        return str(super().clean_username(name, shallow=shallow))
+
     def format_email_subject(self, subject: str) -> str:
         return f"[{site.name()}] {subject}"
 
@@ -67,17 +82,26 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         except (smtplib.SMTPException, OSError):
             logger.exception("EMAIL_URL: the mail %s could not be sent.", template_prefix)
             if request := context.get("request") or getattr(self, "request", None):
+                request.mail_failed = True
                 messages.error(request, _("An e-mail that should have gone out could not be sent."))
 
     def add_message(
         self, request: HttpRequest, level: int, message_template: str | None = None, *more: Any, **options: Any
     ) -> None:
-        """Say it, but nothing of mail that has only been written to the log."""
+        """Say it, but nothing of mail that has only been written to the log, or could not be sent."""
+        if message_template == MAIL_SENT and mail_failed(request):
+            return
         if message_template == MAIL_SENT and not mail_is_set_up():
             if request.path == reverse("account_signup"):
                 return
             message_template = MAIL_LOGGED
         super().add_message(request, level, message_template, *more, **options)
+
+    def respond_email_verification_sent(self, request: HttpRequest, user: Any) -> HttpResponse:
+        if mail_failed(request):
+            return redirect(f"{reverse('account_email_verification_sent')}?{UNSENT}")
+        answer: HttpResponse = super().respond_email_verification_sent(request, user)
+        return answer
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Never fails: over a Unix socket, or past a proxy that was counted, everybody shares one limit."""

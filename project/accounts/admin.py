@@ -1,5 +1,6 @@
 """Users, invitations and the site's settings in the admin panel. What matters to others goes through the services."""
 
+from contextlib import suppress
 from typing import Any
 
 import allauth.usersessions.admin  # noqa: F401 -- registers what is taken away here
@@ -11,7 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import UserChangeForm
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
@@ -20,10 +21,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, override
 
 from project.accounts import invitations, signup, site
-from project.accounts.errors import AccountError, LastOwner
+from project.accounts.errors import AccountError, InvitationNotValid, LastOwner, UsedMoreOften
 from project.accounts.models import Invitation, SiteSettings
 
 User = get_user_model()
@@ -58,7 +59,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     list_filter = ("is_active", "is_staff", "is_superuser", "date_joined")
     search_fields = ("username", "first_name", "last_name", "email")
     ordering = ("-date_joined",)
-    actions = ("activate", "deactivate")
+    actions = ("activate", "deactivate", "make_owner")
     show_full_result_count = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -74,16 +75,41 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     @admin.action(description=_("Switch off the chosen accounts"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Ends their sessions and closes their sockets. One's own account stays on."""
-        changed = self._switch(_below(request, queryset).exclude(pk=request.user.pk), active=False)
+        changed = self._switch(_below(request, queryset).exclude(pk=request.user.pk), active=False, by=request.user)
         self.message_user(request, ngettext("%d account is off.", "%d accounts are off.", changed) % changed)
 
     @admin.action(description=_("Switch on the chosen accounts"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        changed = self._switch(_below(request, queryset), active=True)
+        changed = self._switch(_below(request, queryset), active=True, by=request.user)
         self.message_user(request, ngettext("%d account is on.", "%d accounts are on.", changed) % changed)
 
-    def _switch(self, people: QuerySet[Any], *, active: bool) -> int:
+    @admin.action(description=_("Make owner"), permissions=["give_rights"])
+    def make_owner(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Gives them all rights. Accounts that are off stay as they are: nobody could use the rights."""
+        by: Any = request.user
+        meta: Any = User._meta
+        with override(None):  # kept in English, shown in the reader's language
+            changed = [str(meta.get_field(name).verbose_name) for name in ("is_staff", "is_superuser")]
         with transaction.atomic():
+            site.locked()  # of two owners who end each other's rights, the second one gives none any more
+            if not User.objects.filter(pk=by.pk, is_active=True, is_superuser=True).exists():
+                raise PermissionDenied
+            rows = list(queryset.select_for_update().filter(is_active=True).exclude(is_staff=True, is_superuser=True))
+            for person in rows:
+                person.is_staff = person.is_superuser = True
+                person.save(update_fields=["is_staff", "is_superuser"])
+                self.log_change(request, person, [{"changed": {"fields": changed}}])
+        said = ngettext("%d account is an owner's now.", "%d accounts are owners' now.", len(rows))
+        self.message_user(request, said % len(rows))
+
+    def has_give_rights_permission(self, request: HttpRequest) -> bool:
+        return _has_all_rights(request)
+
+    def _switch(self, people: QuerySet[Any], *, active: bool, by: Any) -> int:
+        with transaction.atomic():
+            site.locked()  # of two owners who switch each other off, the second one stays
+            if not User.objects.filter(pk=by.pk, is_active=True).exists():
+                raise PermissionDenied
             rows = list(people.select_for_update().filter(is_active=not active))
             for person in rows:
                 person.is_active = active
@@ -160,13 +186,16 @@ class StateFilter(admin.SimpleListFilter):
 class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_max_uses(self) -> int | None:
         most: int | None = self.cleaned_data["max_uses"]
-        if most is not None and most < self.instance.uses:
-            raise ValidationError(_("It was used more often already. To end it, revoke it."))
+        site.locked()  # nobody comes in with it until it is saved
+        if most is not None and Invitation.objects.filter(pk=self.instance.pk, uses__gt=most).exists():
+            raise ValidationError(UsedMoreOften.sentence)
         return most
 
 
 @admin.register(Invitation)
 class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Of the staff, those who are no superusers change their own invitations, and see the others'."""
+
     form = InvitationForm
     list_display = ("__str__", "link", "created_by", "created_at", "uses", "max_uses", "expires_at", "revoked_at")
     list_filter = (StateFilter, "created_at")
@@ -185,16 +214,52 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description=_("Revoke the chosen invitations"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        revoked = 0
         for invitation in queryset:
-            invitations.revoke(by=request.user, key=invitation.pk)
+            try:
+                invitations.revoke(by=request.user, key=invitation.pk)
+                revoked += 1
+            except InvitationNotValid:
+                text = _("%s: only its maker and the owners of the site can revoke it.") % invitation
+                self.message_user(request, text, messages.ERROR)
+        if revoked:
+            said = ngettext("%d invitation is revoked.", "%d invitations are revoked.", revoked)
+            self.message_user(request, said % revoked)
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
-        if not change:
-            obj.created_by = request.user  # type: ignore[assignment]
-        super().save_model(request, obj, form, change)
+        given: dict[str, Any] = {"expires_at": obj.expires_at, "max_uses": obj.max_uses, "note": obj.note}
+        try:
+            if change:
+                invitations.amend(by=request.user, key=obj.pk, **given)
+            else:
+                obj.pk = invitations.create(by=request.user, **given).pk
+        except AccountError:  # these rights were taken away in this moment
+            raise PermissionDenied from None
+        obj.refresh_from_db()
+
+    def delete_model(self, request: HttpRequest, obj: Invitation) -> None:
+        self._remove(request, [obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._remove(request, list(queryset))
+
+    def _remove(self, request: HttpRequest, chosen: list[Invitation]) -> None:
+        for invitation in chosen:
+            with suppress(InvitationNotValid):  # somebody else was quicker
+                invitations.remove(by=request.user, key=invitation.pk)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return super().has_add_permission(request) and invitations.may_invite(request.user)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_theirs(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_theirs(request, obj) and super().has_delete_permission(request, obj)
+
+
+def _is_theirs(request: HttpRequest, invitation: Invitation | None) -> bool:
+    return invitation is None or _has_all_rights(request) or invitation.created_by_id == request.user.pk
 
 
 class SiteSettingsForm(forms.ModelForm):  # type: ignore[type-arg]

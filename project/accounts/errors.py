@@ -33,8 +33,12 @@ class InvitingForbidden(AccountError):
     sentence = _("You can't make invitations on this site.")
 
 
+class UsedMoreOften(AccountError):
+    sentence = _("It was used more often already. To end it, revoke it.")
+
+
 class LastOwner(AccountError):
     sentence = _(
-        "You are the only one who can manage this site. Give somebody else all rights (in the admin) before you go, "
-        "or the others would be left without an owner."
+        "You are the only one who can manage this site. Make somebody else an owner before you go, or the others would "
+        "be left without one: in the admin, under Users, choose them and the action “Make owner”."
     )

@@ -1,6 +1,7 @@
 """The first run: the owner's account, the site's name and rooms, who may sign up. Each step happens once."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -10,6 +11,8 @@ from project.accounts.errors import AlreadySetUp
 from project.accounts.models import Invitation, SiteSettings
 
 Stage = SiteSettings.Stage
+FIRST_LINK_LASTS = timedelta(weeks=1)
+"""As the form for later ones suggests: a link that was sent around must not let people in for ever."""
 
 
 def stage(settings: SiteSettings | None = None) -> str:
@@ -58,7 +61,8 @@ def decide_access(owner: Any, *, sign_up: str) -> Invitation | None:
         settings = _at(Stage.ACCESS)
         settings.sign_up = sign_up
         _reach(settings, Stage.DONE, "sign_up")
-        return invitations.create(by=owner) if sign_up == SiteSettings.SignUp.INVITATION else None
+        by_invitation = sign_up == SiteSettings.SignUp.INVITATION
+        return invitations.create(by=owner, lifetime=FIRST_LINK_LASTS) if by_invitation else None
 
 
 def _at(wanted: str) -> SiteSettings:

@@ -14,8 +14,10 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
+from chat.access.text import is_blank
 from project.accounts import signup, usernames
 from project.accounts.adapter import INVITATION_KEY
+from project.accounts.errors import NameTaken
 from project.accounts.models import SiteSettings
 
 NAME_CHARS = 60
@@ -36,7 +38,7 @@ class NameField(forms.CharField):
 
     def clean(self, value: Any) -> str:
         text = " ".join(str(super().clean(value)).split())
-        if UNPRINTABLE.search(text):
+        if UNPRINTABLE.search(text) or is_blank(text):
             raise ValidationError(_("This name has characters that can't be shown."))
         return text
 
@@ -95,9 +97,18 @@ class SignupForm(allauth.SignupForm):  # type: ignore[misc]
         if self.account_already_exists:
             return super().try_save(request)  # type: ignore[no-any-return]
         code = request.session.get(INVITATION_KEY, "")
-        user = signup.make_account(lambda: self.save(request), code=code)
+        user = signup.make_account(lambda: self._save_if_free(request), code=code)
         request.session.pop(INVITATION_KEY, None)
         return user, None
+
+    def _save_if_free(self, request: HttpRequest) -> Any:
+        # Asked once more now that whoever takes a name takes turns: the database lets it pass in another case, and
+        # who signs in with either would be found twice.
+        try:
+            self.clean_username()
+        except ValidationError:
+            raise NameTaken from None
+        return self.save(request)
 
 
 class OwnerForm(SignupForm):
@@ -180,8 +191,12 @@ class FirstRoomsForm(forms.Form):
         return clean_line(self.cleaned_data["name"])
 
     def clean_rooms(self) -> list[str]:
-        """The names, each once."""
-        names = list(dict.fromkeys(filter(None, map(clean_line, self.cleaned_data["rooms"].splitlines()))))
+        """The names, each once; those that differ only in capitals are one."""
+        lines = filter(None, map(clean_line, self.cleaned_data["rooms"].splitlines()))
+        first: dict[str, str] = {}
+        for line in lines:
+            first.setdefault(line.casefold(), line)
+        names = list(first.values())
         if not names:
             raise ValidationError(_("Name one room at least."))
         if len(names) > 10:
@@ -227,6 +242,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         name = str(self.cleaned_data["username"])
         if name == self.initial.get("username"):
             return name  # as old as it may be
+        name = self._meta.model.normalize_username(name)
         if len(name) > usernames.MOST:
             raise ValidationError(_("A user name has at most %(most)s characters.") % {"most": usernames.MOST})
         only_case = name.lower() == str(self.initial.get("username", "")).lower()

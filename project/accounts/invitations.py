@@ -1,6 +1,6 @@
-"""Invitation links: made, revoked, redeemed. Nothing else changes an ``Invitation``."""
+"""Invitation links: made, amended, revoked, removed, redeemed. Nothing else changes an ``Invitation``."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -8,7 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from project.accounts import site
-from project.accounts.errors import InvitationNotValid, InvitingForbidden
+from project.accounts.errors import InvitationNotValid, InvitingForbidden, UsedMoreOften
 from project.accounts.models import Invitation, InvitationQuerySet, SiteSettings
 
 
@@ -21,11 +21,18 @@ def may_invite(user: Any, settings: SiteSettings | None = None) -> bool:
     return (settings or site.current()).members_invite
 
 
-def create(*, by: Any, lifetime: timedelta | None = None, max_uses: int | None = None, note: str = "") -> Invitation:
+def create(
+    *,
+    by: Any,
+    lifetime: timedelta | None = None,
+    expires_at: datetime | None = None,
+    max_uses: int | None = None,
+    note: str = "",
+) -> Invitation:
     """Make an invitation.
 
     Args:
-        lifetime: None: it does not expire.
+        lifetime: Or ``expires_at``. None of both: it does not expire.
         max_uses: None: as many as come.
 
     Raises:
@@ -36,10 +43,24 @@ def create(*, by: Any, lifetime: timedelta | None = None, max_uses: int | None =
             raise InvitingForbidden
         return Invitation.objects.create(
             created_by=by,
-            expires_at=timezone.now() + lifetime if lifetime else None,
+            expires_at=timezone.now() + lifetime if lifetime else expires_at,
             max_uses=max_uses,
-            note=" ".join(note.split()),
+            note=_line(note),
         )
+
+
+def amend(*, by: Any, key: int | str, expires_at: datetime | None, max_uses: int | None, note: str) -> None:
+    """Change how long and for how many an invitation holds. One's own, or any for a superuser.
+
+    Raises:
+        InvitationNotValid: Missing, or not one that ``by`` may see.
+        UsedMoreOften: Than ``max_uses``; to end it, it is revoked.
+    """
+    with transaction.atomic():
+        found = _locked(by, key)
+        if max_uses is not None and found.filter(uses__gt=max_uses).exists():
+            raise UsedMoreOften
+        found.update(expires_at=expires_at, max_uses=max_uses, note=_line(note))
 
 
 def revoke(*, by: Any, key: int | str) -> None:
@@ -48,14 +69,34 @@ def revoke(*, by: Any, key: int | str) -> None:
     Raises:
         InvitationNotValid: Missing, or not one that ``by`` may see.
     """
+    with transaction.atomic():
+        _locked(by, key).filter(revoked_at=None).update(revoked_at=timezone.now())
+
+
+def remove(*, by: Any, key: int | str) -> None:
+    """Delete an invitation, as if it had never been. One's own, or any for a superuser.
+
+    Raises:
+        InvitationNotValid: Missing, or not one that ``by`` may see.
+    """
+    with transaction.atomic():
+        _locked(by, key).delete()
+
+
+def _locked(by: Any, key: int | str) -> InvitationQuerySet:
+    """The one invitation, in a transaction that a sign-up under way ends before, or finds it as it is left."""
+    site.locked()
     try:
         found = visible_to(by).filter(pk=key)
     except ValueError:
         raise InvitationNotValid from None
-    with transaction.atomic():
-        site.locked()  # a sign-up under way ends first, or finds it void
-        if not found.filter(revoked_at=None).update(revoked_at=timezone.now()) and not found.exists():
-            raise InvitationNotValid
+    if not found.exists():
+        raise InvitationNotValid
+    return found
+
+
+def _line(note: str) -> str:
+    return " ".join(note.split())
 
 
 def visible_to(user: Any) -> InvitationQuerySet:

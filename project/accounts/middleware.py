@@ -1,5 +1,5 @@
 """Three small things done at each request: who was last seen when, that a new site leads to its set-up, and that no
-cache keeps what a signed-in person was shown."""
+cache keeps what is nobody else's business."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,6 +16,9 @@ from project.accounts import first_run, site
 
 SEEN_EVERY = timedelta(minutes=5)
 """How fine "last seen" is: allauth's own middleware writes at each request."""
+
+ACCOUNTS = "/accounts/"
+"""Where project/accounts/urls.py has the pages for those who are not signed in yet."""
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -44,7 +47,7 @@ class FirstRunMiddleware:
         return redirect("setup") if self._is_due(request) else self.get_response(request)
 
     def _is_due(self, request: HttpRequest) -> bool:
-        exempt = (reverse("setup"), settings.STATIC_URL, "/favicon.ico", "/healthz", "/readyz")
+        exempt = (reverse("setup"), settings.STATIC_URL, "/favicon.ico")
         if request.path.startswith(exempt):
             return False
         if not request.user.is_authenticated:
@@ -54,14 +57,16 @@ class FirstRunMiddleware:
 
 
 class PrivateMiddleware:
-    """Keeps what a signed-in person was shown out of every cache: the Back button must not bring it to the next one at
-    the same machine."""
+    """Keeps what a signed-in person was shown, and every page of accounts, out of every cache: the Back button must not
+    bring them to the next one at the same machine. Links from mail are their addresses, and forms hold what was typed.
+    """
 
     def __init__(self, get_response: View):
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if request.user.is_authenticated and not response.has_header("Cache-Control"):
+        is_private = request.user.is_authenticated or request.path_info.startswith(ACCOUNTS)
+        if is_private and not response.has_header("Cache-Control"):
             add_never_cache_headers(response)
         return response

@@ -8,6 +8,7 @@ urlpatterns = [
     path("setup/", setup.setup, name="setup"),
     path("invite/<str:code>/", signup.invite, name="invite"),
     path("accounts/signup/", signup.SignupView.as_view(), name="account_signup"),
+    path("accounts/password/reset/", signup.PasswordResetView.as_view(), name="account_reset_password"),
     path("accounts/", include("allauth.account.urls")),
     path("settings/", settings.profile, name="profile"),
     path("settings/sessions/", sessions.sessions, name="usersessions_list"),

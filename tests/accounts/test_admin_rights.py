@@ -1,16 +1,20 @@
 """Staff that a superuser has trusted with accounts does not come to more rights by it."""
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from project.accounts import invitations
+from project.accounts.errors import InvitingForbidden
 from project.accounts.models import Invitation, SiteSettings
 from tests.accounts.conftest import PASSWORD, new_person, people
-from tests.admin.pages import fields_in, submit
+from tests.admin.pages import fields_in, said, submit
 
 ANOTHER = "summer-harbour-58"
 
@@ -95,3 +99,86 @@ def test_a_password_is_not_guessed_on_the_page_that_deletes_the_account(olga: An
     answer = browser.post("/settings/delete/", {"password": PASSWORD})
     assert "Too many failed attempts" in answer.content.decode()
     assert people() == {"olga", "ana"}
+
+
+# Invitations ---------------------------------------------------------------------------------------------------------
+
+LINKS = "/admin/accounts/invitation/"
+
+
+@pytest.fixture
+def host(db: None, olga: Any) -> Any:
+    """Of the staff, with every permission on invitations."""
+    SiteSettings.objects.filter(pk=1).update(members_invite=True)
+    user = get_user_model()._default_manager.create_user("host", "host@example.com", PASSWORD, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(content_type__model="invitation"))
+    return user
+
+
+def test_staff_end_and_change_their_own_invitations_and_see_the_others(olga: Any, host: Any, sign_in: Any) -> None:
+    browser = sign_in(host)
+    the_owners, mine, another = (invitations.create(by=who, note=who.username) for who in (olga, host, host))
+    chosen = [the_owners.pk, mine.pk]
+    answer = browser.post(LINKS, {"action": "revoke", "_selected_action": chosen})
+    assert said(answer) == [
+        "olga: only its maker and the owners of the site can revoke it.",
+        "1 invitation is revoked.",
+    ]
+    assert browser.get(f"{LINKS}{the_owners.pk}/change/").status_code == 200
+    assert browser.post(f"{LINKS}{the_owners.pk}/change/", {"note": "x", "max_uses": "1"}).status_code == 403
+    assert browser.post(f"{LINKS}{the_owners.pk}/delete/", {"post": "yes"}).status_code == 403
+    browser.post(LINKS, {"action": "delete_selected", "_selected_action": chosen, "post": "yes"})
+    assert submit(browser, f"{LINKS}{another.pk}/change/", note="for  Ben").status_code == 302
+    browser.post(LINKS, {"action": "delete_selected", "_selected_action": [mine.pk], "post": "yes"})
+    left = Invitation.objects.order_by("pk").values_list("note", "max_uses", "revoked_at")
+    assert list(left) == [("olga", None, None), ("for Ben", None, None)]
+
+
+def test_the_admin_writes_no_use_of_an_invitation_away(olga: Any, sign_in: Any) -> None:
+    browser = sign_in(olga)
+    assert submit(browser, f"{LINKS}add/", note=" Two  words ", max_uses="5").status_code == 302
+    made = Invitation.objects.get()
+    assert (made.note, made.max_uses, made.created_by) == ("Two words", 5, olga)
+    real = invitations.amend
+
+    def late(**given: Any) -> None:
+        Invitation.objects.update(uses=3)  # somebody came in since the form read the row
+        real(**given)
+
+    with patch.object(invitations, "amend", late):
+        assert submit(browser, f"{LINKS}{made.pk}/change/", max_uses="4").status_code == 302
+    made.refresh_from_db()
+    assert (made.uses, made.max_uses) == (3, 4)
+
+
+def test_who_may_invite_no_more_in_the_moment_of_asking_is_told(olga: Any, host: Any, sign_in: Any) -> None:
+    browser = sign_in(host)
+    with patch.object(invitations, "create", side_effect=InvitingForbidden):
+        answer = browser.post("/settings/invitations/", {"note": "", "days": "7"}, follow=True)
+    assert answer.status_code == 200
+    assert "You can&#x27;t make invitations" in answer.content.decode()
+
+
+# Owners --------------------------------------------------------------------------------------------------------------
+
+
+def test_an_owner_makes_another_one_and_may_then_go(olga: Any, ana: Any, sign_in: Any) -> None:
+    browser = sign_in(olga)
+    off = get_user_model()._default_manager.create_user("off", is_active=False)
+    assert "Make owner" in browser.post("/settings/delete/", {"password": PASSWORD}).content.decode()
+    make = {"action": "make_owner", "_selected_action": [ana.pk, olga.pk, off.pk]}
+    assert said(browser.post("/admin/auth/user/", make)) == ["1 account is an owner's now."]
+    ana.refresh_from_db()
+    assert (ana.is_staff, ana.is_superuser) == (True, True)
+    assert [(each.object_id, each.user_id) for each in LogEntry.objects.all()] == [(str(ana.pk), olga.pk)]
+    assert LogEntry.objects.get().get_change_message() == "Changed staff status and superuser status."
+    browser.post("/settings/delete/", {"password": PASSWORD})
+    assert people() == {"ana", "off"}
+
+
+def test_nobody_but_an_owner_makes_owners(clerks: Client, clerk: Any, ana: Any) -> None:
+    assert "make_owner" not in clerks.get("/admin/auth/user/").content.decode()
+    clerks.post("/admin/auth/user/", {"action": "make_owner", "_selected_action": [ana.pk, clerk.pk]})
+    assert set(get_user_model()._default_manager.filter(is_superuser=True).values_list("username", flat=True)) == {
+        "olga"
+    }

@@ -147,3 +147,25 @@ def test_the_frame_of_pages_outside_the_chat_has_all_that_the_chat_gives(olga: A
 @pytest.mark.parametrize("path", ["/accounts/email/", "/accounts/password/change/", "/settings/", "/rooms/999999/"])
 def test_no_cache_keeps_what_a_person_was_shown(path: str, olga: Any, sign_in: Any) -> None:
     assert "no-store" in sign_in(olga).get(path).headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", [each for each in SIGNED_OUT if each.startswith("/accounts/")])
+def test_no_cache_keeps_a_page_of_accounts(path: str, olga: Any) -> None:
+    assert "no-store" in Client().get(path).headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", [each for each in SIGNED_IN if each.startswith("/settings/")])
+def test_settings_are_read_and_posted_and_nothing_else(path: str, olga: Any, sign_in: Any) -> None:
+    browser = sign_in(olga)
+    assert browser.head(path).status_code == 200
+    assert browser.put(path).status_code == 405
+
+
+def test_each_link_of_the_list_has_controls_of_its_own_name(olga: Any, sign_in: Any) -> None:
+    first, second = (invitations.create(by=olga, note=note) for note in ("For Ben", "For Eve"))
+    page = shown(sign_in(olga).get("/settings/invitations/"))
+    for each in (first, second):
+        assert f'id="link-{each.pk}" dir="auto">{each.note}</span>' in page
+        for control in ("revoke", "url", "copy"):
+            assert f'aria-labelledby="{control}-{each.pk} link-{each.pk}"' in page
+            assert page.count(f'id="{control}-{each.pk}"') == 1

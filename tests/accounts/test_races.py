@@ -12,8 +12,9 @@ from django.db import connections
 from django.test import Client
 
 from project.accounts import invitations, signup
+from project.accounts.admin import UserAdmin
 from project.accounts.errors import LastOwner
-from project.accounts.forms import SignupForm
+from project.accounts.forms import ProfileForm, SignupForm
 from project.accounts.models import SiteSettings
 from tests.accounts.conftest import LOCAL, PASSWORD, new_person, people
 
@@ -96,3 +97,38 @@ def test_two_owners_who_leave_together_do_not_leave_the_others_alone() -> None:
 
     assert sorted(at_once(*(lambda owner=owner: go(owner) for owner in owners))) == ["goes", "stays"]
     assert len(people()) == 2
+
+
+def test_two_who_take_one_name_in_different_cases_do_not_both_get_it(settings: Any) -> None:
+    """Signing in takes either case: with both, neither would be found."""
+    manager = get_user_model()._default_manager
+    ben = manager.create_user("ben", "", PASSWORD)
+    SiteSettings.objects.update_or_create(pk=1, defaults={"stage": "done", "sign_up": "open"})
+    browser = Client()
+    browser.force_login(ben)
+    renamed = {"first_name": "Ben", "username": "CLEO"}
+    with (
+        patch.object(SignupForm, "save", overlapping(SignupForm.save)),
+        patch.object(ProfileForm, "save", overlapping(ProfileForm.save)),
+    ):
+        answers = at_once(
+            lambda: Client().post("/accounts/signup/", new_person("cleo")), lambda: browser.post("/settings/", renamed)
+        )
+    assert Counter(each.status_code for each in answers) == {302: 1, 200: 1}
+    assert [each.lower() for each in people()].count("cleo") == 1
+
+
+def test_two_owners_who_switch_each_other_off_do_not_both_go() -> None:
+    manager = get_user_model()._default_manager
+    owners = [manager.create_superuser(name, f"{name}@example.com", PASSWORD) for name in ("olga", "omar")]
+
+    def switch_off(by: Any, whom: Any) -> Any:
+        browser = Client()
+        browser.force_login(by)
+        chosen = {"action": "deactivate", "_selected_action": whom.pk}
+        return browser.post("/admin/auth/user/", chosen).status_code
+
+    with patch.object(UserAdmin, "_switch", overlapping(UserAdmin._switch)):
+        answers = at_once(lambda: switch_off(*owners), lambda: switch_off(*reversed(owners)))
+    assert sorted(answers) == [302, 403]
+    assert manager.filter(is_active=True).count() == 1

@@ -1,9 +1,11 @@
 """Who gets in: by the site's setting and by invitation, checked at the form and again when the account is made."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
@@ -17,6 +19,7 @@ from tests.accounts.conftest import new_person, people
 
 pytestmark = pytest.mark.django_db
 NOT_VALID = "This invitation is not valid"
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
 
 
 @pytest.fixture
@@ -139,14 +142,16 @@ def test_people_see_and_revoke_their_own_invitations_and_owners_all(olga: Any, a
     assert Invitation.objects.get(revoked_at=None) == the_owners
 
 
-@pytest.mark.parametrize("name", ["ANA", "a", "ana@example.com", "-ana", "ana vale", "x" * 41])
+@pytest.mark.parametrize(
+    "name", ["ANA", "ａｎａ", "\u0430na", "ana\u3164", "a", "ana@example.com", "-ana", "ana vale", "x" * 41]
+)
 def test_a_user_name_is_free_and_can_stand_after_an_at_sign(name: str, client: Client, olga: Any, ana: Any) -> None:
     let_in("open")
     client.post("/accounts/signup/", new_person("ben", username=name))
     assert people() == {"olga", "ana"}
 
 
-@pytest.mark.parametrize("name", ["   ", "a\u202eb", "x" * 61])
+@pytest.mark.parametrize("name", ["   ", "\u200b\u3164", "a\u202eb", "x" * 61])
 def test_a_display_name_can_be_shown(name: str, client: Client, olga: Any) -> None:
     let_in("open")
     client.post("/accounts/signup/", new_person("ben", first_name=name))
@@ -167,13 +172,45 @@ def test_where_mail_must_be_confirmed_an_account_waits_for_it(client: Client, ol
     assert client.post(link, follow=True).wsgi_request.user.username == "ben"
 
 
-def test_a_mail_server_that_is_down_does_not_cost_the_account(client: Client, olga: Any, settings: Any) -> None:
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = (
-        "django.core.mail.backends.smtp.EmailBackend",
-        "127.0.0.1",
-        1,
-    )
+# A mail server that is down ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mail_is_down(settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+
+
+def test_mail_that_can_not_be_sent_does_not_cost_the_account(client: Client, olga: Any, mail_is_down: None) -> None:
     let_in("open")
     answer = client.post("/accounts/signup/", new_person("ben"), follow=True)
     assert answer.wsgi_request.user.username == "ben"
     assert "could not be sent" in shown(answer)
+    assert "was sent" not in shown(answer)
+
+
+def test_who_waits_for_mail_that_can_not_be_sent_is_told(
+    client: Client, olga: Any, settings: Any, mail_is_down: None
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    let_in("open")
+    EmailAddress.objects.create(user=olga, email=olga.email, verified=True, primary=True)
+    pages = []
+    for name, email in (("ben", "ben@example.com"), ("cleo", olga.email)):
+        answer = client.post("/accounts/signup/", new_person(name, email=email), follow=True)
+        again = client.get(answer.redirect_chain[-1][0])
+        assert "The mail could not be sent" in shown(again)
+        assert "We have sent" not in shown(answer) + shown(again)
+        pages.append((answer.redirect_chain, shown(answer).replace(email, "")))
+    assert people() == {"olga", "ben"}
+    assert pages[0] == pages[1], "nothing tells that the second address has an account"
+
+
+def test_a_forgotten_password_does_not_pretend_that_mail_was_sent(olga: Any, mail_is_down: None) -> None:
+    pages = []
+    for email in (olga.email, "nobody@example.com"):
+        answer = Client().post("/accounts/password/reset/", {"email": email}, follow=True)
+        assert "could not be sent" in shown(answer)
+        assert "on its way" not in shown(answer)
+        pages.append((answer.status_code, TOKEN.sub("", shown(answer)).replace(email, "")))
+    assert pages[0] == pages[1], "nothing tells which address has an account"

@@ -1,6 +1,9 @@
 """project/env.py: what a variable may be, and the one line when it may not."""
 
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -200,3 +203,39 @@ def assert_one_line(error: SystemExit, variable: str, why: str) -> None:
     assert text.startswith(f"{variable}: ")
     assert why in text
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("origin", "why"),
+    [
+        ("chat.example.com", "is no origin: write https://HOST"),
+        ("https://one.example.com,two.example.com", "'two.example.com' is no origin"),
+        ("https://chat.example.com/", "nothing after it"),
+        ("ftp://chat.example.com", "is no origin"),
+        ("https://", "is no origin"),
+        ("https://chat.example.com:84x3", "'84x3' is no port"),
+        ("https://[::1]:70000", "'70000' is no port"),
+        ("https://ana:s3cret@chat.example.com", "is no origin"),
+    ],
+)
+def test_a_wrong_origin_names_the_variable_and_the_reason(tmp_path: Path, origin: str, why: str) -> None:
+    with pytest.raises(Misconfigured) as error:
+        env(tmp_path, CSRF_TRUSTED_ORIGINS=origin).origins("CSRF_TRUSTED_ORIGINS")
+    assert_one_line(error.value, "CSRF_TRUSTED_ORIGINS", why)
+    assert "s3cret" not in str(error.value)
+
+
+def test_origins_are_taken_as_browsers_write_them(tmp_path: Path) -> None:
+    origins = ["https://chat.example.com", "http://localhost:8000", "https://*.example.com", "https://[::1]:8443"]
+    assert env(tmp_path, CSRF_TRUSTED_ORIGINS=", ".join(origins)).origins("CSRF_TRUSTED_ORIGINS") == origins
+    assert env(tmp_path).origins("CSRF_TRUSTED_ORIGINS") == []
+
+
+def test_the_site_does_not_start_with_an_origin_that_would_change_nothing(tmp_path: Path) -> None:
+    given = {**os.environ, "HEARTH_HOME": str(tmp_path), "CSRF_TRUSTED_ORIGINS": "chat.example.com"}
+    ran = subprocess.run(
+        [sys.executable, "-c", "import project.settings"], cwd=ROOT, env=given, capture_output=True, text=True
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("CSRF_TRUSTED_ORIGINS: ")
+    assert ran.stderr.count("\n") == 1

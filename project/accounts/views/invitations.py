@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
 
 from chat.access.policy import policy
 from project.accounts import invitations as service
@@ -26,6 +27,7 @@ SHOWN = 100
 
 @never_cache
 @login_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def invitations(request: HttpRequest) -> HttpResponse:
     """The person's invitations (all of them for superusers). Posting makes one, or revokes the one named.
 
@@ -38,7 +40,11 @@ def invitations(request: HttpRequest) -> HttpResponse:
         return _revoke(request)
     form = InvitationForm(request.POST or None)
     if form.is_valid():
-        service.create(by=request.user, **form.options())
+        try:
+            service.create(by=request.user, **form.options())
+        except AccountError as error:
+            messages.error(request, str(error))
+            return redirect("chat:home")  # this page is not theirs any more
         messages.success(request, _("Here is the new link."))
         return redirect("invitations")
     found = service.visible_to(request.user)

@@ -17,7 +17,7 @@ from project.accounts.devices import describe
 
 @never_cache
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sessions(request: HttpRequest) -> HttpResponse:
     """The list; posting ends one other ``session``, or all others."""
     if request.method == "POST":

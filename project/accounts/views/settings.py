@@ -9,10 +9,11 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
 
 from project.accounts import signup, site
 from project.accounts.errors import LastOwner
@@ -21,22 +22,33 @@ from project.accounts.forms import DeleteAccountForm, ProfileForm, SiteForm
 
 @never_cache
 @login_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
     """Display name and user name."""
-    # A fresh row: the form writes into it, also what is wrong, and the page around shows the person as they are.
     me: Any = request.user
-    person = get_user_model()._default_manager.get(pk=me.pk)
-    form = ProfileForm(request.POST or None, instance=person)
-    if form.is_valid():
-        form.save()
-        messages.success(request, _("Your profile is saved."))
-        return redirect("profile")
+    if request.method != "POST":
+        form = _profile_form(request)
+    else:
+        with transaction.atomic():
+            site.locked()  # of two who take one name, the second is told; and a deleted account stays deleted
+            form = _profile_form(request)
+            if form.is_valid():
+                form.save()
+                messages.success(request, _("Your profile is saved."))
+                return redirect("profile")
     email = EmailAddress.objects.get_primary(me)
     return render(request, "accounts/profile.html", {"form": form, "email": email or me.email})
 
 
+def _profile_form(request: HttpRequest) -> ProfileForm:
+    # A fresh row: the form writes into it, also what is wrong, and the page around shows the person as they are.
+    person = get_object_or_404(get_user_model()._default_manager, pk=request.user.pk)
+    return ProfileForm(request.POST or None, instance=person)
+
+
 @never_cache
 @login_required
+@require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_post_parameters()
 def delete_account(request: HttpRequest) -> HttpResponse:
     """Ends the account for good, once the password was given again."""
@@ -55,6 +67,7 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @login_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def site_settings(request: HttpRequest) -> HttpResponse:
     """The site's name, and who may sign up and invite."""
     if not request.user.is_superuser:

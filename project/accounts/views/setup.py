@@ -57,13 +57,13 @@ def _code(request: HttpRequest) -> HttpResponse:
     form = SetupCodeForm(request.POST or None)
     if not form.is_valid():
         return _show(request, Stage.OWNER, form, asks_for_code=True)
-    if not setup_code.may_try(request):
+    if setup_code.is_right(form.cleaned_data["code"]):
+        request.session[CODE_KEY] = True
+        return redirect("setup")
+    if not setup_code.may_go_on(request):
         return render(request, "429.html", status=429)
-    if not setup_code.is_right(form.cleaned_data["code"]):
-        form.add_error("code", _("That is not the code."))
-        return _show(request, Stage.OWNER, form, asks_for_code=True)
-    request.session[CODE_KEY] = True
-    return redirect("setup")
+    form.add_error("code", _("That is not the code."))
+    return _show(request, Stage.OWNER, form, asks_for_code=True)
 
 
 def _rooms(request: HttpRequest) -> HttpResponse:

@@ -1,5 +1,6 @@
-"""Signing up, with or without an invitation."""
+"""Signing up, with or without an invitation, and getting in again without the password."""
 
+from allauth.account.views import PasswordResetView as AllauthPasswordResetView
 from allauth.account.views import SignupView as AllauthSignupView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -7,9 +8,9 @@ from django.views.decorators.cache import never_cache
 
 from chat.access.policy import policy
 from project.accounts import invitations
-from project.accounts.adapter import INVITATION_KEY
+from project.accounts.adapter import INVITATION_KEY, mail_failed
 from project.accounts.errors import AccountError, InvitationNotValid
-from project.accounts.forms import SignupForm
+from project.accounts.forms import ResetPasswordForm, SignupForm
 
 
 class SignupView(AllauthSignupView):  # type: ignore[misc]
@@ -21,6 +22,16 @@ class SignupView(AllauthSignupView):  # type: ignore[misc]
         except AccountError as error:
             form.add_error(None, str(error))
             return self.render_to_response(self.get_context_data(form=form))  # type: ignore[no-any-return]
+
+
+class PasswordResetView(AllauthPasswordResetView):  # type: ignore[misc]
+    """allauth's, which stays at the form when no mail could be sent."""
+
+    def form_valid(self, form: ResetPasswordForm) -> HttpResponse:
+        answer: HttpResponse = super().form_valid(form)
+        if mail_failed(self.request):
+            return self.render_to_response(self.get_context_data(form=form))  # type: ignore[no-any-return]
+        return answer
 
 
 @never_cache

@@ -45,7 +45,8 @@ class Command(BaseCommand):
         started, stored = time.monotonic(), 0
         for filled in team.fill(team.people(), owners, now=timezone.now(), scale=scale, seed=seed):
             stored += filled.stored
-            self._progress(f"{filled.name}: {filled.stored} messages")
+            if filled.stored:
+                self._progress(f"{filled.name}: {filled.stored} messages")
         self._progress("")
         if not stored:
             self.stdout.write("The demo is there already; nothing was added.")
