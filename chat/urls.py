@@ -7,13 +7,14 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
 from chat.web import lobby, new_room, people, room_settings, rooms, tokens
+from chat.web.zone import in_readers_zone
 
 app_name = "chat"
 
 
 def page(route: str, view: Callable[..., Any], name: str) -> URLPattern:
     """A page is one person's: no cache keeps it, and after they signed out the Back button does not show it."""
-    return path(route, never_cache(view), name=name)
+    return path(route, never_cache(in_readers_zone(view)), name=name)
 
 
 urlpatterns = [

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.conf import ChatSettings
 from project.env import Env
-from project.logs import refusal_in_one_line
+from project.logs import Repeats, refusal_in_one_line
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(os.environ, BASE_DIR / os.environ.get("ENV_FILE", ".env"))
@@ -24,7 +24,7 @@ DEBUG = env.flag("DEBUG")
 SECRET_KEY = env.secret("SECRET_KEY", HOME / "key")
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 HTTPS = env.flag("HTTPS")
 HSTS_SECONDS = env.integer("HSTS_SECONDS", 30 * 24 * 3600)
 DATABASE = env.database("DATABASE_URL", HOME, pool=env.integer("DATABASE_POOL", 8, least=1))
@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "project.accounts.middleware.LastSeenMiddleware",
     "project.accounts.middleware.PrivateMiddleware",
     "project.accounts.middleware.FirstRunMiddleware",
+    "chat.web.zone.in_readers_zone",  # the chat's own pages do it themselves: for account pages and the admin
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "project.urls"
@@ -149,7 +150,7 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # who finds an open browser must not take the account over by its e-mail
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
-ACCOUNT_RATE_LIMITS = {"setup_code": "10/5m/ip,60/h/key"}
+ACCOUNT_RATE_LIMITS = {"setup_code": "10/5m/ip"}
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 USERSESSIONS_ADAPTER = "project.accounts.adapter.SessionsAdapter"
 USERSESSIONS_TRACK_ACTIVITY = True
@@ -168,6 +169,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
 LOCALE_PATHS = [BASE_DIR / "project" / "locale"]
 USE_TZ = True
+FORMAT_MODULE_PATH = "project.formats"
 
 STATIC_URL = "/static/"
 STORAGES = {
@@ -208,12 +210,17 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"refusals": {"()": "django.utils.log.CallbackFilter", "callback": refusal_in_one_line}},
+    "filters": {
+        "refusals": {"()": "django.utils.log.CallbackFilter", "callback": refusal_in_one_line},
+        "repeats": {"()": Repeats},
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"filters": ["refusals"]},
+        # What says the same each second, in every process, for as long as Redis is down.
+        **{name: {"filters": ["repeats"]} for name in ("channels_redis.pubsub", "chat.relay", "chat.live.publisher")},
         # Whoever scans the internet for hosts would fill the log with tracebacks.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # It says at INFO what start-up says already, and which extras are not installed.

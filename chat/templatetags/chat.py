@@ -19,6 +19,7 @@ from chat.models import Room
 from chat.models.database import alias
 from chat.web.page_config import page_config
 from chat.web.timeline import room_context
+from chat.web.zone import readers_zone
 from chat.wire.errors import RoomNotFound
 
 register = template.Library()
@@ -43,7 +44,8 @@ def chat_room(context: Context, room: Any) -> SafeString:
         return chat_styles(context) + _sign_in(request)
     try:
         entry = doors.watched_room(request.user, _id_of(room))
-        page = {**room_context(request, entry), "embed": True}
+        with readers_zone(request):
+            page = {**room_context(request, entry), "embed": True}
     except (RoomNotFound, Http404):
         return chat_styles(context) + _hint(room) if settings.DEBUG else NOTHING
     element = render_to_string("chat/_embedded_room.html", page, request)

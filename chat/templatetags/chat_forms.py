@@ -9,6 +9,10 @@ register = template.Library()
 
 @register.filter
 def control(field: BoundField) -> SafeString:
-    """The field's input, select or text area with the class that the style sheet knows."""
+    """The field's input, select or text area with the class that the style sheet knows.
+
+    One that is wrong gets the focus: of several, the browser takes the first.
+    """
     own = field.field.widget.attrs.get("class", "")
-    return field.as_widget(attrs={"class": f"field__input {own}".rstrip()})
+    focus = {"autofocus": True} if field.errors else {}
+    return field.as_widget(attrs={"class": f"field__input {own}".rstrip(), **focus})

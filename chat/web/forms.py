@@ -5,11 +5,10 @@ from uuid import uuid4
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from chat.models.rooms import NAME_CHARS, TOPIC_CHARS
+from chat.models.tokens import LABEL_CHARS
 from chat.refusals import sentence_of
 from chat.wire.errors import ChatError
-
-NAME_CHARS = 100
-TOPIC_CHARS = 500
 
 
 class ServiceForm(forms.Form):
@@ -54,7 +53,7 @@ class TokenForm(ServiceForm):
 
     name = forms.CharField(
         label=_("Name"),
-        max_length=NAME_CHARS,
+        max_length=LABEL_CHARS,
         help_text=_("What it is for, so that you know later which one to revoke."),
         widget=forms.TextInput(attrs={"dir": "auto", "autocomplete": "off"}),
     )

@@ -11,6 +11,7 @@ from chat.conf import conf
 from chat.web.sidebar import sections
 from chat.web.socket_path import socket_path
 from chat.web.texts import script_texts
+from chat.web.zone import script_zone
 
 PLACE = "0"
 """Stands for an id or a number in an address that scripts fill in; no room and no message has it."""
@@ -32,11 +33,9 @@ def page_config(request: HttpRequest) -> dict[str, Any]:
         "limits": {"frameBytes": conf.frame_bytes, "bodyChars": conf.body_chars, "syncRooms": conf.sync_rooms},
         "urls": {
             "home": reverse("chat:home"),
-            "lobby": reverse("chat:lobby"),
             "room": reverse("chat:room", args=[PLACE]),
             "message": reverse("chat:message", args=[PLACE, int(PLACE)]),
-            "settings": reverse("chat:room_settings", args=[PLACE]),
-            "people": reverse("chat:people"),
         },
+        "zone": script_zone(request),
         "texts": script_texts(),
     }

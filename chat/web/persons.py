@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.access.lobby import SEARCH_CHARS
+from chat.access.names import DELETED_ACCOUNT
 from chat.access.policy import policy
 from chat.models import Membership
 from chat.web.rows import colour_of, initials_of
@@ -73,4 +74,4 @@ def member_row(membership: Membership, *, viewer: Any, may_moderate: bool, may_o
 def _departed(membership: Membership) -> Person:
     """Whose account is gone."""
     key = membership.user_key
-    return Person(key, "", "", None, initials_of(""), colour_of(key))
+    return Person(key, str(DELETED_ACCOUNT), "", None, initials_of(""), colour_of(key))

@@ -9,12 +9,13 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from chat.access import directory, queries
 from chat.access.doors import Entry
 from chat.access.policy import policy
-from chat.models import Membership
+from chat.models import Membership, Room
 from chat.refusals import sentence_of
 from chat.services import memberships, rooms
 from chat.web.forms import RoomForm
@@ -23,12 +24,18 @@ from chat.web.persons import Picker, member_row, picker
 from chat.web.reading import asks_for_list, page_of, query, search_of, users_of
 from chat.web.rooms import watched
 from chat.wire.errors import ChatError, MemberNotFound, RoomForbidden, RoomInvalid, RoomNotFound
-from chat.wire.protocol import is_storable
 
 ADDED_AT_ONCE = 100
-"""Each is a change of the room of their own."""
-CONFIRMED = ("archive", "leave", "remove")
+"""Each is a change of the room of their own, made while nobody else can write in it."""
+CONFIRMED = ("archive", "leave", "open", "private", "remove")
 """What asks once more, on a page of its own, so that it works without scripts."""
+
+ROLES = {
+    Membership.Role.OWNER: gettext_lazy("also gives roles, and removes moderators and owners."),
+    Membership.Role.MODERATOR: gettext_lazy("also manages the room, its people and messages."),
+    Membership.Role.MEMBER: gettext_lazy("reads and writes."),
+}
+"""What each may do more than the next."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -48,7 +55,8 @@ def room_settings(request: HttpRequest, room: str) -> HttpResponse:
 
 def _shown(request: HttpRequest, entry: Entry) -> HttpResponse:
     asked = request.GET.get("confirm")
-    return _question(request, entry, asked) if asked in CONFIRMED else _page(request, entry)
+    question = _question(request, entry, asked) if asked in CONFIRMED else None
+    return question or _page(request, entry)
 
 
 def _answer(request: HttpRequest, entry: Entry) -> HttpResponse:
@@ -81,23 +89,25 @@ def _update(request: HttpRequest, entry: Entry) -> HttpResponse:
         return _page(request, entry, form=form)
 
 
-def _archive(request: HttpRequest, entry: Entry) -> HttpResponse:
+def _archive_or_reopen(request: HttpRequest, entry: Entry) -> HttpResponse:
+    archived = request.POST["action"] == "archive"
     return _tried(
         request,
         entry,
         "room",
-        lambda: rooms.update(user=request.user, room_id=entry.room.pk, archived=True),
-        _("The room is archived: it can be read, not written to."),
+        lambda: rooms.update(user=request.user, room_id=entry.room.pk, archived=archived),
+        _("The room is archived: it can be read, not written to.") if archived else _("The room is open again."),
     )
 
 
-def _reopen(request: HttpRequest, entry: Entry) -> HttpResponse:
+def _open_or_close(request: HttpRequest, entry: Entry) -> HttpResponse:
+    kind = request.POST["action"]
     return _tried(
         request,
         entry,
         "room",
-        lambda: rooms.update(user=request.user, room_id=entry.room.pk, archived=False),
-        _("The room is open again."),
+        lambda: rooms.update(user=request.user, room_id=entry.room.pk, kind=kind),
+        _("The room is open to everybody now.") if kind == Room.Kind.OPEN else _("The room is private now."),
     )
 
 
@@ -108,11 +118,13 @@ def _add(request: HttpRequest, entry: Entry) -> HttpResponse:
     if len(wanted) > ADDED_AT_ONCE:
         return _page(request, entry, errors={"add": _("Add fewer people at once.")})
 
-    def add_all() -> None:
-        for user_id in wanted:
-            memberships.add(actor=request.user, room_id=entry.room.pk, user_id=user_id)
-
-    return _tried(request, entry, "add", add_all, _("Added to the room."))
+    return _tried(
+        request,
+        entry,
+        "add",
+        lambda: memberships.add_all(actor=request.user, room_id=entry.room.pk, user_ids=wanted),
+        _("Added to the room."),
+    )
 
 
 def _remove(request: HttpRequest, entry: Entry) -> HttpResponse:
@@ -148,8 +160,10 @@ def _leave(request: HttpRequest, entry: Entry) -> HttpResponse:
 
 ACTIONS: dict[str, Callable[[HttpRequest, Entry], HttpResponse]] = {
     "update": _update,
-    "archive": _archive,
-    "reopen": _reopen,
+    "archive": _archive_or_reopen,
+    "reopen": _archive_or_reopen,
+    "open": _open_or_close,
+    "private": _open_or_close,
     "add": _add,
     "enter": _add,
     "remove": _remove,
@@ -201,11 +215,12 @@ def _page(
             member_row(each, viewer=request.user, may_moderate=rights["moderate"], may_own=rights["own"])
             for each in rows
         ],
-        "roles": Membership.Role.choices,
+        "roles": [(role.value, role.label, may) for role, may in ROLES.items()],
         "search": search,
         "previous_page": query(q=search, page=page - 1) if page > 1 else "",
         "next_page": query(q=search, page=page + 1) if more else "",
         "pick": _people_to_add(request, entry) if rights["add"] else None,
+        "has_others": room.member_count > 1,
         "errors": _errors(errors or {}, has_add=rights["add"]),
     }
     return render(request, "chat/room_settings.html", {**site_context(request), **context}, status=status)
@@ -218,15 +233,22 @@ def _errors(errors: dict[str, str], *, has_add: bool) -> dict[str, str]:
 
 def _rights(user: Any, entry: Entry) -> dict[str, bool]:
     rules, room, membership = policy(), entry.room, entry.membership
+    may_manage = rules.can_manage(user, room, membership)
     may_moderate = not room.is_direct and rules.can_moderate(user, room, membership)
     return {
-        "manage": rules.can_manage(user, room, membership),
+        "manage": may_manage,
+        "open": may_manage and _may_become(user, room, Room.Kind.OPEN),
+        "private": may_manage and _may_become(user, room, Room.Kind.PRIVATE),
         "moderate": may_moderate,
         "own": not room.is_direct and rules.can_own(user, room, membership),
         "add": may_moderate and not room.archived,
         "join": membership is None and rules.can_join(user, room),
         "leave": membership is not None,
     }
+
+
+def _may_become(user: Any, room: Room, kind: str) -> bool:
+    return not room.is_direct and not room.archived and room.kind != kind and policy().can_create_room(user, kind)
 
 
 def _people_to_add(request: HttpRequest, entry: Entry) -> Picker:
@@ -240,18 +262,23 @@ def _people_to_add(request: HttpRequest, entry: Entry) -> Picker:
     return picker(found, directory.chosen(request.user, ticked), search=search, page=page, more=more)
 
 
-def _question(request: HttpRequest, entry: Entry, asked: str) -> HttpResponse:
-    """The page that asks once more.
+def _question(request: HttpRequest, entry: Entry, asked: str) -> HttpResponse | None:
+    """The page that asks once more; None when it would ask somebody who may not say yes.
 
     Raises:
         Http404: It is about somebody who isn't in the room.
     """
+    rights = _rights(request.user, entry)
+    may = {"archive": rights["manage"] and not entry.room.archived, "remove": rights["moderate"], **rights}
+    if not may[asked]:
+        return None
     context: dict[str, Any] = {"asked": asked, "about": queries.room_state(request.user, entry.room.pk)}
     if asked == "remove":
-        key = request.GET.get("user", "")
-        present = Membership.objects.present().filter(room=entry.room).select_related("user")
-        membership = present.filter(user_key=key).first() if is_storable(key) else None
+        membership = directory.member(entry.room, request.GET.get("user", ""))
         if membership is None:
             raise Http404(MemberNotFound.text)
-        context["member"] = member_row(membership, viewer=request.user, may_moderate=False, may_own=False)
+        row = member_row(membership, viewer=request.user, may_moderate=rights["moderate"], may_own=rights["own"])
+        if not row.may_remove:
+            return None
+        context["member"] = row
     return render(request, "chat/confirm.html", {**site_context(request), **context})

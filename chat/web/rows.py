@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from msgspec import UNSET
+
 from chat.wire.protocol import Member, Message, User
 
 GROUP = timedelta(minutes=5)
 COLOURS = 8
 QUOTE_CHARS = 140
 
-What = Literal["joined", "left", "removed"]
+What = Literal["added", "joined", "left", "removed"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Unread:
 
 @dataclass(frozen=True)
 class Notice:
-    """Who came or went. ``by``: who removed them."""
+    """Who came or went. ``by``: who added or removed them."""
 
     key: str
     what: What
@@ -69,7 +71,7 @@ class Coming:
 
     def is_before(self, at: str) -> bool:
         """Whether its line stands above what was said then: who came in that moment came first."""
-        return self.at < at or (self.at == at and self.what == "joined")
+        return self.at < at or (self.at == at and self.what in ("added", "joined"))
 
 
 @dataclass
@@ -90,65 +92,88 @@ def rows(
     me: str | None = None,
     mine: Mapping[str, Sequence[str]] | None = None,
     members: Iterable[Member] = (),
+    quoted: Iterable[Message] = (),
     unread_from: int | None = None,
 ) -> list[Row]:
     """The lines of one page of history.
 
     Args:
         members: Who came or went lately.
+        quoted: What the messages reply to, where it is not one of them.
         unread_from: The number of the first message that is unread.
         day_of: The calendar day of a moment of the wire.
     """
-    shown: list[Row] = []
-    before = _Before()
-    days: set[str] = set()  # a clock that went back brings a day a second time
-    by_number = {each.number: each for each in messages}
-    comings = _comings(members, messages, more_before, more_after)
     if unread_from is not None and messages and unread_from < (messages[0].number if more_before else 1):
         unread_from = None
-
-    def start_day(at: str) -> str:
-        day = day_of(at)
-        if day != before.day:
-            shown.append(Day(f"day:{day}:{len(shown)}" if day in days else f"day:{day}", day))
-        days.add(day)
-        return day
-
-    def add_notice(coming: Coming) -> None:
-        nonlocal before
-        day = start_day(coming.at)
-        last = shown[-1]
-        if isinstance(last, Notice) and last.what == coming.what and _id(last.by) == _id(coming.by):
-            shown[-1] = replace(last, users=(*last.users, coming.user))
-        else:
-            shown.append(Notice(f"notice:{coming.what}:{coming.user.id}", coming.what, (coming.user,), coming.by))
-        before = _Before(day)
-
+    by_number = {each.number: each for each in (*quoted, *messages)}
+    lines = _Lines(day_of, me, mine or {}, by_number, unread_from)
+    comings = _comings(members, messages, more_before, more_after)
     for message in messages:
         while comings and comings[0].is_before(message.created_at):
-            add_notice(comings.pop(0))
-        day = start_day(message.created_at)
+            lines.add_coming(comings.pop(0))
+        lines.add_message(message)
+    for coming in comings:
+        lines.add_coming(coming)
+    return lines.shown
+
+
+class _Lines:
+    """The lines so far. Whether the next one begins a day, or goes on with the line before, hangs on them."""
+
+    def __init__(
+        self,
+        day_of: Callable[[str], str],
+        me: str | None,
+        mine: Mapping[str, Sequence[str]],
+        by_number: Mapping[int, Message],
+        unread_from: int | None,
+    ):
+        self.shown: list[Row] = []
+        self._day_of = day_of
+        self._me = me
+        self._mine = mine
+        self._by_number = by_number
+        self._unread_from = unread_from
+        self._before = _Before()
+        self._days: set[str] = set()  # a clock that went back brings a day a second time
+
+    def add_message(self, message: Message) -> None:
+        day = self._start_day(message.created_at)
         breaks = message.reply_to is not None
-        if unread_from is not None and message.number >= unread_from:
-            shown.append(Unread())
-            unread_from, breaks = None, True
-        author, time = _id(message.author), datetime.fromisoformat(message.created_at)
+        if self._unread_from is not None and message.number >= self._unread_from:
+            self.shown.append(Unread())
+            self._unread_from, breaks = None, True
+        before, author, time = self._before, _id(message.author), datetime.fromisoformat(message.created_at)
         soon = before.time is not None and time - before.time < GROUP
-        own = me is not None and author == me
-        shown.append(
+        own = self._me is not None and author == self._me
+        self.shown.append(
             Line(
                 key=f"mine:{message.client_id}" if own and message.client_id else f"message:{message.id}",
                 message=message,
                 continues=not breaks and soon and before.day == day and before.author == author,
                 own=own,
-                mine=(mine or {}).get(message.id, ()),
-                quoted=by_number.get(message.reply_to.number) if message.reply_to else None,
+                mine=self._mine.get(message.id, ()),
+                quoted=self._by_number.get(message.reply_to.number) if message.reply_to else None,
             )
         )
-        before = _Before(day, author, time)
-    for coming in comings:
-        add_notice(coming)
-    return shown
+        self._before = _Before(day, author, time)
+
+    def add_coming(self, coming: Coming) -> None:
+        day = self._start_day(coming.at)
+        last = self.shown[-1]
+        if isinstance(last, Notice) and last.what == coming.what and _id(last.by) == _id(coming.by):
+            self.shown[-1] = replace(last, users=(*last.users, coming.user))
+        else:
+            self.shown.append(Notice(f"notice:{coming.what}:{coming.user.id}", coming.what, (coming.user,), coming.by))
+        self._before = _Before(day)
+
+    def _start_day(self, at: str) -> str:
+        day = self._day_of(at)
+        if day != self._before.day:
+            key = f"day:{day}:{len(self.shown)}" if day in self._days else f"day:{day}"
+            self.shown.append(Day(key, day))
+        self._days.add(day)
+        return day
 
 
 def _comings(
@@ -159,9 +184,11 @@ def _comings(
     last = messages[-1].created_at if messages and more_after else "~"
     found = []
     for member in members:
-        found.append(Coming(member.joined_at, "joined", member.user))
+        by = None if member.by is UNSET else member.by
         if member.left_at:
-            found.append(Coming(member.left_at, "left", member.user))
+            found.append(Coming(member.left_at, "removed" if by else "left", member.user, by))
+            by = None  # what is known is who did the latest
+        found.append(Coming(member.joined_at, "added" if by else "joined", member.user, by))
     return sorted(
         (each for each in found if first <= each.at <= last),
         key=lambda each: f"{each.at} {each.what} {each.user.id}",

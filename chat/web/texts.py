@@ -3,15 +3,17 @@
 from django.utils.translation import gettext_lazy as _
 
 from chat import refusals
+from chat.access.names import DELETED_ACCOUNT
 
 SENTENCES = {
     # Messages
-    "unknownAuthor": _("Somebody who left"),
+    "unknownAuthor": DELETED_ACCOUNT,
     "edited": _("edited"),
     "deleted": _("This message was deleted."),
     "messageActions": _("Message actions"),
     "inReplyTo": _("{name}: {text}"),
     "inReplyToNumber": _("In reply to message {number}"),
+    "quotedDeleted": _("Message deleted"),
     "sending": _("Sending …"),
     "waitingToSend": _("Waiting for the connection"),
     "waitingItsTurn": _("Waiting: too many messages at once"),
@@ -33,6 +35,7 @@ SENTENCES = {
     "newFromHere": _("New"),
     "today": _("Today"),
     "yesterday": _("Yesterday"),
+    "notice.added": _("{names} added by {by}"),
     "notice.joined": _("{names} joined"),
     "notice.left": _("{names} left"),
     "notice.removed": _("{names} removed by {by}"),
@@ -56,6 +59,7 @@ SENTENCES = {
     "copyFailed": _("This browser did not let the page copy that."),
     "reactWith": _("React with {emoji}"),
     "otherEmoji": _("Other emoji"),
+    "pasteEmoji": _("Paste an emoji"),
     "addEmoji": _("Add"),
     "confirmRemove": _("Delete this message for everybody?"),
     "confirmLeave": _("Leave {name}?"),
@@ -68,9 +72,12 @@ SENTENCES = {
     "send": _("Send"),
     "save": _("Save"),
     "charactersLeft": _("Characters left: {count}"),
+    "tooLongBy": _("Characters over the limit: {count}"),
     "tooLong": _("A message may have at most {most} characters. This one has {count}."),
     "archived": _("This room is archived: it can be read, not written to."),
     "notMember": _("You are reading this room without being in it."),
+    "readOnly": _("You may read here, but not write."),
+    "nobodyLeft": _("Nobody else is left in this conversation: it can be read, not written to."),
     "removedFromRoom": _("You are not in this room any more."),
     "people": _("People"),
     # Dialogs
@@ -96,6 +103,7 @@ SENTENCES = {
     "keyReact": _("React to the message"),
     "keyCopyLink": _("Copy a link to the message"),
     "keyUnread": _("Mark unread from the message"),
+    "keyFind": _("Find one of your rooms"),
     "keyHelp": _("Show this list"),
     # The connection
     "offline": _("You are offline. You can go on writing; it is sent when you are back."),
@@ -116,6 +124,7 @@ SENTENCES = {
     "unread": _("unread"),
     "mentions": _("mentions"),
     "private": _("private"),
+    "draft": _("draft"),
     "unreadBelow": _("Unread below: {count}"),
     "unreadElsewhere": _("All rooms. Unread elsewhere: {count}"),
     "allRooms": _("All rooms"),

@@ -1,7 +1,7 @@
 """What the first paint of a room shows: its state, one page of its messages, and both as data for the scripts.
 
 The markup that comes of it is the one that ``static/chat/js/ui/message-view.js`` makes, so that nothing moves when the
-scripts take over. Times are in the site's time zone here; the scripts put the reader's.
+scripts take over: in the reader's time zone, too, once their browser has told it (chat/web/zone.py).
 """
 
 from datetime import date, datetime, timedelta
@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from chat.access import queries
 from chat.access.doors import Entry
+from chat.access.policy import policy
 from chat.models.database import snapshot
 from chat.web.rows import Day, Line, Notice, Row, colour_of, excerpt_of, initials_of, rows
 from chat.web.texts import script_texts
@@ -26,6 +27,8 @@ from chat.wire.protocol import HistoryPage, Message, RoomState, User
 
 MANY_UNREAD = 40
 """With more unread than this, one starts reading there and not at the newest message."""
+CLOCK = "H:i"
+"""How a time of day is told, in every language: always as wide, and the same by scripts (ui/dom.js)."""
 ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
@@ -49,6 +52,8 @@ def room_context(request: HttpRequest, entry: Entry, around: int | None = None) 
     except RoomNotFound:
         raise Http404 from None
     view = _View(state, target=around)
+    is_asked_in = state.kind == "open" and not state.archived and state.role is None
+    may_join = is_asked_in and policy().can_join(request.user, entry.room)
     return {
         "room": state,
         "can_write": view.can_write,
@@ -57,7 +62,9 @@ def room_context(request: HttpRequest, entry: Entry, around: int | None = None) 
         "hint": view.hint(page),
         "more_after": page.more_after,
         "people": view.texts["members"].format(count=state.member_count),
-        "outside": view.texts["archived" if state.archived else "notMember"],
+        "outside": view.texts[_why_silent(state, may_join=may_join)],
+        "may_join": may_join,
+        "is_kept_out": is_asked_in and not may_join,
         "first": _json({"state": state, "history": page}),
     }
 
@@ -71,8 +78,18 @@ def _rows(user: Any, state: RoomState, page: HistoryPage) -> list[Row]:
         me=str(user.pk),
         mine=page.mine,
         members=() if state.kind == "direct" else page.members,
+        quoted=page.quoted,
         unread_from=_first_unread(state),
     )
+
+
+def _why_silent(state: RoomState, *, may_join: bool) -> str:
+    """The sentence that stands in the composer's place, where there is none."""
+    if state.archived:
+        return "archived"
+    if state.gone and state.member_count < 2:
+        return "nobodyLeft"
+    return "notMember" if may_join else "readOnly"
 
 
 def _first_unread(state: RoomState) -> int | None:
@@ -133,8 +150,8 @@ class _View:
             "continues": row.continues,
             "href": reverse("chat:message", args=[message.room, message.number]),
             "at": message.created_at,
-            "time": date_format(at, "H:i"),
-            "moment": date_format(at, "DATETIME_FORMAT"),
+            "time": date_format(at, CLOCK),
+            "moment": moment_name(at),
             "reply_number": message.reply_to.number if message.reply_to else None,
             "quote": self._quote(message, row.quoted),
             "is_deleted": message.deleted_at is not None,
@@ -159,7 +176,7 @@ class _View:
             return ""
         if quoted is None:
             return self.texts["inReplyToNumber"].format(number=message.reply_to.number)
-        words = self.texts["deleted"] if quoted.deleted_at else excerpt_of(unescape(strip_tags(quoted.html)))
+        words = self.texts["quotedDeleted"] if quoted.deleted_at else excerpt_of(unescape(strip_tags(quoted.html)))
         # Each for itself: a name from the left and a text from the right would otherwise change places.
         name, text = (format_html("<bdi>{}</bdi>", each) for each in (self._name(quoted.author), words))
         return format_html(self.texts["inReplyTo"], name=name, text=text)
@@ -168,7 +185,7 @@ class _View:
         # The one rendering that was sanitised when the message was stored.
         html = message.html
         if message.edited_at:
-            moment = date_format(_local(message.edited_at), "DATETIME_FORMAT")
+            moment = moment_name(_local(message.edited_at))
             inside, end, rest = html.rpartition("</p>") if html.rstrip().endswith("</p>") else (html, "", "")
             span = _EDITED.format(moment=_escaped(moment), edited=_escaped(self.texts["edited"]))
             html = f"{inside}{span}{end}{rest}"
@@ -210,5 +227,14 @@ def day_name(day: str) -> str:
         return script_texts()["today" if value == today else "yesterday"]
     if value.year == today.year:
         return date_format(value, "l, " + get_format("MONTH_DAY_FORMAT"))
+    return date_format(value, _date_format())
+
+
+def moment_name(at: datetime) -> str:
+    """A day with its weekday, and the time: in full, for who asks when exactly something was said."""
+    return date_format(at, f"l, {_date_format()}, {CLOCK}")
+
+
+def _date_format() -> str:
     # "N" is the month in newspaper style, which only English dates use and no browser knows.
-    return date_format(value, get_format("DATE_FORMAT").replace("N", "F"))
+    return str(get_format("DATE_FORMAT").replace("N", "F"))

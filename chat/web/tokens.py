@@ -5,7 +5,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from chat.access import doors
@@ -15,7 +14,6 @@ from chat.web.page_config import site_context
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
 @login_required
 def tokens(request: HttpRequest) -> HttpResponse:
     """List and revoke; a new token is in the answer to the form that made it, and nowhere else ever again."""

@@ -17,6 +17,11 @@ users = get_user_model().objects
 room = rooms.create(creator=users.get(username="ana"), name="Kitchen", kind="open", topic="Who cooks what")
 memberships.join(user=users.get(username="ben"), room_id=str(room.pk))
 """
+REMOVE_MESSAGE = """
+from chat.models import Message
+from chat.services import messages
+messages.remove(message_id=str(Message.objects.get(number={}).pk))
+"""
 ARCHIVE = """
 from django.contrib.auth import get_user_model
 from chat.models import Room
@@ -56,8 +61,8 @@ def box(page: Page):
     return page.get_by_label("Message", exact=True)
 
 
-async def room_of(person: Person) -> Page:
-    page = await person.open("/rooms/kitchen/")
+async def room_of(person: Person, name: str = "kitchen") -> Page:
+    page = await person.open(f"/rooms/{name}/")
     await is_live(page)
     return page
 
@@ -100,8 +105,16 @@ async def test_what_one_types_before_the_scripts_run_is_kept(meet: Meet, kitchen
     box = page.get_by_label("Message", exact=True)
     await box.fill("Typed early")
     await expect(page.get_by_role("button", name="Send")).to_be_disabled()
+    # Should they never come, the page says so after a while.
+    late = page.get_by_text("The page is not ready yet.")
+    await expect(late).to_be_hidden()
+    await page.wait_for_function(
+        "document.getAnimations().some((each) => each.animationName === 'chat-late' && !each.finish())"
+    )
+    await expect(late).to_be_visible()
     scripts.set()
     await is_live(page)
+    await expect(late).to_be_hidden()
     await expect(box).to_have_value("Typed early")
     await page.get_by_role("button", name="Send").click()
     await expect(messages(page)).to_have_text(["Typed early"])
@@ -171,9 +184,50 @@ async def test_the_menu_needs_no_mouse(meet: Meet, kitchen: Site) -> None:
     await press("?")
     await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     await press("Escape")
+    await expect(page.locator(".message[data-number='1']")).to_be_focused()
+    # Who looks them up by a click goes on writing where they were.
+    await box(page).focus()
+    await page.get_by_role("button", name="Keyboard shortcuts").click()
+    await press("Escape")
+    await expect(box(page)).to_be_focused()
     await page.goto(link)
     assert link.startswith(kitchen.url)
     await expect(page.locator(".message[data-number='1']")).to_be_in_viewport()
+
+
+async def test_the_focus_stays_in_the_page_when_what_has_it_is_taken_away(meet: Meet, kitchen: Site) -> None:
+    page = await room_of(await meet("ana", kitchen))
+    press, log = page.keyboard.press, page.get_by_role("log")
+    await write(page, "one", "two", "three")
+    await expect(page.locator(".message__menu")).to_have_count(3)
+    await page.locator(".message[data-number='2']").focus()
+    await press("Enter")
+    await expect(page.locator(".menu")).to_be_visible()
+    await asyncio.to_thread(kitchen.python, REMOVE_MESSAGE.format(2))
+    await expect(page.locator(".menu")).to_be_hidden(timeout=10_000)
+    await expect(page.locator(".message[data-number='2']")).to_be_focused()
+    await press("+")
+    await expect(page.locator(".menu")).to_be_hidden()
+    # What was to be another text for a message that is gone is a text of its own.
+    await press("End")
+    await press("e")
+    await page.keyboard.type(", four")
+    await asyncio.to_thread(kitchen.python, REMOVE_MESSAGE.format(3))
+    await expect(page.locator(".message__gone")).to_have_count(2, timeout=10_000)
+    await press("Enter")
+    await expect(page.get_by_text("There is no such message")).to_be_visible()
+    await expect(page.get_by_role("button", name="Send")).to_be_visible()
+    await expect(box(page)).to_have_value("three, four")
+    # A question about something in a room that is closed meanwhile, and then the text itself.
+    await asyncio.to_thread(kitchen.python, ARCHIVE.format(True))
+    await expect(box(page)).to_be_hidden(timeout=10_000)
+    await expect(log).to_be_focused()
+    await press("Home")
+    await press("Delete")
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await log.evaluate("log => log.querySelectorAll('.message').forEach((each) => each.remove())")
+    await press("Escape")
+    await expect(log).to_be_focused()
 
 
 async def test_people_are_named_from_a_list_and_the_count_at_the_other_end_says_so(meet: Meet, kitchen: Site) -> None:
@@ -192,6 +246,9 @@ async def test_people_are_named_from_a_list_and_the_count_at_the_other_end_says_
     await expect(ana.get_by_role("option", selected=True)).to_be_visible()
     await ana.keyboard.press("Enter")
     await expect(box(ana)).to_have_value("Ask @ben ")
+    await ana.keyboard.press("Control+Z")
+    await expect(box(ana)).to_have_value("Ask @BE")
+    await ana.keyboard.press("Control+Y")
     await ana.keyboard.type("first")
     await ana.keyboard.press("Enter")
     await expect(messages(ana)).to_have_text(["Ask @ben first"])
@@ -246,9 +303,16 @@ async def test_a_text_that_is_too_long_or_refused_says_why_and_is_not_lost(meet:
     page = await room_of(await meet("ben", kitchen))
     await box(page).fill("x" * 9_600)
     await expect(page.get_by_text("Characters left: 400")).to_be_visible()
+    send = page.get_by_role("button", name="Send")
+    await expect(send).to_have_attribute("aria-disabled", "false")
     await box(page).fill("x" * 10_001)
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_text("A message may have at most 10000 characters. This one has 10001.")).to_be_visible()
+    await expect(page.get_by_text("Characters over the limit: 1")).to_be_visible()
+    await expect(send).to_be_disabled()
+    await expect(send).to_have_accessible_description("Characters over the limit: 1")
+    for press in (page, send):
+        await (press.keyboard.press("Enter") if press is page else press.press("Enter"))
+        error = page.get_by_text("A message may have at most 10000 characters. This one has 10001.")
+        await expect(error).to_be_visible()
     await expect(box(page)).to_have_value("x" * 10_001)
     await box(page).fill("")
     kitchen.processes[0].kill()
@@ -278,6 +342,60 @@ async def test_a_text_that_is_too_long_or_refused_says_why_and_is_not_lost(meet:
     await expect(page.get_by_text("Not sent")).to_have_count(0)
     await expect(messages(page)).to_have_text(["too late"])
     await expect(page.locator(".message__state")).to_have_count(0)
+
+
+async def test_what_waits_elsewhere_is_drawn_on_the_way_back_of_a_phone(meet: Meet, kitchen: Site) -> None:
+    await asyncio.to_thread(kitchen.python, GARDEN)
+    person = await meet("ana", kitchen, viewport={"width": 390, "height": 844})
+    page, ben = await room_of(person, "garden"), await room_of(await meet("ben", kitchen))
+    back, name = page.locator(".room__back"), page.locator(".room__name")
+    drawn = "each => getComputedStyle(each, '::after').content"
+    assert await back.evaluate(drawn) == "none"
+    places = [await each.bounding_box() for each in (back, name)]
+    await write(ben, "Soup!", "Bread!")
+    await expect(back).to_have_accessible_name("All rooms. Unread elsewhere: 2")
+    assert (await back.evaluate(drawn)).startswith('"2"')
+    assert [await each.bounding_box() for each in (back, name)] == places
+
+
+async def test_ctrl_k_finds_a_room_by_typing_while_rooms_come_and_a_draft_leaves_a_mark(
+    meet: Meet, kitchen: Site
+) -> None:
+    await asyncio.to_thread(kitchen.python, MANY.replace("range(1, 41)", "range(1, 4)"))
+    person = await meet("ben", kitchen)
+    page = await room_of(person)
+    press, find = page.keyboard.press, page.get_by_label("Find one of your rooms")
+    links = page.locator(".room-link__target:visible")
+    await expect(links).to_have_count(4)
+    await box(page).fill("half a sentence")
+    await press("Control+k")
+    await expect(find).to_be_focused()
+    await find.press_sequentially("ÁTTIC 0")
+    await expect(links).to_have_count(3)
+    both = GARDEN.replace("Garden", "Cellar") + GARDEN.replace("Garden", "Attic 00")
+    await asyncio.to_thread(kitchen.python, both)
+    await expect(links).to_have_count(4, timeout=30_000)
+    await press("ArrowDown")
+    await expect(links.first).to_be_focused()
+    await press("ArrowUp")
+    await expect(find).to_be_focused()
+    await find.fill("zebra")
+    await expect(page.get_by_text("None of your rooms is called that.")).to_be_visible()
+    await press("Escape")
+    await expect(box(page)).to_be_focused()
+    await expect(links).to_have_count(6)
+    await expect(page.get_by_text("None of your rooms is called that.")).to_be_hidden()
+    await press("Control+k")
+    await find.press_sequentially("02")
+    await press("Enter")
+    await expect(page.get_by_role("heading", name="Attic 02")).to_be_visible()
+    await is_live(page)
+    await expect(page.get_by_role("link", name="Kitchen")).to_have_accessible_name(re.compile("^Kitchen ?, draft$"))
+    # Another tab shows it, and gives it up.
+    other = await room_of(person)
+    await expect(other.locator(".room-link__draft")).to_have_count(0)
+    await box(other).fill("")
+    await expect(page.locator(".room-link__draft")).to_have_count(0)
 
 
 async def test_the_lobby_learns_of_a_new_room_and_of_what_happens_in_ones_own(meet: Meet, kitchen: Site) -> None:

@@ -32,6 +32,7 @@ Object.defineProperty(window, "localStorage", { get: refuse })
 Object.defineProperty(window, "indexedDB", { get: refuse })
 const denied = () => Promise.reject(new DOMException("denied", "SecurityError"))
 if (globalThis.LockManager) LockManager.prototype.request = denied
+globalThis.BroadcastChannel = class { constructor() { refuse() } }
 """
 
 # As the browser does when another tab comes before this one. No test can do it with the real thing.

@@ -44,6 +44,7 @@ async def test_a_german_browser_gets_german_from_the_server_and_from_the_scripts
     await expect(box).to_have_attribute("placeholder", "Nachricht schreiben")
     await expect(page.get_by_role("log")).to_contain_text("5. März 2024")
     await expect(page.locator(".message__time time").first).to_have_text("14:07")
+    await expect(page.get_by_title("Dienstag, 5. März 2024, 14:07")).to_be_visible()
 
     kitchen.processes[0].kill()
     await box.fill("Noch jemand?")

@@ -129,6 +129,17 @@ async def test_a_private_room_is_there_for_its_people_alone_and_they_see_at_once
     assert (await cleo.context.request.get(in_cleos.url)).status == 404
     await expect(in_bens.locator(".notice-line").last).to_have_text("cleo removed by ana")
 
+    # Opened, it is there for everybody, its past too; made private again, for its people alone, and at once.
+    await settings.get_by_role("link", name="Open to everybody").click()
+    await settings.get_by_role("button", name="Open to everybody").click()
+    in_eves = await eve.open(address)
+    await is_live(in_eves)
+    await expect(messages(in_eves)).to_have_text(["Soup", "after it"])
+    await settings.get_by_role("link", name="Make it private").click()
+    await settings.get_by_role("button", name="Make it private").click()
+    await expect(in_eves.get_by_text("You are not in this room any more.")).to_be_visible()
+    await expect(messages(in_eves)).to_have_count(0)
+
     # Archived, it can be read: in the pages that are open and in a new one.
     await settings.get_by_role("link", name="Archive this room").click()
     await settings.get_by_role("button", name="Archive").click()

@@ -344,6 +344,31 @@ async def test_somebody_who_is_removed_is_told_and_can_write_no_more(meet: Meet,
     await expect(page.get_by_role("link", name="Secret")).to_have_count(0)
 
 
+PAIR = """
+from django.contrib.auth import get_user_model
+from chat import api
+users = get_user_model().objects
+room = api.open_direct(users.get(username="ana"), [users.get(username="ben")])
+api.post(room, users.get(username="ben"), "Bye!")
+print(room.pk)
+"""
+
+
+async def test_an_open_page_tells_that_there_is_nobody_left_to_write_to(meet: Meet, kitchen: Site) -> None:
+    room = (await asyncio.to_thread(kitchen.python, PAIR)).strip()
+    page = await (await meet("ana", kitchen)).open(f"/rooms/{room}/")
+    await is_live(page)
+    await expect(page.get_by_role("heading", name="ben")).to_be_visible()
+    ben = await (await meet("ben", kitchen)).open("/settings/delete/")
+    await ben.get_by_label("Your password").fill("password")
+    await ben.get_by_role("button", name="Delete my account").click()
+    await expect(page.get_by_role("heading", name="Deleted account")).to_be_visible()
+    await expect(page.get_by_role("link", name="Deleted account")).to_have_count(1)
+    await expect(page.get_by_text("Nobody else is left in this conversation")).to_be_visible()
+    await expect(page.get_by_label("Message", exact=True)).to_be_hidden()
+    await expect(messages(page)).to_have_text(["Bye!"])
+
+
 async def test_the_list_of_rooms_says_so_when_the_connection_is_gone(meet: Meet, kitchen: Site) -> None:
     ana = await meet("ana", kitchen)
     page = await ana.open("/")

@@ -27,6 +27,12 @@ export class FakeClock {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296
   }
 
+  /** The machine sleeps: time passes, and no timer counts it. */
+  sleep(ms) {
+    this.#now += ms
+    for (const timer of this.#timers.values()) timer.at += ms
+  }
+
   /** Lets timers fire in order, and everything they set off, until `ms` have passed. */
   async advance(ms) {
     const end = this.#now + ms

@@ -1,4 +1,4 @@
-import { IndexedDbStore, MemoryStore } from "/chat/js/outbox-store.js"
+import { IndexedDbStore, MemoryStore, openStore, SpillingStore } from "/chat/js/outbox-store.js"
 import { Outbox } from "/chat/js/outbox.js"
 import { ChatError } from "/chat/js/protocol.js"
 import { Tabs } from "/chat/js/tabs.js"
@@ -14,11 +14,11 @@ class Alone {
   claim() {}
 }
 
-async function arrange({ store = new MemoryStore(), owner = "site|ana" } = {}) {
+async function arrange({ store = new MemoryStore(), owner = "site|ana", tabs = new Alone() } = {}) {
   const clock = new FakeClock()
   const posts = []
   const request = (command) => new Promise((resolve, reject) => posts.push({ ...command, resolve, reject }))
-  const outbox = new Outbox({ owner, store, tabs: new Alone(), clock, request, limits: () => ({ frameBytes: 400, bodyChars: 100 }) })
+  const outbox = new Outbox({ owner, store, tabs, clock, request, limits: () => ({ frameBytes: 400, bodyChars: 100 }) })
   await outbox.start()
   outbox.connected()
   return { outbox, posts, clock, store }
@@ -34,6 +34,26 @@ test("one post of a room is unanswered at a time; rooms don't wait for each othe
   posts[0].resolve(answer(1))
   await settle()
   assert.equal(posts.map(({ body }) => body), ["a", "c", "b"])
+})
+
+test("where the browser never says whether it keeps anything one writes without", async () => {
+  indexedDB.open = () => ({})
+  const store = await openStore(1)
+  delete indexedDB.open
+  assert.equal([store.isDurable, (await store.add({ owner: "site|ana", body: "a" })) > 0], [false, true])
+})
+
+test("what a full disk refuses is kept in memory, behind what came before, and sent by the tab that knows of it", async () => {
+  const refuse = async () => { throw new DOMException("full", "QuotaExceededError") }
+  const store = new SpillingStore({ add: refuse, list: refuse })
+  const { outbox, posts } = await arrange({ store, tabs: Object.assign(new Alone(), { leads: false }) })
+  for (const body of ["a", "b"]) await outbox.add({ room: "1", body })
+  assert.equal(outbox.pending("1").map(({ body }) => body), ["a", "b"])
+  assert.equal(posts.map(({ body }) => body), ["a"])
+  posts[0].resolve(answer(1))
+  await settle()
+  assert.equal(posts.map(({ body }) => body), ["a", "b"])
+  assert.equal((await store.list("site|ana")).map(({ body }) => body), ["b"])
 })
 
 test("retry: true stays at the head and waits as long as the server says", async () => {

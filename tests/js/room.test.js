@@ -42,6 +42,7 @@ const post = (room, server) => {
   server.head += 1
   room.handle({ type: "message.posted", room: "1", seq: server.head, prev: server.head - 1, message: message(server.head) })
 }
+const look = (first, last, isEnd = false) => ({ first, last, isEnd })
 const window_ = ({ timeline }) => [timeline.from, timeline.to, timeline.count, timeline.reachesNewest]
 
 test("what the page brought is not asked for again; the first sync starts where it ends", async () => {
@@ -77,6 +78,15 @@ test("a jump into the past shows that window; what comes live is counted there a
   assert.equal([window_(room), asked.length], [[2902, 3001, 100, true], 3])
   await room.seek(3000)
   assert.equal(asked.length, 3, "what is here is not asked for")
+})
+
+test("where there is nothing more to load, asking for it changes nothing", async () => {
+  const { room, asked } = arrange(50)
+  await settle()
+  let changes = 0
+  room.on("change", () => (changes += 1))
+  await Promise.all([room.loadOlder(), room.loadNewer()])
+  assert.equal([changes, asked], [0, []], "a page that asks at each draw would draw for ever")
 })
 
 test("however far one scrolls, a bounded window stays, without gaps, around where one reads", async () => {
@@ -117,28 +127,50 @@ test("of a room that one lost nothing is kept", async () => {
 
 test("only who is in the room, and is connected, tells what was seen", async () => {
   const { room, asked } = arrange(200, page(151, 200, 200), { read: 160, unread: 40 })
-  room.saw(170)
+  room.saw(look(151, 170))
   assert.equal(asked, [["read", 170]])
   const watcher = arrange(200, page(151, 200, 200), { role: null, read: 160 })
-  watcher.room.saw(170)
+  watcher.room.saw(look(151, 170))
   room.disconnected()
-  room.saw(180)
+  room.saw(look(161, 180))
   assert.equal([asked.length, watcher.asked.length], [1, 0])
+})
+
+test("to be put among unread messages further down reads none of them; to ask for the newest reads all", async () => {
+  const { room, asked } = arrange(200, page(101, 200, 200), { read: 0, unread: 200 })
+  await room.seek(195)
+  room.reading.leap()
+  room.saw(look(190, 200, true))
+  assert.equal([asked, room.unseen, room.reading.isAhead], [[], 200, true])
+  await room.seek(null)
+  room.saw(look(190, 200, true))
+  assert.equal([asked, room.unseen, room.reading.isAhead], [[["read", 200]], 0, false])
 })
 
 test("who comes and goes is counted, once", async () => {
   const { room } = arrange(200, undefined, { memberCount: 2 })
-  const coming = (type, seq, leftAt = null) => room.handle({
-    type, room: "1", seq, prev: seq - 1, by: null, member: { user: { id: "cleo", name: "cleo" }, role: "member", joinedAt: time(seq), leftAt },
-  })
-  coming("member.joined", 201)
+  const cleo = (seq, leftAt = null) => ({ user: { id: "cleo", name: "cleo" }, role: "member", joinedAt: time(seq), leftAt })
+  const coming = (type, seq, memberCount, leftAt = null, prev = seq - 1) =>
+    room.handle({ type, room: "1", seq, prev, by: null, memberCount, member: cleo(seq, leftAt) })
+  coming("member.joined", 201, 3)
+  coming("member.joined", 201, 3)
   assert.equal(room.state.memberCount, 3)
-  coming("member.changed", 202)
   room.adopt(state(203, { memberCount: 2 }))
-  coming("member.left", 203, time(203))
-  assert.equal(room.state.memberCount, 2)
-  coming("member.joined", 204)
+  coming("member.changed", 202, 3)
+  assert.equal(room.state.memberCount, 2, "what was read later counts it already")
+  coming("member.left", 203, 2, time(203))
+  // Who came and went meanwhile comes once, as they are now: it says nothing of how many there were before.
+  coming("member.left", 206, 2, time(206), 203)
+  coming("member.joined", 209, 3, null, 206)
   assert.equal(room.state.memberCount, 3)
+  room.handle({ type: "changes", room: "1", epoch: "e", messages: [], mine: new Map(), members: [cleo(212)], state: { id: "1", name: "", kind: "open", memberCount: 7 } })
+  assert.equal(room.state.memberCount, 7)
+})
+
+test("a direct room keeps the name that it has for this person", () => {
+  const { room } = arrange(200, undefined, { name: "Ben", kind: "direct", memberCount: 2 })
+  room.handle({ type: "room.changed", room: "1", seq: 201, prev: 200, state: { id: "1", name: "", kind: "direct", memberCount: 1 } })
+  assert.equal([room.state.name, room.state.memberCount], ["Ben", 1])
 })
 
 test("of a room that one may not follow no page is asked for", async () => {
@@ -187,7 +219,7 @@ test("a room that starts over is read from its first unread message on, and coun
   await settle()
   room.handle({ type: "reset", room: "1", epoch: "f", seq: 400, reason: "epoch", state: state(400, { epoch: "f", read: 100, unread: 300, rev: 0 }) })
   assert.equal([asked, room.unreadFrom], [[["around", 101]], 101])
-  room.saw(150)
+  room.saw(look(101, 150))
   assert.equal(asked.at(-1), ["read", 150])
 })
 
@@ -201,14 +233,14 @@ test("what comes while nobody looks is below a line; what one looks at coming is
   const { room, server } = arrange(200)
   await settle()
   post(room, server)
-  room.saw(201)
+  room.saw(look(190, 201))
   assert.equal(room.unreadFrom, null)
   room.isLookedAt = false
   post(room, server)
   post(room, server)
   assert.equal([room.unreadFrom, room.unseen], [202, 2])
   room.isLookedAt = true
-  room.saw(203)
+  room.saw(look(191, 203))
   post(room, server)
   assert.equal([room.unreadFrom, room.unseen], [202, 1])
 })

@@ -72,6 +72,16 @@ test("silence for 2.5 heartbeats means the connection is dead, and what it still
   assert.equal([events, socket.state.name], [["heads"], "waiting"])
 })
 
+test("who comes back from sleep has no connection that was silent meanwhile", async () => {
+  const { clock, opened, socket } = arrange()
+  opened[0].greets()
+  socket.retryNow()
+  assert.equal([opened.length, socket.state.name], [1, "live"], "one that lives is left alone")
+  clock.sleep(3_600_000)
+  socket.retryNow()
+  assert.equal([opened.length, opened[0].closedWith, socket.state.name], [2, 4001, "connecting"])
+})
+
 test("when the network comes back it doesn't wait", async () => {
   const { opened, network, clock } = arrange()
   for (let i = 0; i < 4; i += 1) {

@@ -104,3 +104,13 @@ test("where the browser grants no locks this tab sends", async () => {
   await settle()
   assert.equal([tabs.leads, leads], [true, 1])
 })
+
+test("where the browser lets no tab hear of another one this tab sends", async () => {
+  const { clock } = browser()
+  class Channel { constructor() { throw new DOMException("denied", "SecurityError") } }
+  const tabs = new Tabs({ name: "x", clock, isLive: () => true, locks: { request: () => new Promise(() => {}) }, Channel })
+  tabs.start()
+  tabs.tell({ changed: "1" })
+  assert.equal(tabs.leads, true)
+  tabs.stop()
+})

@@ -106,9 +106,9 @@ def test_who_is_not_signed_in_is_led_to_the_sites_own_page(staff: Room, settings
     assert 'href="/door/?from=shop&amp;next=/orders/7/%3Ftab%3Dchat"' in html
     assert counts(html) == {"styles": 1, "config": 0, "script": 0}
     assert "Staff" not in html
-    assert html == page(
-        AnonymousUser(), "{% load chat %}{% chat_scripts %}{% chat_room room %}", room=987654321
-    ), "a stranger can't tell which rooms there are"
+    assert html == page(AnonymousUser(), "{% load chat %}{% chat_scripts %}{% chat_room room %}", room=987654321), (
+        "a stranger can't tell which rooms there are"
+    )
 
 
 def test_missing_and_not_yours_are_both_nothing(staff: Room, eve: Any) -> None:

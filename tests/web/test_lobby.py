@@ -16,7 +16,7 @@ def test_it_shows_open_rooms_with_what_one_needs_to_choose(
 ):
     rooms.update(user=ana, room_id=lobby.pk, topic="Everything and nothing")
     say(ana, lobby)
-    page = opened(browser_of(eve), "home")
+    page = opened(browser_of(eve), "lobby")
     assert "Lobby" in page and "Everything and nothing" in page and "People: 2" in page and "Last message" in page
     assert "Join" in page and "You are in" not in page
     assert "Staff" not in page
@@ -58,6 +58,26 @@ def test_an_archived_room_is_shown_only_when_asked_for_and_says_why_nobody_can_j
 def test_a_search_looks_at_name_and_topic(ana: Any, lobby: Room, browser_of: Any, text: str, found: bool):
     rooms.update(user=ana, room_id=lobby.pk, topic="Everything")
     assert ("Lobby" in opened(browser_of(ana), "lobby", q=text)) is found
+
+
+def test_a_search_finds_ones_own_private_rooms_and_nobody_elses(
+    ana: Any,
+    ben: Any,
+    eve: Any,
+    lobby: Room,
+    staff: Room,
+    ana_and_ben: Room,
+    browser_of: Any,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    names = {who: [each.room.name for each in listing.open_rooms(who, search="a")[0]] for who in (ben, eve)}
+    assert names == {ben: ["Staff"], eve: []}
+    assert "Staff Private" in opened(browser_of(ben), "lobby", q="staf")
+    memberships.leave(user=ben, room_id=staff.pk)
+    rooms.create(creator=ana, name="Staff too", kind="private")
+    monkeypatch.setattr(listing, "PAGE", 1)
+    assert listing.open_rooms(ben, search="staff") == ([], False), "nor does it say how many there are"
+    assert [each.room.name for each in listing.open_rooms(ana)[0]] == ["Lobby"], "the list itself is of open rooms"
 
 
 def test_rooms_to_join_come_before_ones_own(

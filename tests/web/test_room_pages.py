@@ -1,5 +1,6 @@
 """A room's page and its permalinks, and making a room: what the addresses give to whom."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -32,6 +33,22 @@ def test_a_direct_room_is_called_after_the_others(ana: Any, ben: Any, ana_and_be
     assert "<title>ana · " in browser_of(ben).get(address("room", ana_and_ben.pk)).content.decode()
 
 
+def test_who_is_gone_is_called_so_wherever_they_are_named(ana: Any, ben: Any, ana_and_ben: Room, browser_of: Any):
+    client = browser_of(ana)
+    room = rooms.create(creator=ana, name="Kitchen", members=[ben])
+    theirs = say(ben, room, "theirs")
+    say(ana, room, "mine", reply_to=theirs.id)
+    ben.delete()
+    page = opened(client, "room", room.pk)
+    assert "Deleted account left" in page and "Deleted account : theirs" in page
+    html = client.get(address("room", ana_and_ben.pk)).content.decode()
+    assert "<title>Deleted account · " in html
+    assert re.search(r'data-part="name"[^>]*>Deleted account<', html)
+    assert re.search(r'class="room-link__name"[^>]*>Deleted account<', html)
+    assert "Nobody else is left in this conversation" in html
+    assert not re.search(r'data-part="outside" hidden', html)
+
+
 def test_a_permalink_leads_to_its_message_and_to_nothing_past_the_last(ana: Any, lobby: Room, browser_of: Any):
     client = browser_of(ana)
     posted = say(ana, lobby, "the one that is meant")
@@ -52,6 +69,35 @@ def test_a_room_costs_the_same_however_full(ana: Any, lobby: Room, browser_of: A
     for _ in range(40):
         say(ana, lobby)
     assert queries_of(client, "room", lobby.pk) == few
+
+
+class LookingOnly(Policy):
+    """Everybody may read every room, and nobody comes into one by themselves."""
+
+    def can_see(self, user: Any, room: Room, membership: Membership | None) -> bool:
+        return True
+
+    def can_join(self, user: Any, room: Room) -> bool:
+        return False
+
+
+def test_who_may_only_read_is_told_so_and_not_asked_in(
+    ana: Any, eve: Any, lobby: Room, staff: Room, browser_of: Any, settings: Any
+):
+    html = browser_of(eve).get(address("room", lobby.pk)).content.decode()
+    assert "You are reading this room without being in it." in html
+    assert re.search(r'data-part="join">', html)
+    settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.LookingOnly"}
+    for room, button in ((lobby, 'data-part="join" hidden disabled>'), (staff, 'data-part="join" hidden>')):
+        html = browser_of(eve).get(address("room", room.pk)).content.decode()
+        assert "You may read here, but not write." in html
+        assert button in html
+
+
+def test_hiding_a_direct_room_says_what_that_is(ana: Any, lobby: Room, ana_and_ben: Room, browser_of: Any):
+    told = 'title="Hidden until somebody writes"'
+    assert told in browser_of(ana).get(address("room", ana_and_ben.pk)).content.decode()
+    assert told not in browser_of(ana).get(address("room", lobby.pk)).content.decode()
 
 
 # Making one ------------------------------------------------------------------------------------------------------

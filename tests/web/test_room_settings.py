@@ -7,9 +7,10 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from chat.access import directory
+from chat.live.hints import CompareRoom, RoomEvents
 from chat.models import Membership, Room
 from chat.services import memberships, rooms
-from tests.cast import fresh, published
+from tests.cast import events_in, fresh, published
 from tests.web.pages import address, opened, queries_of, read, sent
 
 
@@ -29,14 +30,23 @@ def test_an_owner_sees_everything_to_do(ana: Any, staff: Room, browser_of: Any):
     page = opened(browser_of(ana), "room_settings", staff.pk)
     for words in ("Name and topic", "Add people", "Archive this room", "Leave this room", "People: 2"):
         assert words in page
+    assert "Owner: also gives roles" in page and "Open to everybody" in page
     html = browser_of(ana).get(address("room_settings", staff.pk)).content.decode()
     assert "Role of ben" in html and "Remove ben" in html and "Remove ana" not in html
+
+
+def test_it_says_why_there_is_nobody_to_add(ana: Any, make_person: Any, browser_of: Any):
+    room = rooms.create(creator=ana, name="Attic", kind="private")
+    assert "There is nobody else to choose yet." in opened(browser_of(ana), "room_settings", room.pk)
+    memberships.add(actor=ana, room_id=room.pk, user_id=str(make_person("ben").pk))
+    assert "Everybody is in this room already." in opened(browser_of(ana), "room_settings", room.pk)
+    assert "Nobody found." in opened(browser_of(ana), "room_settings", room.pk, add="zebra")
 
 
 def test_a_member_sees_who_is_there_and_can_leave(ben: Any, staff: Room, browser_of: Any):
     html = browser_of(ben).get(address("room_settings", staff.pk)).content.decode()
     assert "ana" in html and "Leave this room" in html
-    for words in ("Name and topic", "Add people", "Archive this room", "Role of", "Remove ana"):
+    for words in ("Name and topic", "Add people", "Archive this room", "Role of", "Remove ana", "Open to everybody"):
         assert words not in html
 
 
@@ -72,6 +82,37 @@ def test_a_superuser_manages_open_rooms_without_being_in_them(
     assert root.get(address("room_settings", staff.pk)).status_code == 404
 
 
+def test_a_question_is_asked_only_of_who_may_say_yes(
+    ana: Any, ben: Any, cleo: Any, eve: Any, staff: Room, lobby: Room, browser_of: Any
+):
+    memberships.change_role(actor=ana, room_id=staff.pk, user_id=str(ben.pk), role="moderator")
+    memberships.add(actor=ana, room_id=staff.pk, user_id=str(cleo.pk))
+
+    def is_asked(person: Any, room: Room, **query: Any) -> bool:
+        page = opened(browser_of(person), "room_settings", room.pk, **query)
+        assert "Cancel" in page or "People: " in page
+        return "Cancel" in page
+
+    asked: list[tuple[Any, Room, dict[str, Any], bool]] = [
+        (ana, staff, {"confirm": "archive"}, True),
+        (ben, staff, {"confirm": "archive"}, True),
+        (cleo, staff, {"confirm": "archive"}, False),
+        (cleo, staff, {"confirm": "open"}, False),
+        (ben, staff, {"confirm": "private"}, False),  # it is
+        (cleo, staff, {"confirm": "remove", "user": ben.pk}, False),
+        (cleo, staff, {"confirm": "remove", "user": 999999}, False),
+        (ben, staff, {"confirm": "remove", "user": ana.pk}, False),
+        (ben, staff, {"confirm": "remove", "user": cleo.pk}, True),
+        (ana, staff, {"confirm": "remove", "user": ana.pk}, False),
+        (cleo, staff, {"confirm": "leave"}, True),
+        (eve, lobby, {"confirm": "leave"}, False),
+    ]
+    for person, room, query, expected in asked:
+        assert is_asked(person, room, **query) is expected, (person, query)
+    rooms.update(user=ana, room_id=staff.pk, archived=True)
+    assert not is_asked(ana, staff, confirm="archive") and not is_asked(ana, staff, confirm="open")
+
+
 # What is done ----------------------------------------------------------------------------------------------------
 
 
@@ -104,6 +145,26 @@ def test_archiving_asks_first_and_can_be_taken_back(ana: Any, staff: Room, brows
     assert not fresh(staff).archived and fresh(staff).name == "Staff"
 
 
+def test_a_private_room_is_opened_to_everybody_and_closed_again(
+    ana: Any, ben: Any, eve: Any, staff: Room, browser_of: Any
+):
+    client, in_eves = browser_of(ana), browser_of(eve)
+    page = opened(client, "room_settings", staff.pk, confirm="open")
+    assert "Open Staff to everybody?" in page and "all that was ever written in it" in page
+    assert in_eves.get(address("room", staff.pk)).status_code == 404
+    with published() as hints:
+        assert "The room is open to everybody now." in read(act(client, staff, "open"))
+    assert [each.state.kind for each in events_in(hints, staff)] == ["open"]
+    assert in_eves.get(address("room", staff.pk)).status_code == 200
+
+    assert "Its members stay" in opened(client, "room_settings", staff.pk, confirm="private")
+    with published() as hints:
+        assert "The room is private now." in read(act(client, staff, "private"))
+    assert CompareRoom(staff.pk) in hints, "who only watched must be let go"
+    assert in_eves.get(address("room", staff.pk)).status_code == 404
+    assert people_of(staff) == {"ana": "owner", "ben": "member"}
+
+
 def test_people_are_added_and_the_room_is_told(ana: Any, cleo: Any, eve: Any, staff: Room, browser_of: Any):
     page = read(act(browser_of(ana), staff, "add", user=[cleo.pk, eve.pk]))
     assert "Added to the room." in page
@@ -114,6 +175,28 @@ def test_people_are_added_and_the_room_is_told(ana: Any, cleo: Any, eve: Any, st
 def test_nobody_who_is_not_there_can_be_added(ana: Any, staff: Room, browser_of: Any, user: str):
     page = read(act(browser_of(ana), staff, "add", user=[user]))
     assert "There is no such person." in page and len(people_of(staff)) == 2
+
+
+def test_people_are_added_all_or_none_and_it_is_said_who_can_not_be(
+    ana: Any, ben: Any, cleo: Any, eve: Any, staff: Room, lobby: Room, browser_of: Any
+):
+    memberships.join(user=eve, room_id=lobby.pk)  # so ana knows her name
+    client = browser_of(ana)
+    eve.is_active = False
+    eve.save()
+    head = fresh(staff).head
+    response = act(client, staff, "add", user=[cleo.pk, eve.pk, 999999])
+    assert "There is no such person: eve, 999999" in read(response)
+    assert people_of(staff) == {"ana": "owner", "ben": "member"} and fresh(staff).head == head
+    assert f'value="{cleo.pk}" checked' in response.content.decode(), "the others need not be ticked again"
+
+
+def test_adding_many_is_one_transaction_and_one_hint(
+    ana: Any, cleo: Any, eve: Any, ben: Any, staff: Room, browser_of: Any
+):
+    with published() as hints:
+        act(browser_of(ana), staff, "add", user=[cleo.pk, eve.pk, ben.pk])
+    assert [len(each.events) for each in hints if isinstance(each, RoomEvents)] == [2], "ben was there already"
 
 
 def test_adding_nobody_says_so(ana: Any, staff: Room, browser_of: Any):
@@ -174,7 +257,7 @@ def test_what_a_member_may_not_do_is_refused_though_no_page_offers_it(
     client = browser_of(ben)
     before = fresh(staff).head
     for action, fields in {
-        "archive": {}, "reopen": {}, "add": {"user": cleo.pk}, "remove": {"user": ana.pk},
+        "archive": {}, "reopen": {}, "open": {}, "add": {"user": cleo.pk}, "remove": {"user": ana.pk},
         "role": {"user": ben.pk, "role": "owner"},
     }.items():  # fmt: skip
         response = act(client, staff, action, **fields)

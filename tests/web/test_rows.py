@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from chat.web.rows import Day, Line, Notice, Row, Unread, colour_of, excerpt_of, initials_of, rows
 from chat.wire.protocol import Member, Message, Reply, User
@@ -43,10 +44,11 @@ def message(number: int, author: str | None, moment: str, more: dict[str, Any] |
     )
 
 
-def member(name: str, joined: str, left: str | None) -> Member:
+def member(name: str, joined: str, left: str | None, by: str | None = None) -> Member:
     person = user(name)
     assert person
-    return Member(user=person, role="member", joined_at=at(joined), left_at=at(left) if left else None)
+    left_at = at(left) if left else None
+    return Member(user=person, role="member", joined_at=at(joined), left_at=left_at, by=user(by) or UNSET)
 
 
 def seen(row: Row) -> list[Any]:
@@ -56,7 +58,7 @@ def seen(row: Row) -> list[Any]:
         case Unread():
             return ["unread"]
         case Notice():
-            return [row.what, *(each.name for each in row.users)]
+            return [f"{row.what} by {row.by.name}" if row.by else row.what, *(each.name for each in row.users)]
         case Line():
             special = [
                 "own" if row.own else "",
@@ -77,6 +79,7 @@ def test_the_lines_of_a_page(example: dict[str, Any]) -> None:
         me="ana",
         mine=example.get("mine", {}),
         members=[member(*each) for each in example.get("members", [])],
+        quoted=[message(*each) for each in example.get("quoted", [])],
         unread_from=example.get("unread_from"),
     )
     assert [seen(row) for row in made] == example["rows"]

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import override
 
 from chat.models import Room
 from chat.services import memberships, messages, read_pointers
-from chat.web.timeline import day_name
+from chat.web.timeline import day_name, moment_name
 from tests.cast import said, say
 from tests.web.pages import address
 
@@ -103,13 +105,34 @@ def test_a_tombstone_an_edit_and_a_lost_author_are_told(ana: Any, ben: Any, lobb
 
 
 def test_who_came_and_went_is_told_and_in_direct_rooms_nobody(
-    ana: Any, cleo: Any, lobby: Room, ana_and_ben: Room, browser_of: BrowserOf
+    ana: Any, ben: Any, cleo: Any, lobby: Room, ana_and_ben: Room, browser_of: BrowserOf
 ) -> None:
     memberships.join(user=cleo, room_id=lobby.pk)
     memberships.leave(user=cleo, room_id=lobby.pk)
     notices = re.findall(r'class="notice-line"[^>]*>([^<]*)<', html_of(browser_of(ana), "room", lobby.pk))
     assert notices == ["ana, ben and cleo joined", "cleo left"]
     assert "notice-line" not in html_of(browser_of(ana), "room", ana_and_ben.pk)
+    memberships.add(actor=ana, room_id=lobby.pk, user_id=str(cleo.pk))
+    notices = re.findall(r'class="notice-line"[^>]*>([^<]*)<', html_of(browser_of(ben), "room", lobby.pk))
+    assert notices == ["ana and ben joined", "cleo added by ana"]
+    memberships.remove(actor=ana, room_id=lobby.pk, user_id=str(cleo.pk))
+    notices = re.findall(r'class="notice-line"[^>]*>([^<]*)<', html_of(browser_of(ben), "room", lobby.pk))
+    assert notices == ["ana, ben and cleo joined", "cleo removed by ana"]
+
+
+def test_a_quote_has_a_name_and_words_also_of_what_is_on_no_line(
+    ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf
+) -> None:
+    first, second = said(ben, lobby, "Which *soup*?"), said(ben, lobby, "Nonsense")
+    messages.delete(actor=ben, message_id=second.pk)
+    for _ in range(60):
+        say(ana, lobby)
+    for each in (first, second):
+        say(ana, lobby, "well", reply_to=str(each.pk))
+    html = html_of(browser_of(ana), "room", lobby.pk)
+    quotes = re.findall(r'class="message__quote"[^>]*>(.*?)</button>', html)
+    assert quotes == ["<bdi>ben</bdi>: <bdi>Which soup?</bdi>", "<bdi>ben</bdi>: <bdi>Message deleted</bdi>"]
+    assert [each["number"] for each in first_of(html)["history"]["quoted"]] == [1, 2]
 
 
 @pytest.mark.parametrize(("zone", "day", "time"), [("UTC", 20, "23:30"), ("Asia/Tokyo", 21, "08:30")])
@@ -122,6 +145,16 @@ def test_days_and_times_are_those_of_the_site(
     html = html_of(browser_of(ana), "room", lobby.pk)
     assert f'data-key="day:2026-11-{day}"' in html
     assert f">{time}</time>" in html
+
+
+def test_there_is_one_clock_in_messages_account_pages_and_the_admin() -> None:
+    at = datetime(2026, 3, 5, 15, 4, tzinfo=UTC)
+    assert moment_name(at) == "Thursday, March 5, 2026, 15:04"
+    assert date_format(at, "DATETIME_FORMAT") == "March 5, 2026, 15:04"
+    assert (date_format(at, "TIME_FORMAT"), date_format(at, "SHORT_DATETIME_FORMAT")) == ("15:04", "03/05/2026 15:04")
+    with override("de"):
+        assert moment_name(at) == "Donnerstag, 5. März 2026, 15:04"
+        assert date_format(at, "DATETIME_FORMAT") == "5. März 2026 15:04"
 
 
 def test_days_say_which_the_last_two_by_their_names(monkeypatch: Any) -> None:

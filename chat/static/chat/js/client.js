@@ -145,17 +145,6 @@ export class ChatClient extends Emitter {
     this.#socket.tell({ type: "typing", room, active })
   }
 
-  /** @param {string} clientId the same for each try, so that a repeat makes no second room */
-  async createRoom({ name, kind, topic, clientId }) {
-    const { room } = await this.#socket.request({ type: "room.create", name, kind, topic, clientId })
-    this.rooms.add(room)
-    return room
-  }
-
-  openRooms(after) {
-    return this.#socket.request({ type: "room.list", scope: "open", after, limit: 200 })
-  }
-
   async join(id) {
     const { room } = await this.#socket.request({ type: "room.join", room: id })
     this.rooms.add(room)

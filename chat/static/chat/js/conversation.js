@@ -13,9 +13,12 @@ export class Conversation {
   timeline = new Timeline()
   /** @type {Map<string, string[]>} own reactions by message id, as far as known */
   mine = new Map()
-  /** @type {Map<string, import("./protocol.js").Member & {by: object | null}>} who came or went lately, by user id */
+  /** @type {Map<string, import("./protocol.js").Member>} who came or went lately, by user id */
   comings = new Map()
   #history
+  #quotes
+  /** Numbers of quoted messages that were asked for on this connection, whatever the answer was. */
+  #asked = new Set()
   #me
 
   /**
@@ -28,6 +31,7 @@ export class Conversation {
   constructor({ room, me, request, clock }) {
     this.#me = me
     this.#history = new History({ room, request, clock })
+    this.#quotes = new History({ room, request, clock })
   }
 
   get isLoading() {
@@ -40,12 +44,10 @@ export class Conversation {
     this.#merge(message, mine)
   }
 
-  /** Somebody came or went. `by`: who removed them, where that is known. */
-  takeMember(member, by = null) {
+  /** Somebody came or went. */
+  takeMember(member) {
     const known = this.comings.get(member.user.id)
-    const since = known && momentOf(known)
-    if (since > momentOf(member)) return
-    this.comings.set(member.user.id, { ...member, by: by ?? (since === momentOf(member) ? known.by : null) })
+    if (!known || momentOf(known) <= momentOf(member)) this.comings.set(member.user.id, member)
   }
 
   /** A page that did not come over this connection. */
@@ -74,11 +76,27 @@ export class Conversation {
   /** Goes where message `number` is, null: to the newest, whatever else was being loaded. */
   async seek(number, cursor) {
     if (number === null ? this.timeline.reachesNewest : this.timeline.at(number)) return "merged"
-    this.abandonLoading()
+    this.#history.abandon()
     const outcome = await this.#load(number === null ? {} : { around: number }, cursor)
     const { from, to } = this.timeline
     if (outcome === "merged") this.#drop(number === null || number - from >= to - number)
     return outcome
+  }
+
+  /**
+   * Asks for what is quoted and not known, one message at a time.
+   * @param {() => void} changed called for each answer
+   */
+  async loadQuotes(cursor, changed) {
+    const number = this.timeline.unknown.find((each) => !this.#asked.has(each))
+    if (!number || this.#quotes.isUnderWay) return
+    this.#asked.add(number)
+    const merge = ({ messages }) => messages.forEach((message) => this.#merge(message))
+    // Refused, it is asked for again on the next connection; until then the quote has the message's number.
+    const outcome = await this.#quotes.load({ around: number, limit: 1 }, cursor, merge).catch(() => "failed")
+    if (outcome === "abandoned" || outcome === "epoch") return
+    changed()
+    await this.loadQuotes(cursor, changed)
   }
 
   /** Lets go of what is too much, at the end where nobody reads. */
@@ -89,6 +107,8 @@ export class Conversation {
   /** The page that is under way will not come, or shows a state that is void. */
   abandonLoading() {
     this.#history.abandon()
+    this.#quotes.abandon()
+    this.#asked.clear()
   }
 
   clear() {

@@ -36,10 +36,6 @@ export class Cursor {
     return this.#position
   }
 
-  get isSyncing() {
-    return this.#syncing
-  }
-
   // Callbacks: what arrives
 
   /** A numbered event. */

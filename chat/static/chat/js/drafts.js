@@ -10,6 +10,20 @@ const PAUSE_MS = 300
 
 /** @typedef {{key: string | null, oldValue: string | null, newValue: string | null}} StorageNews as a StorageEvent tells it */
 
+const keyOf = (owner, room) => `chat-draft|${owner}|${room}`
+
+/** Where drafts are kept; a browser that is told to keep nothing refuses even to name it. */
+export function shelf() {
+  try {
+    return localStorage
+  } catch {
+    return null
+  }
+}
+
+/** Whether anything waits to be sent there. @param {string} owner site and user @param {string} room id */
+export const hasDraft = (owner, room) => Boolean(shelf()?.getItem(keyOf(owner, room)))
+
 /**
  * One room's draft as this tab keeps it. Whoever begins one gives it an id; a tab that shows it goes on with that id, and
  * follows whichever tab writes on or sends it. Drafts that were begun apart leave each other alone.
@@ -31,7 +45,7 @@ export class DraftKeeper {
    * @param {import("./clock.js").Clock} options.clock
    */
   constructor({ owner, room, storage, clock }) {
-    this.#key = `chat-draft|${owner}|${room}`
+    this.#key = keyOf(owner, room)
     this.#storage = storage
     this.#clock = clock
   }

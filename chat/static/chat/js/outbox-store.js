@@ -7,14 +7,19 @@
  * @property {(item: object) => Promise<number>} add stores at the end; resolves with its `order` once it is on disk
  * @property {(item: object) => Promise<void>} put replaces the item of the same `order`
  * @property {(order: number) => Promise<void>} remove
- * @property {(owner: string) => Promise<object[]>} list one owner's items in order
+ * @property {(owner: string) => Promise<object[]>} list one owner's items in order; `isHere`: no other tab knows of it
  */
 
 /** @implements {OutboxStore} */
 export class MemoryStore {
   isDurable = false
   #items = new Map()
-  #order = 0
+  #order
+
+  /** @param {number} [order] what it keeps comes behind all that has a lower one */
+  constructor(order = 0) {
+    this.#order = order
+  }
 
   async add(item) {
     this.#order += 1
@@ -92,8 +97,47 @@ export class IndexedDbStore {
   }
 }
 
-/** The durable store, or the one in memory where there is no other. */
-export const openStore = () => IndexedDbStore.open().catch(() => new MemoryStore())
+/** No disk comes to so many. */
+const SPILLED = 2 ** 50
+
+/** Keeps in memory what the disk refuses, being full or cleared: nobody is kept from writing. */
+export class SpillingStore extends MemoryStore {
+  #disk
+
+  /** @param {OutboxStore | null} disk null: there is none */
+  constructor(disk) {
+    super(SPILLED)
+    this.#disk = disk
+    this.isDurable = disk !== null
+  }
+
+  async add(item) {
+    const keep = () => super.add(item)
+    // Never before what is in memory already.
+    const isBehind = !this.#disk || (await super.list(item.owner)).length > 0
+    return isBehind ? keep() : this.#disk.add(item).catch(keep)
+  }
+
+  put(item) {
+    return item.order > SPILLED ? super.put(item) : this.#disk.put(item)
+  }
+
+  remove(order) {
+    return order > SPILLED ? super.remove(order) : this.#disk.remove(order)
+  }
+
+  async list(owner) {
+    const onDisk = await this.#disk?.list(owner).catch(() => [])
+    const here = await super.list(owner)
+    return [...(onDisk ?? []), ...here.map((item) => ({ ...item, isHere: true }))]
+  }
+}
+
+/** The durable store; where the browser refuses it, or never answers (Safari has been seen to), one in memory. */
+export async function openStore(patienceMs = 5_000) {
+  const silence = new Promise((resolve) => setTimeout(resolve, patienceMs, null))
+  return new SpillingStore(await Promise.race([IndexedDbStore.open(), silence]).catch(() => null))
+}
 
 const settled = (request) => new Promise((resolve, reject) => {
   request.onsuccess = () => resolve(request.result)

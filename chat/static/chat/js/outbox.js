@@ -163,8 +163,9 @@ export class Outbox extends Emitter {
     for (const item of this.#items) {
       if (item.state === "queued" && !this.#stored.has(item.clientId) && !heads.has(item.room)) heads.set(item.room, item)
     }
-    if (heads.size && !this.#tabs.leads) return this.#tabs.claim()
-    for (const [room, item] of heads) {
+    const own = [...heads].filter(([, item]) => item.isHere || this.#tabs.leads)
+    if (own.length < heads.size) this.#tabs.claim()
+    for (const [room, item] of own) {
       if (!this.#posting.has(room) && !this.#pauses.get(room)?.timer) this.#post(item)
     }
   }

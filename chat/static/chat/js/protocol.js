@@ -37,12 +37,14 @@ export const isStorable = (text) => !text.includes("\0") && !/\p{Surrogate}/u.te
 // Objects -------------------------------------------------------------------------------------------------------
 
 /** @typedef {{id: string, name: string, avatar: string | null}} User */
-/** @typedef {{user: User, role: string, joinedAt: string, leftAt: string | null, handle: string | null}} Member */
+/** @typedef {{user: User, role: string, joinedAt: string, leftAt: string | null, handle: string | null,
+ *   by: User | null}} Member by: who added or, after leftAt, removed them */
 /** @typedef {{id: string, slug: string, name: string, kind: string, topic: string, archived: boolean,
  *   memberCount: number, lastMessageAt: string | null}} RoomFields as everybody sees a room */
 /** @typedef {RoomFields & {epoch: string, seq: number, lastNumber: number, read: number, unread: number,
  *   mentions: number, rev: number, role: string | null, notify: string, online: number | null,
- *   mayPost: boolean | null}} RoomState mayPost is null where it goes with the role */
+ *   mayPost: boolean | null, gone: number}} RoomState mayPost is null where it goes with the role; gone: so many
+ *   names at the end of a direct room's are those of deleted accounts */
 /** @typedef {{id: string, room: string, number: number, seq: number, changedSeq: number, author: User | null,
  *   clientId: string | null, body: string, html: string, kind: string, replyTo: {id: string, number: number} | null,
  *   attachments: object[], reactions: {emoji: string, count: number, users: string[]}[], mentions: string[],
@@ -52,6 +54,7 @@ const userOf = (u) => u && { id: u.id, name: u.name, avatar: u.avatar ?? null }
 
 const memberOf = (m) => ({
   user: userOf(m.user), role: m.role, joinedAt: m.joined_at, leftAt: m.left_at ?? null, handle: m.handle ?? null,
+  by: userOf(m.by) ?? null,
 })
 
 const roomOf = (r) => r && {
@@ -62,7 +65,7 @@ const roomOf = (r) => r && {
 const stateOf = (r) => r && ("epoch" in r ? {
   ...roomOf(r), epoch: r.epoch, seq: r.seq, lastNumber: r.last_number, read: r.read, unread: r.unread,
   mentions: r.mentions, rev: r.rev, role: r.role ?? null, notify: r.notify, online: r.online ?? null,
-  mayPost: r.may_post ?? null,
+  mayPost: r.may_post ?? null, gone: r.gone ?? 0,
 } : roomOf(r))
 
 const messageOf = (m) => ({
@@ -86,7 +89,9 @@ const mineOf = (mine) => new Map(Object.entries(mine))
 // Events --------------------------------------------------------------------------------------------------------
 
 const numbered = (e) => ({ room: e.room, seq: e.seq, prev: e.prev ?? e.seq - 1 })
-const ofMember = (e) => ({ ...numbered(e), member: memberOf(e.member), by: userOf(e.by) ?? null })
+const ofMember = (e) => ({
+  ...numbered(e), member: memberOf(e.member), by: userOf(e.by) ?? null, memberCount: e.member_count ?? null,
+})
 const ofMessage = (e) => ({ ...numbered(e), message: messageOf(e.message) })
 
 const EVENTS = {
@@ -149,7 +154,7 @@ const RESULTS = {
   }),
   "history": (r) => ({
     messages: r.messages.map(messageOf), mine: mineOf(r.mine), moreBefore: r.more_before, moreAfter: r.more_after,
-    members: (r.members ?? []).map(memberOf), epoch: r.epoch, seq: r.seq,
+    members: (r.members ?? []).map(memberOf), quoted: (r.quoted ?? []).map(messageOf), epoch: r.epoch, seq: r.seq,
   }),
   "read": readOf,
 }

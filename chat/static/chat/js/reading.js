@@ -1,5 +1,7 @@
-// The person's read pointer follows what was on the screen of somebody who looked at it. It is told at most once a
-// second and never moves back by itself; who marks messages unread is not contradicted by the screen they look at.
+// The person's read pointer follows what was on the screen of somebody who looked at it. It passes no message that was
+// not: who leaps ahead, by a permalink for instance, moves it when they have scrolled to where it stands, or when they
+// come to the newest message, which says that they are done with all before. It is told at most once a second and never
+// moves back by itself; who marks messages unread is not contradicted by the screen they look at.
 
 const EVERY_MS = 1_000
 
@@ -10,6 +12,10 @@ export class Reading {
   #seen = 0
   #told = 0
   #timer = null
+  /** @type {{first: number, last: number} | null} the numbers that were looked at since the last leap */
+  #stretch = null
+  /** Whether the reader was put where they are: to be at the newest message then is not to have come there. */
+  #isCarried = false
   #isPaused = false
   #isOpened = false
   /** Whether somebody sees what comes; what came while nobody did is below the unread line. */
@@ -31,6 +37,11 @@ export class Reading {
     return this.#seen
   }
 
+  /** Whether there are unread messages between the pointer and what is looked at. */
+  get isAhead() {
+    return this.#stretch !== null && this.#stretch.first > Math.max(this.#told, this.#seen) + 1
+  }
+
   /** The room's state is another. A pointer that moved back was marked unread, here or on another device. */
   follow(known, { read, rev, role, lastNumber }) {
     if (!known || rev <= known.rev || read >= known.read) {
@@ -49,7 +60,8 @@ export class Reading {
   /** The room's numbers start over: what is known of earlier ones counts no more. */
   startOver() {
     this.#seen = this.#told = 0
-    this.#isPaused = this.#isOpened = false
+    this.#stretch = null
+    this.#isCarried = this.#isPaused = this.#isOpened = false
     this.unreadFrom = null
   }
 
@@ -61,14 +73,35 @@ export class Reading {
     return isFirst
   }
 
-  /** A message was on the screen, looked at. */
-  saw(number) {
-    if (this.#isPaused || number <= this.#told) return
-    this.#seen = Math.max(this.#seen, number)
+  /**
+   * Messages were on the screen, looked at.
+   * @param {{first: number, last: number, isEnd: boolean}} look `isEnd`: the last one is the room's newest
+   */
+  saw({ first, last, isEnd }) {
+    if (this.#isPaused) return
+    const held = this.#stretch
+    const goesOn = held && first <= held.last + 1 && last >= held.first - 1
+    this.#stretch = goesOn ? { first: Math.min(first, held.first), last: Math.max(last, held.last) } : { first, last }
+    if (!isEnd || !this.isAhead) this.#isCarried = false
+    if (isEnd && !this.#isCarried) this.#stretch.first = 0
+    if (this.isAhead || this.#stretch.last <= this.#told) return
+    this.#seen = Math.max(this.#seen, this.#stretch.last)
     if (this.#timer === null) this.#send()
   }
 
+  /** The reader was put elsewhere: what is seen there joins on to nothing yet. */
+  leap() {
+    this.#stretch = null
+    this.#isCarried = true
+  }
+
+  /** The reader asked for the newest messages. */
+  arrive() {
+    this.#isCarried = this.#isPaused = false
+  }
+
   pause() {
+    this.leap()
     this.#isPaused = true
     this.#seen = 0
   }

@@ -6,7 +6,7 @@ import { Cursor } from "./cursor.js"
 import { Emitter } from "./emitter.js"
 import { Members } from "./members.js"
 import { Reading } from "./reading.js"
-import { withComing, withMessage, withRead, withRoom } from "./summary.js"
+import { withCount, withMessage, withRead, withRoom } from "./summary.js"
 import { Typing } from "./typing.js"
 
 const RETRY_MS = 2_000
@@ -19,6 +19,7 @@ const MANY_UNREAD = 40
 export class Room extends Emitter {
   typing
   members
+  reading
   /** Whether somebody follows the newest messages: then the oldest ones are let go of, else the newest. */
   isFollowed = true
   /** Whether somebody looks at the page: what comes while nobody does, or without a connection, is marked as new. */
@@ -30,7 +31,6 @@ export class Room extends Emitter {
   #isOpen = false
   #cursor
   #conversation
-  #reading
   #request
   #clock
 
@@ -52,7 +52,7 @@ export class Room extends Emitter {
     this.#request = request
     this.#cursor = new Cursor({ clock, apply: (event) => this.#apply(event), sync: () => sync(this) })
     this.#conversation = new Conversation({ room: id, me, request, clock })
-    this.#reading = new Reading({ clock, tell: (number) => this.#tellRead(number) })
+    this.reading = new Reading({ clock, tell: (number) => this.#tellRead(number) })
     this.members = new Members({ room: id, request, clock })
     this.typing = new Typing(clock, () => this.emit("change"))
   }
@@ -91,12 +91,12 @@ export class Room extends Emitter {
 
   /** @returns {number | null} the first message that was unread when the room was opened, or was marked so */
   get unreadFrom() {
-    return this.#reading.unreadFrom
+    return this.reading.unreadFrom
   }
 
   /** @returns {number} how many messages are newer than what this person has read or seen */
   get unseen() {
-    return this.#state ? Math.max(0, this.#state.lastNumber - Math.max(this.#state.read, this.#reading.seen)) : 0
+    return this.#state ? Math.max(0, this.#state.lastNumber - Math.max(this.#state.read, this.reading.seen)) : 0
   }
 
   get isLoading() {
@@ -117,7 +117,7 @@ export class Room extends Emitter {
       this.#cursor.reset(history)
     }
     this.#conversation.adopt(history)
-    this.#reading.opened(this.#state)
+    this.reading.opened(this.#state)
     this.emit("change")
   }
 
@@ -161,6 +161,7 @@ export class Room extends Emitter {
     this.#cursor.syncEnded()
     if (!result) this.#clock.after(() => this.#access !== "removed" && this.#cursor.sync(), RETRY_MS)
     else if (this.#isOpen && this.#access === "live") this.#loadNewest()
+    this.#loadQuotes()
     this.emit("change")
   }
 
@@ -195,28 +196,14 @@ export class Room extends Emitter {
   }
 
   /** The loaded part goes where message `number` is; null: to the newest. @throws {import("./protocol.js").ChatError} */
-  seek(number) {
-    return this.#load((cursor) => this.#conversation.seek(number, cursor))
+  async seek(number) {
+    await this.#load((cursor) => this.#conversation.seek(number, cursor))
+    if (number === null) this.reading.arrive()
   }
 
-  /** Message `number` was on the screen of somebody who looked at it. */
-  saw(number) {
-    if (this.#state?.role && this.#access === "live") this.#reading.saw(number)
-  }
-
-  /** The page goes: what was seen is told without waiting. */
-  flushReading() {
-    this.#reading.flush()
-  }
-
-  /** What is on the screen doesn't count as read, until the person goes on reading or comes again. */
-  pauseReading() {
-    this.#reading.pause()
-  }
-
-  /** The person scrolls: what is on the screen from now on is read. */
-  resumeReading() {
-    this.#reading.resume()
+  /** Messages were on the screen of somebody who looked at them: see Reading. */
+  saw(look) {
+    if (this.#state?.role && this.#access === "live") this.reading.saw(look)
   }
 
   async loadMembers() {
@@ -257,6 +244,7 @@ export class Room extends Emitter {
       default:
         this.#cursor.take(event)
     }
+    this.#loadQuotes()
     this.emit("change")
   }
 
@@ -272,9 +260,9 @@ export class Room extends Emitter {
     if (event.state) this.#state &&= withRoom(this.#state, event.state)
     if (event.member) {
       this.#takeMember(event.member)
+      this.#state &&= withCount(this.#state, event)
       if (event.type === "member.changed") return
-      this.#conversation.takeMember(event.member, event.member.leftAt && event.by)
-      this.#state &&= withComing(this.#state, event)
+      this.#conversation.takeMember(event.member)
     }
   }
 
@@ -290,7 +278,7 @@ export class Room extends Emitter {
   #takeReset({ epoch, seq, state }) {
     this.#conversation.clear()
     this.members.clear()
-    this.#reading.startOver()
+    this.reading.startOver()
     this.#state = null
     this.#setState(state)
     this.#access = "live"
@@ -312,8 +300,8 @@ export class Room extends Emitter {
   }
 
   #setState(next) {
-    this.#reading.isLookedAt = this.isLookedAt && this.#access === "live"
-    this.#reading.follow(this.#state, next)
+    this.reading.isLookedAt = this.isLookedAt && this.#access === "live"
+    this.reading.follow(this.#state, next)
     this.#state = next
   }
 
@@ -323,7 +311,7 @@ export class Room extends Emitter {
 
   async #loadNewest() {
     if (this.timeline.isLoaded || this.isLoading) return
-    const isFirst = this.#state !== null && this.#reading.opened(this.#state)
+    const isFirst = this.#state !== null && this.reading.opened(this.#state)
     const around = isFirst && this.#state.unread > MANY_UNREAD ? this.unreadFrom : null
     try {
       await this.#load((cursor) => this.#conversation.seek(around, cursor))
@@ -336,8 +324,16 @@ export class Room extends Emitter {
 
   async #load(start) {
     const loading = start(() => this.cursor)
+    // Where there is nothing to load nothing changes: who asks at each draw would otherwise draw for ever.
+    if (!this.isLoading) return loading
     this.emit("change")
     const outcome = await loading.finally(() => this.emit("change"))
     if (outcome === "epoch") this.#cursor.sync()
+    this.#loadQuotes()
+  }
+
+  /** What came live, or with too long a page, may quote what is not here. */
+  #loadQuotes() {
+    if (this.#access === "live") this.#conversation.loadQuotes(() => this.cursor, () => this.emit("change"))
   }
 }

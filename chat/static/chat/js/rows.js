@@ -10,7 +10,7 @@ const QUOTE_CHARS = 140
 /**
  * @typedef {{kind: "day", key: string, day: string}
  *   | {kind: "unread", key: string}
- *   | {kind: "notice", key: string, what: "joined" | "left" | "removed", users: User[], by: User | null}
+ *   | {kind: "notice", key: string, what: "added" | "joined" | "left" | "removed", users: User[], by: User | null}
  *   | {kind: "hole", key: string, from: number, to: number}
  *   | {kind: "message", key: string, message: import("./protocol.js").Message, continues: boolean, own: boolean,
  *      mine: string[], quoted: import("./protocol.js").Message | null}
@@ -24,7 +24,7 @@ const QUOTE_CHARS = 140
  * @param {import("./outbox.js").Item[]} options.pending in the order they will be sent
  * @param {string | null} options.me the user's id
  * @param {Map<string, string[]>} options.mine the user's own reactions, by message id
- * @param {Iterable<import("./protocol.js").Member & {by?: User | null}>} [options.members] who came or went lately
+ * @param {Iterable<import("./protocol.js").Member>} [options.members] who came or went lately
  * @param {number | null} [options.unreadFrom] the first message that was unread when the room was opened
  * @param {(iso: string) => string} [options.dayOf] the local calendar day of a moment
  * @returns {Row[]}
@@ -74,7 +74,7 @@ export function rowsOf({ timeline, pending, me, mine, members = [], unreadFrom =
     expected = message.number + 1
     const own = me !== null && message.author?.id === me
     if (own && message.clientId) stored.add(message.clientId)
-    const quoted = message.replyTo ? timeline.at(message.replyTo.number) ?? null : null
+    const quoted = message.replyTo && timeline.quoted(message.replyTo.number)
     const key = own && message.clientId ? `mine:${message.clientId}` : `message:${message.id}`
     const author = message.author?.id ?? null
     const row = { kind: "message", key, message, own, mine: mine.get(message.id) ?? [], quoted }
@@ -95,7 +95,8 @@ function noticesOf(members, { isLoaded, hasOlder, reachesNewest }, messages) {
   const last = reachesNewest || !messages.length ? "~" : messages.at(-1).createdAt
   return [...members]
     .flatMap(({ user, joinedAt, leftAt, by = null }) => [
-      { at: joinedAt, what: "joined", user, by: null },
+      // What is known is who did the latest.
+      leftAt || !by ? { at: joinedAt, what: "joined", user, by: null } : { at: joinedAt, what: "added", user, by },
       ...(leftAt ? [{ at: leftAt, what: by ? "removed" : "left", user, by }] : []),
     ])
     .filter(({ at }) => at >= first && at <= last)
@@ -104,7 +105,7 @@ function noticesOf(members, { isLoaded, hasOlder, reachesNewest }, messages) {
 }
 
 /** Whether a notice stands above what was said then: who came in that moment came first. */
-const isBefore = ({ at, what }, moment) => at < moment || (at === moment && what === "joined")
+const isBefore = ({ at, what }, moment) => at < moment || (at === moment && what < "left")
 
 /** Which of the avatar colours is a person's, 1 … 8. */
 export function colourOf(userId) {

@@ -31,6 +31,8 @@ export class Socket extends Emitter {
   #requests = null
   #receipts = null
   #heartbeatMs = 0
+  /** From then on, silence means that the connection is dead. */
+  #deadAt = Infinity
   #timers = { deadline: null, hello: null, retry: null, drain: null }
   #drainUntil = null
   #triedFreshToken = false
@@ -78,8 +80,10 @@ export class Socket extends Emitter {
     return this.#state.name === "live"
   }
 
-  /** Connects at once if it is waiting to; the network came back, or a person asked. */
+  /** Connects at once if it is waiting to, or should be: the network or the page came back, or a person asked. */
   retryNow() {
+    // While a machine slept, or a phone had put the page aside, no timer ran.
+    if (this.isLive && this.#clock.now() > this.#deadAt) this.#lost(Close.heartbeatMissed)
     if (this.#state.name === "waiting") this.#open()
   }
 
@@ -182,6 +186,7 @@ export class Socket extends Emitter {
     if (!this.#heartbeatMs) return
     this.#clock.cancel(this.#timers.deadline)
     this.#timers.deadline = this.#clock.after(() => this.#lost(Close.heartbeatMissed), this.#heartbeatMs)
+    this.#deadAt = this.#clock.now() + this.#heartbeatMs
   }
 
   #drain(reconnectInMs) {

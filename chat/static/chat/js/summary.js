@@ -18,17 +18,12 @@ export function withRead(state, { read, mentions, rev }) {
   return { ...state, read, rev, mentions, unread: Math.max(0, state.lastNumber - read) }
 }
 
-/** The state after the room itself changed: name, topic, archived, counts. */
-export const withRoom = (state, room) => ({ ...state, ...room })
+/** The state after the room itself changed. A direct room's name stays: everybody sees another one. */
+export const withRoom = (state, room) => ({ ...state, ...room, name: room.name || state.name })
 
-/**
- * The state after somebody came or went.
- * @param {{type: "member.joined" | "member.left", seq: number}} event  a state that was read later counts them already
- */
-export function withComing(state, { type, seq }) {
-  if (seq <= state.seq) return state
-  return { ...state, memberCount: Math.max(0, state.memberCount + (type === "member.joined" ? 1 : -1)) }
-}
+/** The state after somebody came or went. One that was read later knows the count already. */
+export const withCount = (state, { seq, memberCount }) =>
+  seq <= state.seq || memberCount === null ? state : { ...state, memberCount }
 
 /** Rooms with something new first come by time; rooms without messages last, by name. */
 export function compareRooms(a, b) {

@@ -32,8 +32,14 @@ export class Tabs extends Emitter {
     this.#clock = clock
     this.#locks = locks
     this.#isLive = isLive
-    this.#channel = new Channel(name)
-    this.#channel.onmessage = ({ data }) => this.#heard(data)
+    try {
+      this.#channel = new Channel(name)
+      this.#channel.onmessage = ({ data }) => this.#heard(data)
+    } catch {
+      // Forbidden to a page that may keep nothing: then it keeps nothing that another tab must hear of.
+      this.#channel = null
+      this.#locks = null
+    }
   }
 
   get leads() {
@@ -52,13 +58,13 @@ export class Tabs extends Emitter {
     this.#queued?.abort()
     this.#release()
     this.#endClaim()
-    this.#channel.close()
+    this.#channel?.close()
   }
 
   // Actions
 
   tell(news) {
-    this.#channel.postMessage({ news })
+    this.#channel?.postMessage({ news })
   }
 
   /**

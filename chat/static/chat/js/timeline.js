@@ -12,6 +12,8 @@ export class Timeline {
   #from = null
   #to = null
   #reachesNewest = false
+  /** @type {Map<number, Message | null>} what loaded messages reply to and is not loaded itself; null: not known */
+  #quoted = new Map()
 
   get isLoaded() {
     return this.#from !== null
@@ -51,6 +53,16 @@ export class Timeline {
     return this.#byNumber.get(number)
   }
 
+  /** @returns {Message | null} what a loaded message replies to, as far as it is known */
+  quoted(number) {
+    return this.#byNumber.get(number) ?? this.#quoted.get(number) ?? null
+  }
+
+  /** @returns {number[]} of quoted messages that have to be asked for */
+  get unknown() {
+    return [...this.#quoted.keys()].filter((number) => !this.quoted(number))
+  }
+
   find(id) {
     return this.messages.find((message) => message.id === id)
   }
@@ -68,22 +80,26 @@ export class Timeline {
 
   /** @returns {boolean} whether the message now stands, as it came */
   merge(message) {
+    if (this.#quoted.has(message.number)) this.#quote(message)
     const held = this.#byNumber.get(message.number)
     if (held ? held.changedSeq >= message.changedSeq : !this.#takes(message.number)) return false
     if (!held) this.#insert(message.number)
     this.#byNumber.set(message.number, message)
+    this.#want(message)
     return true
   }
 
   /**
    * Takes in a page of history. One that doesn't touch what is held replaces it: there is one window, without gaps.
-   * @param {{messages: Message[], moreBefore: boolean, moreAfter: boolean}} page oldest first
+   * @param {{messages: Message[], quoted?: Message[], moreBefore: boolean, moreAfter: boolean}} page oldest first
    */
-  mergePage({ messages, moreBefore, moreAfter }) {
+  mergePage({ messages, quoted = [], moreBefore, moreAfter }) {
     if (messages.length) this.#widen(moreBefore ? messages[0].number : 1, messages.at(-1).number)
     else if (!this.isLoaded) this.#widen(1, 0)
     this.#reachesNewest ||= !moreAfter
     messages.forEach((message) => this.merge(message))
+    this.#settle()
+    quoted.forEach((message) => this.merge(message))
   }
 
   /** @returns {boolean} whether a page of history joins on to what is held */
@@ -111,6 +127,7 @@ export class Timeline {
   clear() {
     this.#byNumber.clear()
     this.#numbers = []
+    this.#quoted.clear()
     this.#from = this.#to = null
     this.#reachesNewest = false
   }
@@ -124,7 +141,26 @@ export class Timeline {
   #drop(numbers) {
     const messages = numbers.map((number) => this.#byNumber.get(number))
     numbers.forEach((number) => this.#byNumber.delete(number))
+    messages.forEach((message) => this.#quote(message))
+    this.#settle()
     return messages
+  }
+
+  #quote(message) {
+    if (!(this.#quoted.get(message.number)?.changedSeq > message.changedSeq)) this.#quoted.set(message.number, message)
+  }
+
+  #want({ replyTo }) {
+    if (replyTo && !this.quoted(replyTo.number)) this.#quoted.set(replyTo.number, null)
+  }
+
+  /** Keeps what is quoted now, and nothing else. */
+  #settle() {
+    const known = this.#quoted
+    this.#quoted = new Map()
+    for (const { replyTo } of this.messages) {
+      if (replyTo && !this.#byNumber.has(replyTo.number)) this.#quoted.set(replyTo.number, known.get(replyTo.number) ?? null)
+    }
   }
 
   #takes(number) {

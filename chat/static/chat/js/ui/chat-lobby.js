@@ -1,4 +1,4 @@
-import { h } from "./dom.js"
+import { h, put } from "./dom.js"
 import { pageClient } from "./page-client.js"
 import { texts } from "./texts.js"
 
@@ -88,15 +88,16 @@ export class ChatLobby extends HTMLElement {
     for (const { id, name, topic, memberCount, lastMessageAt } of this.#client.rooms.list) {
       const row = this.querySelector(`[data-room="${id}"]`)
       if (!row) continue
-      put(row, "name", name)
-      put(row, "topic", topic).hidden = topic === ""
-      put(row, "members", texts.members({ count: memberCount }))
-      const last = row.querySelector("[data-part=last]")
+      const part = (name) => row.querySelector(`[data-part=${name}]`)
+      put(part("name"), name)
+      put(part("topic"), topic)
+      part("topic").hidden = topic === ""
+      put(part("members"), texts.members({ count: memberCount }))
+      const last = part("last")
       if (lastMessageAt && last.querySelector("time")?.dateTime !== lastMessageAt) last.replaceChildren(h("time", { datetime: lastMessageAt }))
     }
     for (const time of this.querySelectorAll("time")) {
-      const words = texts.lastMessage({ when: ago(Date.parse(time.dateTime) - Date.now()) })
-      if (time.textContent !== words) time.textContent = words
+      put(time, texts.lastMessage({ when: ago(Date.parse(time.dateTime) - Date.now()) }))
     }
   }
 }
@@ -113,12 +114,6 @@ function replace(old, row) {
   const focused = [...old.querySelectorAll(targets)].indexOf(document.activeElement)
   old.replaceWith(row)
   if (focused !== -1) [...row.querySelectorAll(targets)].at(Math.min(focused, row.querySelectorAll(targets).length - 1))?.focus()
-}
-
-function put(row, part, words) {
-  const element = row.querySelector(`[data-part=${part}]`)
-  if (element.textContent !== words) element.textContent = words
-  return element
 }
 
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang || undefined, { numeric: "auto" })

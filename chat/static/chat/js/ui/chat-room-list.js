@@ -1,9 +1,11 @@
+import { hasDraft } from "../drafts.js"
+import { plain } from "../plain.js"
 import { sectionsOf } from "../room-sections.js"
 import { ConnectionBanner } from "./connection-banner.js"
 import { h, partsOf } from "./dom.js"
 import { pageClient } from "./page-client.js"
 import { roomUrl } from "./page-config.js"
-import { texts } from "./texts.js"
+import { texts, titleOf } from "./texts.js"
 
 /** A lock is drawn by the style sheet. */
 const SIGNS = { open: "#", private: "", direct: "@" }
@@ -21,6 +23,9 @@ export class ChatRoomList extends HTMLElement {
   /** Only on a page without a room, which has one of its own. */
   #banner = null
   #end = null
+  /** Where the focus goes back to after a search. */
+  #before = null
+  #drawSoon = () => (this.#frame ??= requestAnimationFrame(() => this.#draw()))
 
   // Lifecycle
 
@@ -28,12 +33,16 @@ export class ChatRoomList extends HTMLElement {
     this.#client = pageClient()
     this.#parts = partsOf(this)
     this.querySelectorAll("[data-room]").forEach((line) => this.#lines.set(line.dataset.room, { line, version: "" }))
-    this.#end = this.#client.rooms.on("change", () => {
-      this.#frame ??= requestAnimationFrame(() => this.#draw())
-    })
+    this.#end = this.#client.rooms.on("change", this.#drawSoon)
     this.#nav = this.querySelector("nav")
     this.#nav.onscroll = () => this.#drawBelow()
     this.#parts.below.onclick = () => this.#reveal(this.#below[0])
+    const { find } = this.#parts
+    find.oninput = () => this.#filter()
+    find.onfocus = ({ relatedTarget }) => this.contains(relatedTarget) || (this.#before = relatedTarget)
+    this.onkeydown = (event) => this.#onKey(event)
+    // Another tab has begun to write, or has sent it.
+    window.addEventListener("storage", this.#drawSoon)
     this.#sizes.observe(this.#nav)
     this.#reveal(this.#current)
     if (this.#parts.banner) {
@@ -44,6 +53,7 @@ export class ChatRoomList extends HTMLElement {
 
   disconnectedCallback() {
     this.#end()
+    window.removeEventListener("storage", this.#drawSoon)
     this.#sizes.disconnect()
     this.#nav.onscroll = null
     this.#banner?.disconnect()
@@ -51,7 +61,37 @@ export class ChatRoomList extends HTMLElement {
     this.#frame = null
   }
 
+  // Callbacks
+
+  /** From the search field through what it has found, and back. */
+  #onKey(event) {
+    const { find } = this.#parts
+    const stops = [find, ...this.querySelectorAll(".room-link__target")].filter((each) => each.checkVisibility())
+    const at = stops.indexOf(event.target)
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    // While an input method composes a character, the key belongs to it.
+    if (at < 0 || event.keyCode === 229) return
+    if (step) stops.at((at + step) % stops.length).focus()
+    else if (event.key === "Escape") {
+      find.value = ""
+      this.#filter()
+      this.#before?.focus()
+    } else if (event.key === "Enter" && !at) stops[1]?.click()
+    else return
+    event.preventDefault()
+  }
+
   // Internal
+
+  /** Only the rooms that are looked for. */
+  #filter() {
+    const wanted = plain(this.#parts.find.value.trim())
+    for (const { line } of this.#lines.values()) {
+      line.hidden = !plain(line.querySelector(".room-link__name").textContent).includes(wanted)
+    }
+    if (wanted) this.#parts.archived.parentElement.open = true
+    this.#drawBelow()
+  }
 
   #draw() {
     this.#frame = null
@@ -73,7 +113,7 @@ export class ChatRoomList extends HTMLElement {
     if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true })
     // Not where somebody has scrolled away from it.
     if (wasSeen) this.#reveal(this.#current)
-    this.#drawBelow()
+    this.#filter()
     this.#drawWayBack(rooms.list)
   }
 
@@ -119,8 +159,10 @@ export class ChatRoomList extends HTMLElement {
 
   /** The same element for the same room, so that neither focus nor scroll place is lost. */
   #lineOf(state) {
-    const { id, kind, name, unread, mentions } = state
-    const version = JSON.stringify([kind, name, unread, mentions])
+    const { id, kind, unread, mentions } = state
+    const name = titleOf(state)
+    const isDraft = id !== this.getAttribute("current") && hasDraft(this.#client.owner, id)
+    const version = JSON.stringify([kind, name, unread, mentions, isDraft])
     const held = this.#lines.get(id)
     if (held?.version === version) return held.line
     const line = held?.line ?? h("li", { data: { room: id } }, h("a", {
@@ -131,6 +173,7 @@ export class ChatRoomList extends HTMLElement {
       h("span", { "class": `room-link__sign room-link__sign--${kind}`, "aria-hidden": "true" }, SIGNS[kind]),
       h("span", { class: "room-link__name", dir: "auto" }, name),
       ...(kind === "private" ? [h("span", { class: "visually-hidden" }, `, ${texts.private}`)] : []),
+      ...(isDraft ? [h("span", { class: "room-link__draft" }, h("span", { class: "visually-hidden" }, `, ${texts.draft}`))] : []),
       ...(mentions ? [count(`@${few(mentions)}`, `${texts.mentions}: ${few(mentions)}`, "mention")] : []),
       ...(unread ? [count(few(unread), `${texts.unread}: ${few(unread)}`, kind === "direct" ? "personal" : null)] : []))
     this.#lines.set(id, { line, version })

@@ -3,15 +3,15 @@ import { rowsOf } from "../rows.js"
 import { mayWrite } from "../summary.js"
 import { Composer } from "./composer.js"
 import { ConnectionBanner } from "./connection-banner.js"
-import { alertAbout, confirm } from "./dialogs.js"
+import { alertAbout, attempt, confirm, say } from "./dialogs.js"
 import { partsOf } from "./dom.js"
 import { keyboardHelp } from "./keyboard-help.js"
 import { MessageActions } from "./message-actions.js"
 import { pageClient } from "./page-client.js"
 import { config, homeUrl } from "./page-config.js"
-import { drawAbout, drawHint, drawToNewest, drawTyping } from "./room-frame.js"
+import { drawAbout, drawHint, drawToNewest, drawTyping, isGone } from "./room-frame.js"
 import { sentenceOf, texts } from "./texts.js"
-import { TimelineView } from "./timeline-view.js"
+import { keepPlace, placeBefore, TimelineView } from "./timeline-view.js"
 
 const AGAIN_MS = 5_000
 /** More messages at once than this are not read out: they were missed, and are there to be read. */
@@ -42,11 +42,12 @@ export class ChatRoom extends HTMLElement {
   /** The number of the message that is meant, and whether to go there. */
   #target = null
   #seeks = false
+  /** Where the reader was before they went elsewhere and came back. */
+  #before = null
   /** The last message that was drawn. */
   #last = null
   #wasHidden = false
-  #leaving = () => this.#room.flushReading()
-  #looked = () => this.#lookChanged()
+  #listeners
 
   // Lifecycle
 
@@ -56,6 +57,7 @@ export class ChatRoom extends HTMLElement {
     const id = this.getAttribute("room")
     this.#target = Number(this.getAttribute("target")) || null
     this.#seeks = this.#target !== null
+    this.#before = placeBefore(id)
     this.#room = this.#client.rooms.get(id)
     this.#room.isLookedAt = isLookedAt()
     const { timeline, rows } = this.#parts
@@ -63,7 +65,7 @@ export class ChatRoom extends HTMLElement {
       nearTop: () => this.#load("loadOlder"),
       nearBottom: () => this.#load("loadNewer"),
       moved: () => this.#moved(),
-      movedByHand: () => this.#room.resumeReading(),
+      movedByHand: () => this.#room.reading.resume(),
       shortcut: (name, message, opener) => this.#actions.shortcut(name, message, opener),
       leave: () => this.#composer.focus(),
     })
@@ -90,26 +92,29 @@ export class ChatRoom extends HTMLElement {
     for (const each of [this.#timeline, this.#composer, this.#banner, this.#actions]) each.disconnect()
     this.#ends.forEach((end) => end())
     cancelAnimationFrame(this.#frame)
-    document.removeEventListener("visibilitychange", this.#looked)
-    for (const name of ["focus", "blur"]) window.removeEventListener(name, this.#looked)
-    window.removeEventListener("pagehide", this.#leaving)
+    this.#listeners.abort()
   }
 
   #listen(id) {
     const { help, leave, join, "to-newest": toNewest } = this.#parts
     help.onclick = keyboardHelp
+    // A click leaves the focus in the text: there it is again when the list is closed.
+    help.onmousedown = (event) => event.preventDefault()
     leave.onclick = () => this.#leave()
-    join.onclick = () => this.#try(this.#client.join(id))
+    join.onclick = () => attempt(this.#client.join(id))
     toNewest.onclick = () => this.#toNewest()
     this.#ends = [
       ...this.#listenTo(this.#room),
       this.#client.on("connection", () => this.#drawSoon()),
       this.#client.on("outbox", () => this.#drawSoon()),
       this.#client.rooms.on("added", (room) => room.id === id && this.#follow(room)),
+      this.#client.rooms.on("removed", (room) => room === this.#room && this.#watch()),
     ]
-    document.addEventListener("visibilitychange", this.#looked)
-    for (const name of ["focus", "blur"]) window.addEventListener(name, this.#looked)
-    window.addEventListener("pagehide", this.#leaving)
+    const { signal } = (this.#listeners = new AbortController())
+    const looked = () => this.#lookChanged()
+    document.addEventListener("visibilitychange", looked, { signal })
+    for (const name of ["focus", "blur"]) window.addEventListener(name, looked, { signal })
+    window.addEventListener("pagehide", () => this.#leaving(), { signal })
   }
 
   /** What the server printed is also here as data; a room that is known better already doesn't need it. */
@@ -118,6 +123,19 @@ export class ChatRoom extends HTMLElement {
     if (!first) return
     first.remove()
     this.#room.adoptFirst(firstOf(JSON.parse(first.textContent)))
+  }
+
+  /** @returns {string | undefined} the room's name, "" when it is not for this person any more, undefined: not known */
+  get heading() {
+    return isGone(this.#room) ? "" : this.#room.state?.name
+  }
+
+  /** Who is not in an open room any more may go on reading it, and join again: the server knows. */
+  #watch() {
+    if (this.#room.state?.kind !== "open") return
+    this.#follow(this.#client.rooms.get(this.#room.id))
+    this.#room.connected()
+    say(texts.removedFromRoom)
   }
 
   /** After one was removed and came back, the room is a new object. */
@@ -139,7 +157,7 @@ export class ChatRoom extends HTMLElement {
   // Actions
 
   async #send(body, mode) {
-    if (mode.name === "edit") return this.#client.edit(mode.message.id, body)
+    if (mode.name === "edit") return body ? this.#client.edit(mode.message.id, body) : this.#actions.remove(mode.message)
     await this.#client.post(this.#room.id, body, { replyTo: mode.message?.id ?? null })
     await this.#toNewest()
   }
@@ -148,27 +166,30 @@ export class ChatRoom extends HTMLElement {
     const { kind, name = "" } = this.#room.state ?? {}
     const asked = kind === "direct" ? [texts.confirmHide, texts.hide] : [texts.confirmLeave({ name }), texts.leave]
     const yes = await confirm(...asked)
-    if (yes && (await this.#try(this.#client.leave(this.#room.id)))) location.assign(homeUrl())
+    if (yes && (await attempt(this.#client.leave(this.#room.id)))) location.assign(homeUrl())
   }
 
   async #show(number) {
-    if (!(await this.#try(this.#room.seek(number)))) return
+    // Somebody who goes elsewhere meanwhile is not called back.
+    if (!(await attempt(this.#room.seek(number))) || !this.#room.timeline.at(number)) return
     this.#target = number
+    this.#seeks = true
+    // Until it is shown, what happens to be on the screen was not looked at.
+    this.#isPlaced = false
     this.#draw()
-    this.#timeline.show(number)
   }
 
   async #toNewest() {
     // Without a connection one still sees the end of what is here, and below it what waits to be sent.
-    const goes = this.#room.timeline.reachesNewest || (this.#client.isLive && (await this.#try(this.#room.seek(null))))
-    if (goes) this.#draw()
+    const canGo = this.#room.timeline.reachesNewest || this.#client.isLive
+    if (canGo && (await attempt(this.#room.seek(null)))) this.#draw()
     this.#timeline.scrollToBottom()
     this.#moved()
   }
 
   #pauseReading() {
     this.#timeline.handsOff()
-    this.#room.pauseReading()
+    this.#room.reading.pause()
   }
 
   // Callbacks
@@ -192,7 +213,13 @@ export class ChatRoom extends HTMLElement {
     const isThere = this.#timeline.isAtBottom && this.#room.timeline.reachesNewest
     this.#room.isFollowed = isThere
     this.#look()
-    drawToNewest(this.#parts, this.#room, isThere || this.#room.timeline.isEmpty)
+    // Who was put there past much that is unread is done with that when they say so.
+    drawToNewest(this.#parts, this.#room, (isThere && !this.#room.reading.isAhead) || this.#room.timeline.isEmpty)
+  }
+
+  #leaving() {
+    this.#room.reading.flush()
+    keepPlace(this.#room.id, this.#before ?? (this.#room.isFollowed ? null : this.#timeline.place))
   }
 
   /** Who comes back to a hidden page starts where they left off, if more came than the screen holds. */
@@ -209,21 +236,11 @@ export class ChatRoom extends HTMLElement {
 
   /** What is on the screen of somebody who looks at it is read. */
   #look() {
-    if (this.#isPlaced && isLookedAt()) this.#room.saw(this.#timeline.lastVisible)
+    const look = this.#isPlaced && isLookedAt() && this.#timeline.visible
+    if (look) this.#room.saw(look)
   }
 
   // Internal
-
-  /** @returns {Promise<boolean>} whether it worked; if not, it was said why */
-  async #try(work) {
-    try {
-      await work
-      return true
-    } catch (error) {
-      alertAbout(sentenceOf(error))
-      return false
-    }
-  }
 
   #drawSoon() {
     this.#frame ??= requestAnimationFrame(() => this.#draw())
@@ -233,13 +250,14 @@ export class ChatRoom extends HTMLElement {
     cancelAnimationFrame(this.#frame)
     this.#frame = null
     const { timeline, mine, state, comings, unreadFrom, isLoading } = this.#room
-    const { parts, user } = { parts: this.#parts, user: this.#client.user }
+    const [parts, { user }] = [this.#parts, this.#client]
     const context = {
       me: user, isLive: this.#client.isLive, canWrite: mayWrite(state), target: this.#target, isNewest: timeline.reachesNewest,
       editing: this.#composer.editing, ended: endOf(this.#client.connection),
     }
     const pending = this.#client.pending(this.#room.id)
     drawAbout(parts, this.#room, context)
+    this.#composer.follow(timeline)
     const isEmpty = timeline.isEmpty && pending.length === 0
     drawHint(parts, this.#room, { isLive: context.isLive, isEmpty, failed: this.#loadFailed })
     drawTyping(parts, this.#room)
@@ -251,19 +269,31 @@ export class ChatRoom extends HTMLElement {
       openMenu: (message, opener) => this.#actions.openMenu(message, opener),
       react: (message, emoji, isOn) => this.#actions.react(message, emoji, isOn),
       show: (number) => this.#show(number),
-      retry: (clientId) => this.#try(this.#client.retry(clientId)),
-      discard: (clientId) => this.#try(this.#client.discard(clientId)),
+      retry: (clientId) => attempt(this.#client.retry(clientId)),
+      discard: (clientId) => attempt(this.#client.discard(clientId)),
     }, context)
     if (!timeline.isLoaded) this.#isPlaced = false
     else if (!this.#isPlaced) this.#place()
   }
 
-  /** Opening: at the message that is meant, at the first unread one, or at the newest. */
+  /** Opening: where one was before, at the message that is meant, at the first unread one, or at the newest. */
   #place() {
+    const before = this.#before
+    if (before && !this.#room.timeline.at(before.number)) return this.#seekBefore(before)
     this.#isPlaced = true
-    const isThere = this.#seeks ? this.#timeline.show(this.#target) : this.#timeline.showUnread()
+    if (before || this.#seeks) this.#room.reading.leap()
+    if (before) this.#timeline.keepInPlace(before)
+    else if (!(this.#seeks ? this.#timeline.show(this.#target) : this.#timeline.showUnread())) this.#timeline.scrollToBottom()
+    this.#before = null
     this.#seeks = false
-    if (!isThere) this.#timeline.scrollToBottom()
     this.#moved()
+  }
+
+  /** It may be further back than what the page came with. */
+  async #seekBefore({ number }) {
+    if (this.#room.access !== "live" || this.#room.isLoading) return
+    await this.#room.seek(number).catch(() => {})
+    if (!this.#room.timeline.at(number)) this.#before = null
+    this.#drawSoon()
   }
 }

@@ -1,7 +1,7 @@
-import { DraftKeeper } from "../drafts.js"
+import { DraftKeeper, shelf } from "../drafts.js"
 import { excerptOf } from "../rows.js"
 import { TypingSignal } from "../typing.js"
-import { h, wordsOf } from "./dom.js"
+import { h, put, wordsOf } from "./dom.js"
 import { MentionList } from "./mention-list.js"
 import { sentenceOf, texts } from "./texts.js"
 
@@ -30,7 +30,8 @@ export class Composer {
    * @param {object} options
    * @param {import("../client.js").ChatClient} options.client
    * @param {() => import("../room.js").Room} options.room
-   * @param {(body: string, mode: {name: "new"} | {name: "reply" | "edit", message: object}) => Promise<void>} options.submit
+   * @param {(body: string, mode: {name: "new"} | {name: "reply" | "edit", message: object}) => Promise<any>} options.submit
+   *   an edit without text asks whether to delete, and says whether that was done
    * @param {() => void} options.editLast
    * @param {() => void} options.modeChanged another message is edited, or none @param {() => void} options.toMessages
    */
@@ -104,12 +105,19 @@ export class Composer {
     this.#keep()
   }
 
+  /** What one replies to may be gone by now; one may reply all the same. */
+  follow(timeline) {
+    const { name, message } = this.#mode
+    if (name !== "reply" || !timeline.quoted(message.number)?.deletedAt) return
+    put(this.#parts["about-text"].lastElementChild, (message.excerpt = texts.quotedDeleted))
+  }
+
   // Callbacks
 
   #onKey(event) {
+    // While an input method composes a character, Enter belongs to it. Safari says so by 229 alone.
+    if (event.isComposing || event.keyCode === 229) return
     if (this.#mentions.key(event)) return
-    // While an input method composes a character, Enter belongs to it.
-    if (event.isComposing) return
     const sends = event.ctrlKey || event.metaKey || !(event.shiftKey || isTouch())
     if (event.key === "Enter" && sends) this.#onSubmit(event)
     else if (event.key === "Escape" && this.#mode.name !== "new") this.#cancel()
@@ -140,7 +148,11 @@ export class Composer {
     event.preventDefault()
     const { value: body } = this.#parts.text
     const mode = this.#mode
-    if (body.trim() === "") return
+    if (body.trim() === "") {
+      // Who leaves nothing of a message means to delete it.
+      if (mode.name === "edit" && (await this.#submit("", mode))) this.#cancel()
+      return
+    }
     const [count, most] = [lengthOf(body), this.#client.limits.bodyChars]
     if (count > most) return this.#say(texts.tooLong({ most, count }))
     this.#typing.stopped()
@@ -150,10 +162,11 @@ export class Composer {
     try {
       await this.#submit(body, mode)
     } catch (error) {
-      // Nothing is lost: the text comes back, before whatever was typed since.
-      const since = mode.name === "edit" ? "" : this.#parts.text.value
-      if (mode.name === "edit" && !this.#isEmpty) this.#parked = this.#draft
-      this.#start(mode, since ? `${body}\n${since}` : body)
+      // Nothing is lost: the text comes back, before whatever was typed since; as a new one if there is none to change.
+      const again = error.code === "message.not_found" ? NEW : mode
+      const since = again.name === "edit" ? "" : this.#parts.text.value
+      if (again.name === "edit" && !this.#isEmpty) this.#parked = this.#draft
+      this.#start(again, since ? `${body}\n${since}` : body)
       this.#say(sentenceOf(error))
     }
     // Not before it is kept elsewhere: until then the draft is the only place that outlives a crash.
@@ -224,11 +237,12 @@ export class Composer {
   }
 
   #count() {
-    const { counter, text } = this.#parts
+    const { counter, send, text } = this.#parts
     const left = this.#client.limits.bodyChars - lengthOf(text.value)
     counter.hidden = left > NEAR_LIMIT
-    counter.textContent = counter.hidden ? "" : texts.charactersLeft({ count: left })
-    counter.dataset.over = String(left < 0)
+    counter.textContent = counter.hidden ? "" : left < 0 ? texts.tooLongBy({ count: -left }) : texts.charactersLeft({ count: left })
+    // It keeps the focus, and says why when it is pressed.
+    send.ariaDisabled = left < 0
   }
 
   /** As high as its text, where style sheets can't say so yet. */
@@ -250,14 +264,5 @@ const about = ({ id, number, author, html }) => ({ id, number, author, excerpt: 
 
 /** As the server counts: characters of the trimmed text, not the halves that JavaScript has some of them in. */
 const lengthOf = (text) => [...text.trim()].length
-
-/** Where drafts are kept; a browser that is told to keep nothing refuses even to name it. */
-function shelf() {
-  try {
-    return localStorage
-  } catch {
-    return null
-  }
-}
 
 const isTouch = () => matchMedia("(hover: none) and (pointer: coarse)").matches

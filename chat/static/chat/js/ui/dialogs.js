@@ -1,5 +1,5 @@
 import { h } from "./dom.js"
-import { texts } from "./texts.js"
+import { sentenceOf, texts } from "./texts.js"
 
 const TOAST_MS = 4_000
 const ALERT_MS = 8_000
@@ -24,6 +24,8 @@ export function show(props, ...children) {
   dialog.showModal()
   return new Promise((resolve) => dialog.addEventListener("close", () => {
     dialog.remove()
+    // Where it was before may be gone by now.
+    if (document.activeElement === document.body) home().querySelector("[role=log]")?.focus({ preventScroll: true })
     resolve(dialog.returnValue)
   }))
 }
@@ -40,16 +42,27 @@ export function alertAbout(sentence) {
     h("span", {}, sentence),
     h("button", { class: "button button--quiet", type: "button", onclick: () => endAlert() }, texts.dismiss))
   const timer = setInterval(() => alert.matches(":hover, :focus-within") || endAlert(), ALERT_MS)
-  const onKey = ({ key }) => key === "Escape" && endAlert()
-  document.addEventListener("keydown", onKey)
+  // Ahead of all others, for one press closes one thing, and not also the edit below.
+  const onKey = (event) => {
+    if (event.key !== "Escape") return
+    event.stopPropagation()
+    endAlert()
+  }
+  document.addEventListener("keydown", onKey, true)
   endAlert = () => {
     clearInterval(timer)
-    document.removeEventListener("keydown", onKey)
+    document.removeEventListener("keydown", onKey, true)
     alert.remove()
     endAlert = () => {}
   }
   place().append(alert)
 }
+
+/** @returns {Promise<boolean>} whether it worked; if not, it was said why */
+export const attempt = (work) => work.then(() => true, (error) => {
+  alertAbout(sentenceOf(error))
+  return false
+})
 
 let region = null
 

@@ -17,6 +17,11 @@ export function h(tag, props = {}, ...children) {
   return element
 }
 
+/** Says so, if it is not what stands there: the same words put anew are news to a screen reader. */
+export function put(element, words) {
+  if (element.textContent !== words) element.textContent = words
+}
+
 /** The parts of a component that its template names with `data-part`. */
 export function partsOf(root) {
   const parts = {}
@@ -34,12 +39,12 @@ export function wordsOf(html) {
 const language = document.documentElement.lang || undefined
 // As the server writes it (chat/web/timeline.py): always as wide, in every language.
 const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })
-const moment = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "short" })
+const fullDay = new Intl.DateTimeFormat(language, { dateStyle: "full" })
 const dayOfYear = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" })
 const dayAndYear = new Intl.DateTimeFormat(language, { dateStyle: "long" })
 
 export const timeOf = (iso) => time.format(new Date(iso))
-export const momentOf = (iso) => moment.format(new Date(iso))
+export const momentOf = (iso) => `${fullDay.format(new Date(iso))}, ${timeOf(iso)}`
 
 const noonOf = (day) => new Date(`${day}T12:00:00`)
 

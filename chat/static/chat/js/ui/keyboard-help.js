@@ -2,10 +2,14 @@ import { show } from "./dialogs.js"
 import { h } from "./dom.js"
 import { texts } from "./texts.js"
 
+/** Where Ctrl+K is a key of every text box. */
+const isMac = navigator.platform.startsWith("Mac")
+
 const GROUPS = [
   [texts.keysWriting, [
     ["Enter", texts.keySend], ["Shift + Enter", texts.keyNewLine], ["@", texts.keyMention],
     ["↑", texts.keyEditLast], ["Esc", texts.keyCancel], ["Alt + ↑", texts.keyToMessages],
+    [isMac ? "⌘ K" : "Ctrl + K", texts.keyFind],
   ]],
   [texts.keysMessage, [
     ["↑ ↓", texts.keyWalk], ["Home End", texts.keyEnds], ["Enter", texts.keyMenu],
@@ -27,9 +31,14 @@ export function keyboardHelp() {
     h("div", { class: "dialog__buttons" }, h("button", { class: "button button--primary" }, texts.close)))
 }
 
-/** "?" shows them, unless one is writing. */
-export function listenForHelp() {
+/** "?" shows them, unless one is writing; Ctrl+K leads to the search in one's rooms. */
+export function listenForKeys() {
   document.addEventListener("keydown", (event) => {
+    const find = document.querySelector("[data-part=find]")
+    if (event.key === "k" && event[isMac ? "metaKey" : "ctrlKey"] && find?.checkVisibility()) {
+      event.preventDefault()
+      find.focus()
+    }
     // On a host's page only in what is ours.
     if (event.key !== "?" || !event.target.closest(".chat") || event.target.closest(WRITING)) return
     event.preventDefault()

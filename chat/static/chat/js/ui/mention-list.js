@@ -48,7 +48,7 @@ export class MentionList {
 
   /** @returns {boolean} whether the key was for the list */
   key(event) {
-    if (!this.isOpen || event.isComposing) return false
+    if (!this.isOpen) return false
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (step) this.#mark((this.#at + step + this.#found.length) % this.#found.length)
     else if (event.key === "Enter" || event.key === "Tab") this.#pick(this.#found[this.#at])
@@ -108,10 +108,13 @@ export class MentionList {
   }
 
   #pick({ handle }) {
-    const { text, caret } = completed(this.#text.value, this.#place, this.#text.selectionStart, handle)
-    this.#text.value = text
+    const { value, selectionStart: end } = this.#text
+    const { from } = this.#place
+    const { text, caret } = completed(value, this.#place, end, handle)
+    this.#text.setSelectionRange(from, end)
+    // As if it were typed: what a script puts into a field takes away all that could be undone.
+    document.execCommand("insertText", false, text.slice(from, text.length - value.length + end))
     this.#text.setSelectionRange(caret, caret)
-    this.#show([])
-    this.#text.dispatchEvent(new Event("input", { bubbles: true }))
+    this.update()
   }
 }

@@ -2,11 +2,11 @@
 
 import { mayWrite } from "../summary.js"
 import { copy } from "./clipboard.js"
-import { alertAbout, confirm, say } from "./dialogs.js"
+import { alertAbout, attempt, confirm, say } from "./dialogs.js"
 import { MessageMenu } from "./message-menu.js"
 import { messageUrl } from "./page-config.js"
 import { ReactionNames } from "./reaction-names.js"
-import { sentenceOf, texts } from "./texts.js"
+import { texts } from "./texts.js"
 
 const MODERATORS = ["owner", "moderator"]
 
@@ -60,17 +60,22 @@ export class MessageActions {
    * @returns {boolean} whether that can be done with this message
    */
   shortcut(name, message, opener) {
-    if (name === "react" && this.#mayWrite) this.openMenu(message, opener)
+    if (name === "react" && this.#mayWrite && message.deletedAt === null) this.openMenu(message, opener)
     else this.#choices(message).find((each) => each.name === name)?.work()
   }
 
   react(message, emoji, isOn) {
-    return this.#try(this.#client.react(this.#room().id, message.id, emoji, isOn))
+    return attempt(this.#client.react(this.#room().id, message.id, emoji, isOn))
   }
 
   editLast() {
     const own = this.#room().timeline.messages.findLast((message) => this.#isOwn(message) && message.deletedAt === null)
     if (own) this.#composer.edit(own)
+  }
+
+  /** @returns {Promise<boolean>} whether it is gone */
+  async remove(message) {
+    return (await confirm(texts.confirmRemove, texts.remove)) && attempt(this.#client.delete(message.id))
   }
 
   // Internal
@@ -86,7 +91,7 @@ export class MessageActions {
       ["copyText", isThere, () => this.#copy(message.body, texts.textCopied)],
       ["copyLink", true, () => this.#copy(linkTo(message), texts.linkCopied)],
       ["markUnread", Boolean(role), () => this.#markUnread(message)],
-      ["remove", mayRemove && isThere, () => this.#remove(message)],
+      ["remove", mayRemove && isThere, () => this.remove(message)],
     ]
     return choices.filter(([, isPossible]) => isPossible).map(([name, , work]) => ({ name, label: texts[name], work }))
   }
@@ -98,11 +103,7 @@ export class MessageActions {
 
   async #markUnread({ room, number }) {
     this.#pauseReading()
-    if (await this.#try(this.#client.markRead(room, number - 1, true))) say(texts.markedUnread)
-  }
-
-  async #remove(message) {
-    if (await confirm(texts.confirmRemove, texts.remove)) await this.#try(this.#client.delete(message.id))
+    if (await attempt(this.#client.markRead(room, number - 1, true))) say(texts.markedUnread)
   }
 
   get #mayWrite() {
@@ -111,17 +112,6 @@ export class MessageActions {
 
   #isOwn(message) {
     return message.author?.id === this.#client.user.id
-  }
-
-  /** @returns {Promise<boolean>} whether it worked; if not, it was said why */
-  async #try(work) {
-    try {
-      await work
-      return true
-    } catch (error) {
-      alertAbout(sentenceOf(error))
-      return false
-    }
   }
 }
 

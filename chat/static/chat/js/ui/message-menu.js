@@ -13,13 +13,16 @@ const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }
 export class MessageMenu {
   #popover = h("div", { class: "menu", popover: "auto", role: "dialog", "aria-label": texts.messageActions })
   #number = null
+  /** Of a message that is deleted meanwhile, or shown no more, there is nothing left to choose. */
+  #watch = new MutationObserver(() => this.#message?.querySelector(".message__menu") || this.#popover.hidePopover())
 
   constructor() {
     // "beforetoggle": while the focus is still inside; one that a click has put elsewhere stays there.
     this.#popover.addEventListener("beforetoggle", ({ newState }) => {
       if (newState !== "closed") return
+      this.#watch.disconnect()
       this.#message?.classList.remove("message--open")
-      if (this.#popover.contains(document.activeElement)) this.#message?.focus({ preventScroll: true })
+      if (this.#popover.contains(document.activeElement)) (this.#message ?? this.#log).focus({ preventScroll: true })
     })
     this.#popover.addEventListener("keydown", (event) => this.#onKey(event))
   }
@@ -57,6 +60,7 @@ export class MessageMenu {
     this.#popover.replaceChildren(...(react ? reactions(react, pick, other) : []), ...items)
     this.#popover.showPopover()
     this.#message?.classList.add("message--open")
+    this.#watch.observe(this.#log, { childList: true, subtree: true })
     this.#place(opener.getBoundingClientRect())
     this.#popover.querySelector("button").focus()
   }
@@ -75,7 +79,11 @@ export class MessageMenu {
 
   /** The line, from where arrow keys lead on; it was perhaps drawn anew meanwhile. */
   get #message() {
-    return this.#popover.parentElement.querySelector(`[data-number="${this.#number}"]`)
+    return this.#log.querySelector(`[data-number="${this.#number}"]`)
+  }
+
+  get #log() {
+    return this.#popover.parentElement.querySelector("[role=log]")
   }
 
   #place(near) {
@@ -92,7 +100,7 @@ function reactions(react, pick, tryOther) {
     "class": "menu__emoji", "type": "button", "aria-label": texts.reactWith({ emoji: each }), "onclick": pick(() => react(each)),
   }, each))
   const other = h("input", {
-    "class": "field__input menu__other", "name": "emoji", "aria-label": texts.otherEmoji, "placeholder": texts.otherEmoji,
+    "class": "field__input menu__other", "name": "emoji", "aria-label": texts.otherEmoji, "placeholder": texts.pasteEmoji,
     "maxlength": "32", "autocomplete": "off", "required": true,
   })
   const error = h("p", { class: "menu__error", role: "alert" })

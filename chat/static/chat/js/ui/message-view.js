@@ -27,13 +27,13 @@ export function viewOf(row, actions, context) {
 
 /** Changes exactly when the line looks different. */
 export function versionOf(row, { isLive, canWrite, target, editing }) {
-  const { kind, message, continues, mine, quoted, users, item } = row
+  const { kind, message, continues, mine, quoted, users, by, item } = row
   if (kind === "message") {
     const quote = quoted && [quoted.changedSeq, quoted.author?.name]
     const marks = [target === message.number, editing === message.id]
     return [message.changedSeq, continues, mine, quote, message.author?.name, canWrite, ...marks].join("|")
   }
-  if (kind === "notice") return users.map(({ id, name }) => id + name).join("|")
+  if (kind === "notice") return [by?.id, ...users.map(({ id, name }) => id + name)].join("|")
   // At midnight today becomes yesterday.
   if (kind === "day") return headingOf(row.day)
   return kind === "pending" ? ["pending", item.state, item.error?.code, item.pause, continues, isLive].join("|") : kind
@@ -74,7 +74,8 @@ function pendingView({ item, continues }, actions, { me, isLive }) {
   const waits = item.pause === "rate.limited" ? texts.waitingItsTurn : texts.sending
   // What goes well goes fast: a line that came and went with each message would only make the others jump.
   const state = classes({ "message__state": true, "visually-hidden": isLive && !item.pause })
-  return h("article", { "class": classes(look), "tabindex": "-1", "aria-label": me.name },
+  // Read out once, and that is when it is stored.
+  return h("article", { "class": classes(look), "tabindex": "-1", "aria-label": me.name, "aria-live": "off" },
     continues ? null : avatar(me),
     head(me.name, item.createdAt, continues),
     h("p", { class: "message__body message__body--plain", dir: "auto" }, item.body),
@@ -112,7 +113,7 @@ function content({ id, html, editedAt }) {
 
 function quote({ number }, quoted, actions) {
   const name = quoted?.author?.name ?? texts.unknownAuthor
-  const words = quoted?.deletedAt ? texts.deleted : excerptOf(wordsOf(quoted?.html ?? ""))
+  const words = quoted?.deletedAt ? texts.quotedDeleted : excerptOf(wordsOf(quoted?.html ?? ""))
   // Each for itself: a name from the left and a text from the right would otherwise change places.
   const apart = { "\u0001": name, "\u0002": words }
   const parts = texts.inReplyTo({ name: "\u0001", text: "\u0002" }).split(/([\u0001\u0002])/).filter(Boolean)

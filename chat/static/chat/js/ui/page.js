@@ -5,13 +5,14 @@ import { ChatRoomList } from "./chat-room-list.js"
 import { ChatRoom } from "./chat-room.js"
 import { CopyField } from "./copy-field.js"
 import { alertAbout } from "./dialogs.js"
-import { listenForHelp } from "./keyboard-help.js"
+import { listenForKeys } from "./keyboard-help.js"
 import { holdLinks } from "./links.js"
 import { pageClient } from "./page-client.js"
 import { config } from "./page-config.js"
 import { texts } from "./texts.js"
 
-const title = document.title
+const { title } = document
+const room = document.querySelector("chat-room")
 const client = pageClient()
 
 customElements.define("chat-room", ChatRoom)
@@ -19,14 +20,23 @@ customElements.define("chat-room-list", ChatRoomList)
 customElements.define("chat-lobby", ChatLobby)
 customElements.define("copy-field", CopyField)
 
+const heading = room?.heading
+
 // The title of a host's page is the host's.
 if (!config.embed) client.rooms.on("change", () => {
   const { unread } = client.rooms
-  const wanted = unread ? `(${unread > 99 ? "99+" : unread}) ${title}` : title
+  const name = room?.heading ?? heading
+  const named = title.replace(`${heading} · `, () => name && `${name} · `)
+  const wanted = unread ? `(${unread > 99 ? "99+" : unread}) ${named}` : named
   if (document.title !== wanted) document.title = wanted
 })
 
-listenForHelp()
+// What was printed in another zone than the reader's has just been drawn again; the next page is printed in theirs.
+const { printed, cookie, attributes } = config.zone
+const { timeZone } = new Intl.DateTimeFormat().resolvedOptions()
+if (timeZone !== printed) document.cookie = `${cookie}=${timeZone}; ${attributes}`
+
+listenForKeys()
 holdLinks(client)
 
 // A timer of a hidden tab may be a minute late; who looks again doesn't wait for it.

@@ -1,8 +1,10 @@
 // What stands around a room's messages: name and topic, what one may do, the hint above them, who is typing.
 
-import { texts } from "./texts.js"
+import { put } from "./dom.js"
+import { texts, titleOf } from "./texts.js"
 
-const isGone = ({ access }) => access === "removed" || access === "denied"
+/** Whether there is nothing here for this person any more. */
+export const isGone = ({ access }) => access === "removed" || access === "denied"
 
 /**
  * Name, topic, and either the composer or why there is none.
@@ -11,13 +13,14 @@ const isGone = ({ access }) => access === "removed" || access === "denied"
 export function drawAbout(parts, room, { canWrite, ended }) {
   const { state } = room
   const gone = isGone(room)
+  const focused = document.activeElement
   // Until the server has spoken, what it rendered stands.
   if (!state && !gone) return
   if (state) {
-    parts.name.textContent = state.name
-    parts.topic.textContent = state.topic
+    put(parts.name, titleOf(state))
+    put(parts.topic, state.topic)
     parts.topic.hidden = state.kind === "direct" || !state.topic
-    if (parts.people) parts.people.textContent = texts.members({ count: state.memberCount })
+    if (parts.people) put(parts.people, texts.members({ count: state.memberCount }))
   }
   // A host's rule may let people in without there being a member.
   if (parts.people) parts.people.hidden = gone || !state.memberCount
@@ -25,9 +28,13 @@ export function drawAbout(parts, room, { canWrite, ended }) {
   parts.leave.hidden = !state?.role || gone
   parts.composer.hidden = !canWrite || gone || ended !== null
   parts.outside.hidden = !parts.composer.hidden
-  parts.join.hidden = gone || ended !== null || Boolean(state?.role) || Boolean(state?.archived) || state?.kind !== "open"
-  parts["outside-text"].textContent =
-    ended ?? (gone ? texts.removedFromRoom : state?.archived ? texts.archived : texts.notMember)
+  // Disabled: the server has said that this person may not.
+  parts.join.hidden = parts.join.disabled || gone || ended !== null || Boolean(state?.role) || Boolean(state?.archived) || state?.kind !== "open"
+  const isLeft = state?.gone && state.memberCount < 2
+  const why = () => texts[state?.archived ? "archived" : isLeft ? "nobodyLeft" : parts.join.hidden ? "readOnly" : "notMember"]
+  put(parts["outside-text"], ended ?? (gone ? texts.removedFromRoom : why()))
+  // What is hidden loses the focus.
+  if (focused?.checkVisibility() === false) parts.timeline.focus({ preventScroll: true })
 }
 
 /** The lines above and below the messages: what is being loaded, or that there is no more. */
@@ -42,14 +49,15 @@ export function drawHint(parts, room, { isLive, isEmpty, failed }) {
     return isEmpty ? texts.noMessages : texts.beginning
   }
   parts.timeline.setAttribute("aria-busy", String(isWaiting || isLoading))
-  parts.hint.textContent = sentence()
+  put(parts.hint, sentence())
   parts["newer-hint"].hidden = !timeline.isLoaded || timeline.reachesNewest
 }
 
 /** The way to the newest messages, with how many are new there. */
 export function drawToNewest(parts, { unseen }, isThere) {
+  if (isThere && parts["to-newest"] === document.activeElement) parts.timeline.focus({ preventScroll: true })
   parts["to-newest"].hidden = isThere
-  parts["to-newest-text"].textContent = unseen ? texts.newestCount({ count: unseen }) : texts.newest
+  put(parts["to-newest-text"], unseen ? texts.newestCount({ count: unseen }) : texts.newest)
 }
 
 export function drawTyping(parts, room) {
@@ -57,7 +65,7 @@ export function drawTyping(parts, room) {
   // Somebody who has not written anything yet: the list of members knows the name. Without it, it is "somebody".
   if (users.some((id) => !nameOf(room, id)) && !room.members.isLoaded) room.loadMembers().catch(() => {})
   const names = users.map((id) => nameOf(room, id) ?? texts.somebody)
-  parts.typing.textContent = typingLine(names)
+  put(parts.typing, typingLine(names))
 }
 
 function typingLine(names) {

@@ -9,6 +9,10 @@ export const texts = Object.fromEntries(
   Object.entries(config.texts).map(([key, sentence]) => [key, sentence.includes("{") ? fillerOf(sentence) : sentence]),
 )
 
+/** What a room is called: of deleted accounts, the server may have spoken in another language. */
+export const titleOf = ({ name, gone }) =>
+  gone ? [...name.split(", ").slice(0, -gone), ...Array(gone).fill(texts.unknownAuthor)].join(", ") : name
+
 /** What to tell a person about a failure. @param {{code?: string, message?: string}} [error] */
 export const sentenceOf = (error) =>
   texts[`error.${error?.code}`] ?? (error?.code ? error.message : texts["error.unexpected"])

@@ -85,31 +85,34 @@ export class TimelineView {
     return this.#isAtBottom
   }
 
-  /** @returns {number} of the last message that is on the screen; 0: none is */
-  get lastVisible() {
-    if (!this.#log.clientHeight) return 0
-    const bottom = Math.min(this.#log.getBoundingClientRect().bottom, window.innerHeight)
+  /** @returns {{first: number, last: number, isEnd: boolean} | null} the messages on the screen, see Reading */
+  get visible() {
+    if (!this.#log.clientHeight) return null
+    const edges = this.#log.getBoundingClientRect()
+    const [edge, end] = [Math.max(edges.top, 0), Math.min(edges.bottom, window.innerHeight)]
     const elements = this.#rows.querySelectorAll("[data-number]")
-    let [from, to] = [0, elements.length]
-    while (from < to) {
-      const middle = (from + to) >> 1
-      const { top, height } = elements[middle].getBoundingClientRect()
-      if (top + Math.min(height, SEEN) <= bottom) from = middle + 1
-      else to = middle
-    }
-    return from ? Number(elements[from - 1].dataset.number) : 0
+    const last = countOf(elements, ({ top, height }) => top + Math.min(height, SEEN) <= end) - 1
+    if (last < 0) return null
+    // Where only other lines are on the screen, the message above them stands for it.
+    const first = Math.min(last, countOf(elements, ({ bottom, height }) => bottom - Math.min(height, SEEN) < edge))
+    const numberOf = (at) => Number(elements[at].dataset.number)
+    return { first: numberOf(first), last: numberOf(last), isEnd: this.#endsLive && last === elements.length - 1 }
   }
 
   /** @param {import("../rows.js").Row[]} rows @param {{isNewest: boolean} & object} context see viewOf */
   update(rows, actions, context) {
-    const anchor = this.#isAtBottom && this.#endsLive ? null : this.#topmostVisible()
+    const anchor = this.#isAtBottom && this.#endsLive ? null : this.place
     const shown = new Map()
     let place = this.#rows.firstElementChild
     for (const row of rows) {
       const version = versionOf(row, context)
       const held = this.#shown.get(row.key)
       const element = held?.version === version ? held.element : viewOf(row, actions, context)
-      if (held && held.element !== element) place = replace(held.element, element, place)
+      if (held && held.element !== element) {
+        // A line that only looks different was read out already; what was on its way was not.
+        if (held.row && held.row.kind !== "pending") element.ariaLive = "off"
+        place = replace(held.element, element, place)
+      }
       if (element === place) place = place.nextElementSibling
       else this.#rows.insertBefore(element, place)
       shown.set(row.key, { element, version, row })
@@ -118,10 +121,33 @@ export class TimelineView {
     this.#shown = shown
     this.#endsLive = context.isNewest
     if (!anchor) this.#log.scrollTop = 0
-    else this.#keepInPlace(anchor)
+    else this.keepInPlace(anchor)
     this.#setStops()
     // A page that doesn't fill the window can't be scrolled to ask for more.
     this.#onScroll()
+  }
+
+  /**
+   * The topmost message on the screen. By its key, for the line itself may be drawn anew: the first one of a page often
+   * gets or loses its name. @returns {{key: string, top: number, number: number} | null} `number`: none if unsent
+   */
+  get place() {
+    const { top: edge } = this.#log.getBoundingClientRect()
+    for (const [key, { element }] of this.#shown) {
+      const { top, bottom } = element.getBoundingClientRect()
+      if (bottom > edge && element.matches(".message")) return { key, top, number: Number(element.dataset.number) }
+    }
+    return null
+  }
+
+  /** Puts a message where it was; if it isn't there, one sees the newest. */
+  keepInPlace({ key, top }) {
+    const element = this.#shown.get(key)?.element
+    const shift = element && element.getBoundingClientRect().top - top
+    // Nothing is written where nothing moved: it could end a movement that goes on.
+    if (shift) this.#log.scrollTop += shift
+    else if (!element) this.#log.scrollTop = 0
+    this.#isAtBottom = this.#isNearBottom
   }
 
   /** What moves from now on was not moved by hand. */
@@ -173,22 +199,6 @@ export class TimelineView {
   #remove(element) {
     if (element.contains(document.activeElement)) this.#log.focus({ preventScroll: true })
     element.remove()
-  }
-
-  /** By its key, for the line itself may be drawn anew: the first one of a page often gets or loses its name. */
-  #topmostVisible() {
-    const { top: edge } = this.#log.getBoundingClientRect()
-    for (const [key, { element }] of this.#shown) {
-      const { top, bottom } = element.getBoundingClientRect()
-      if (bottom > edge && element.matches(".message")) return { key, top }
-    }
-    return null
-  }
-
-  #keepInPlace({ key, top }) {
-    const element = this.#shown.get(key)?.element
-    if (element) this.#log.scrollTop += element.getBoundingClientRect().top - top
-    else this.#log.scrollTop = 0
   }
 
   get #isNearBottom() {
@@ -246,6 +256,17 @@ export class TimelineView {
   }
 }
 
+/** How many of the elements, from the first on, have such a place; no later one has. */
+function countOf(elements, isSuch) {
+  let [from, to] = [0, elements.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if (isSuch(elements[middle].getBoundingClientRect())) from = middle + 1
+    else to = middle
+  }
+  return from
+}
+
 /** Puts a line in the place of its former self, and the focus where it was in that. */
 function replace(old, element, place) {
   const focusable = (line) => [...line.querySelectorAll("a, button, pre, table")]
@@ -254,4 +275,25 @@ function replace(old, element, place) {
   old.replaceWith(element)
   if (hadFocus) (focusable(element)[at] ?? element).focus({ preventScroll: true })
   return old === place ? element : place
+}
+
+const PLACE = "chat-place|"
+
+/** For the browser's Back and Forward, as long as the tab is there. @param {object | null} place null: at the newest */
+export function keepPlace(room, place) {
+  try {
+    sessionStorage.setItem(PLACE + room, JSON.stringify(place))
+  } catch {
+    // Full, or forbidden: then one starts as at a first visit.
+  }
+}
+
+/** @returns {object | null | undefined} what was kept, if this page is one that was gone back or forward to */
+export function placeBefore(room) {
+  try {
+    const [{ type }] = performance.getEntriesByType("navigation")
+    if (type === "back_forward") return JSON.parse(sessionStorage.getItem(PLACE + room))
+  } catch {
+    // Forbidden: nothing was kept.
+  }
 }

@@ -1,0 +1,13 @@
+import { assert, test } from "./runner.js"
+
+test("a direct room is called in the page's language, whatever the server said of who is gone", async () => {
+  const config = Object.assign(document.createElement("script"), { id: "chat-config", type: "application/json" })
+  config.textContent = JSON.stringify({ texts: { unknownAuthor: "Gelöschtes Konto" }, urls: {} })
+  document.head.append(config)
+  const { titleOf } = await import("/chat/js/ui/texts.js")
+  assert.equal(titleOf({ name: "Deleted account", gone: 1 }), "Gelöschtes Konto")
+  assert.equal(titleOf({ name: "Eva, Dr., Deleted account", gone: 1 }), "Eva, Dr., Gelöschtes Konto")
+  assert.equal(titleOf({ name: "Deleted account, Deleted account", gone: 2 }), "Gelöschtes Konto, Gelöschtes Konto")
+  assert.equal(titleOf({ name: "Deleted account", gone: 0 }), "Deleted account")
+  config.remove()
+})
