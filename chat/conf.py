@@ -4,7 +4,7 @@ One line each: name, default, unit and meaning. Nothing is read at import, so te
 Unknown names and wrong types are errors of ``manage.py check`` (chat/checks.py).
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -99,7 +99,7 @@ class ChatSettings:
     """Different emoji that one message may carry."""
     direct_people: int = 8
     """Most people in a direct room, the caller included."""
-    token_days: int = field(default=0)
+    token_days: int = 0
     """Days that a new bearer token is valid; 0 means until it is revoked."""
 
 

@@ -24,11 +24,36 @@ from tests.rig.templates import Templates
 CI = os.environ.get("CI", "").lower() in ("1", "true")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 LOG_TAIL = 6_000
+EXPECT_MS = 20_000
+"""How long a page may take to show what a test expects: the machine may be busy. What is there costs no waiting."""
+
+LONG = ("tests/test_on_postgresql.py", "tests/browser/", "tests/site/", "tests/host/")
+TOGETHER = ("tests/site/protocol/", "tests/host/")
+"""Folders whose files share what takes long to make, sites or a wheel, and so stay in one process."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # A terminated run must still end the servers that it started.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first: a long file that is begun last keeps one process busy while the others are done."""
+    items.sort(key=lambda item: next((n for n, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((each for each in TOGETHER if nodeid.startswith(each)), super()._split_scope(nodeid))
+
+    return ByFile(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -133,8 +158,9 @@ async def browser() -> AsyncIterator[Any]:
     """A Chromium of Playwright's async API, without a page yet."""
     if not Path(CHROMIUM).exists():
         (pytest.fail if CI else pytest.skip)(f"There is no browser at {CHROMIUM}: install chromium, or set CHROMIUM.")
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright, expect
 
+    expect.set_options(timeout=EXPECT_MS)
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]

@@ -39,6 +39,8 @@ RANKS = {
     "chat.client": 0,
     "chat.migrations": 1,
 }
+APART = 5
+"""At this rank there is one module for each way in. They share what is below them, and know nothing of each other."""
 WITHOUT_DJANGO = ("chat.wire", "chat.core", "chat.client")
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "chat").rglob("*.py"))
 
@@ -60,6 +62,8 @@ def test_a_module_imports_nothing_from_above_its_rank(file: str) -> None:
         ("chat.models.rooms", "import tests.rig", "chat never imports tests.rig"),
         ("chat.attic", "import chat.wire", "chat.attic has no rank"),
         ("chat.models.rooms", "from .. import services", "a relative import"),
+        ("chat.web.rooms", "from chat import api", "chat.api is another way in"),
+        ("chat.admin.live", "from chat.web.texts import SENTENCES", "chat.web.texts.SENTENCES is another way in"),
     ],
 )
 def test_the_ladder_finds_what_it_forbids(module: str, source: str, finds: str) -> None:
@@ -73,6 +77,7 @@ def test_the_ladder_finds_what_it_forbids(module: str, source: str, finds: str) 
     [
         ("chat.services.messages", "from chat.access import doors\nfrom chat.wire import errors"),
         ("chat.services.messages", "from chat.services import ledger"),
+        ("chat.web.rooms", "from chat.web import timeline"),
         ("chat.client.socket", "from chat.core.client import Client\nimport websockets"),
         (
             "chat.models.rooms",
@@ -108,6 +113,8 @@ def judge(module: str, own: int, name: str) -> str:
     other = rank(name)
     if other is None:
         return f"{module}: {name} has no rank"
+    if own == other == APART and not f"{name}.".startswith(f"{package}."):
+        return f"{module}: {name} is another way in, which it should know nothing of"
     return f"{module}: {name} is of rank {other}, above {own}" if other > own else ""
 
 

@@ -1,6 +1,7 @@
 """Where an application stood in its rooms, so that its next run goes on from there."""
 
 import os
+import threading
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +25,7 @@ Positions = dict[str, RoomPosition]
 
 
 class CursorStore(Protocol):
-    """Keeps positions between two runs. Called on the event loop: be quick."""
+    """Keeps positions between two runs. ``load`` is called once, on the event loop; ``save`` in threads."""
 
     def load(self) -> Positions: ...
 
@@ -36,6 +37,8 @@ class FileCursors:
 
     def __init__(self, path: str | Path):
         self._path = Path(path)
+        self._saving = threading.Lock()
+        """The save of a closing client may meet the one that runs each second."""
 
     def load(self) -> Positions:
         try:
@@ -45,5 +48,6 @@ class FileCursors:
 
     def save(self, positions: Positions) -> None:
         draft = self._path.with_name(f"{self._path.name}.new")
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(positions)))
-        os.replace(draft, self._path)  # noqa: PTH105 - says that it replaces
+        with self._saving:
+            draft.write_bytes(msgspec.json.format(msgspec.json.encode(positions)))
+            os.replace(draft, self._path)  # noqa: PTH105 - says that it replaces

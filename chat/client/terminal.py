@@ -20,6 +20,7 @@ from chat.wire import protocol
 from chat.wire.errors import ChatError
 
 HELP = "/history shows older messages · /members who is here · /rooms your rooms · /quit ends"
+GONE = "(deleted account)"
 LAST_WORDS_S = 10.0
 """At the end of the input, what is still unanswered has so long to be stored."""
 
@@ -176,7 +177,7 @@ async def _lines(stream: TextIO) -> AsyncIterator[str]:
 
 
 def _line(message: protocol.Message) -> str:
-    author = message.author.name if message.author else "(deleted account)"
+    author = message.author.name if message.author else GONE
     body = "(deleted)" if message.deleted_at else message.body
     return f"{message.created_at[11:16]} {_plain(author)}: {_plain(body)}"
 
@@ -188,7 +189,7 @@ def _news_line(event: RoomNews) -> str | None:
         return f"-- changed: {_line(event.message)}"
     if isinstance(event, protocol.MemberJoined | protocol.MemberLeft):
         verb = "joined" if isinstance(event, protocol.MemberJoined) else "left"
-        return f"-- {_plain(event.member.user.name)} {verb}"
+        return f"-- {_plain(event.member.user.name) or GONE} {verb}"
     if isinstance(event, protocol.RoomChanged):
         return f"-- the room is now {_plain(event.state.name)}: {_plain(event.state.topic)}"
     if isinstance(event, Overflowed | protocol.Reset):

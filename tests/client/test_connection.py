@@ -244,7 +244,7 @@ async def test_closing_leaves_nothing_behind(server: FakeServer) -> None:
 
 
 async def test_a_client_that_never_connected_closes_at_once(impatient: None) -> None:
-    async with asyncio.timeout(2), ChatClient("http://127.0.0.1:9", token="x", proxy=None):
+    async with asyncio.timeout(10), ChatClient("http://127.0.0.1:9", token="x", proxy=None):
         pass
 
 

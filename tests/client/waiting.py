@@ -8,8 +8,8 @@ async def until(condition: Callable[[], bool]) -> None:
     """Return once ``condition()`` holds.
 
     Raises:
-        TimeoutError: It doesn't, within 10 s.
+        TimeoutError: It doesn't, within 30 s.
     """
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - the fake server has no events to wait for
             await asyncio.sleep(0.005)

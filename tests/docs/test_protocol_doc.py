@@ -11,6 +11,7 @@ from chat.commands.hello import RECEIVED_BYTES
 from chat.conf import ChatSettings
 from chat.wire import errors, protocol, schema
 from chat.wire.errors import Close
+from chat.wire.results import RESULTS
 from tests.docs.pages import blocks, page, table
 
 PAGE = page("docs/protocol.md")
@@ -62,7 +63,7 @@ def check_server_frame(
 
 
 def check_result(command: Any, result: Any) -> None:
-    kind: Any = schema.RESULTS[type(command)]
+    kind: Any = RESULTS[type(command)]
     if isinstance(command, protocol.ListRooms):
         kind = dict[str, Any]
     assert msgspec.to_builtins(msgspec.convert(result, kind)) == result

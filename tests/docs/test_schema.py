@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from chat.core.client import results
 from chat.wire import protocol, schema
+from chat.wire.results import RESULTS
 from tests.docs.pages import DOCS, ROOT
 
 SCHEMA = schema.json_schema()
@@ -27,10 +27,9 @@ def test_the_file_is_what_the_types_say_today(file: str, document: Any, argument
 
 
 def test_every_command_has_its_result() -> None:
-    assert set(schema.RESULTS) == set(protocol.Command.__args__)
-    answered = {each for each, result in schema.RESULTS.items() if result is not None}
-    assert answered == {each for each in schema.RESULTS if "ref" in each.__struct_fields__}
-    assert results._RESULTS.items() <= schema.RESULTS.items()
+    assert set(RESULTS) == set(protocol.Command.__args__)
+    answered = {each for each, result in RESULTS.items() if result is not None}
+    assert answered == {each for each in RESULTS if "ref" in each.__struct_fields__}
 
 
 def test_every_reference_leads_somewhere() -> None:

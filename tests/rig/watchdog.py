@@ -5,7 +5,8 @@ Three rules:
 1. A step of the loop may take 50 ms of *CPU time of the loop's thread*. Wall time would also count what the machine's
    other processes took, and tests run on shared machines.
 2. A step may not wait (for a lock, a disk, a socket): while it is under way, its thread may not sleep without using
-   CPU through ``STUCK_SAMPLES`` samples in a row. A thread that is ready and gets no CPU counts as running.
+   CPU through ``STUCK_SAMPLES`` samples in a row. A thread that is ready and gets no CPU counts as running; so does
+   one that starts another, for that waits until the new one has got some.
 3. No database call on the loop's thread. Django refuses those (``SynchronousOnlyOperation``); each refusal is logged,
    also when somebody catches it.
 
@@ -80,12 +81,14 @@ class Watchdog:
             if not self._in_step:
                 continue
             now = time.clock_gettime(self._clock)
-            if frame := sys._current_frames().get(self.thread_id):
+            frame = sys._current_frames().get(self.thread_id)
+            if frame is not None:
                 self._seen, self._seen_in_step = _summary(frame), self._step
             if self._step != step:
                 step, idle, cpu = self._step, 0, now
                 continue
-            idle = idle + 1 if now - cpu < 0.001 and self._sleeps() else 0
+            waits = now - cpu < 0.001 and self._sleeps() and not _starts_a_thread(frame)
+            idle = idle + 1 if waits else 0
             cpu = now
             if idle == STUCK_SAMPLES:
                 waited_ms = STUCK_SAMPLES * SAMPLE_S * 1000
@@ -95,6 +98,12 @@ class Watchdog:
     def _sleeps(self) -> bool:
         stat = Path(f"/proc/self/task/{self._native_id}/stat").read_text()
         return stat.rpartition(")")[2].split()[0] in ("S", "D")
+
+
+def _starts_a_thread(frame: FrameType | None) -> bool:
+    return frame is not None and any(
+        each.f_code is threading.Thread.start.__code__ for each, _ in traceback.walk_stack(frame)
+    )
 
 
 def _log_refused_database_calls() -> None:

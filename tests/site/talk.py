@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.rig.site import Person
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 Event = dict[str, Any]
 
 
