@@ -97,13 +97,13 @@ def open_direct(*, user: Any, user_ids: Iterable[str] = (), members: Iterable[An
     with write():
         if not policy().can_create_room(user, Room.Kind.DIRECT):
             raise RoomForbidden
-        people.keep(user, gone=RoomForbidden)
         persons = _direct_people(user, user_ids, members)
         room, made = Room.objects.get_or_create(
             direct_key=direct_key_of(str(each.pk) for each in persons),
             defaults={"kind": Room.Kind.DIRECT, "slug": f"direct-{token_hex(8)}"},
         )
         room = Room.objects.select_for_update().get(pk=room.pk)
+        people.keep(user, gone=RoomForbidden)
         if made:
             publish_on_commit(places.enter(room, persons, hidden_for=[each for each in persons if each != user]))
         else:
@@ -126,7 +126,7 @@ def update(
 
     Raises:
         RoomNotFound: Missing, or hidden from ``user``.
-        RoomForbidden: ``user`` may not manage it, or not make a room of this ``kind``.
+        RoomForbidden: ``user`` may not manage it, or not make a room of this ``kind``; a direct room stays direct.
         RoomInvalid: A blank or too long name or topic.
         CommandInvalid: ``kind`` is neither open nor private.
         RoomArchived: It is archived, and this does not reopen it.
@@ -134,7 +134,7 @@ def update(
     with write():
         entry = doors.room(user, room_id, lock=True)
         room = entry.room
-        if not policy().can_manage(user, room, entry.membership):
+        if not policy().can_manage(user, room, entry.membership) or (room.is_direct and kind is not None):
             raise RoomForbidden
         changed = _differing(room, _wanted(name, topic, kind, archived))
         # Else who may make private rooms only would make an open one in two steps.

@@ -59,12 +59,12 @@ REFUSALS: dict[str, type[ChatError]] = {
     "removes": RoomNotFound,
     "makes a room": RoomForbidden,
     "is in a new room": UserNotFound,
-    "opens a direct room": RoomForbidden,
+    "opens a direct room": UserNotFound,
     "is in a direct room": UserNotFound,
     "posts": RoomNotFound,
     "reacts": MessageNotFound,
 }
-"""The same answers as for an account that is switched off."""
+"""The same answers as for an account that is switched off; but who opens a direct room finds nobody first."""
 
 
 def rows() -> list[int]:
@@ -107,3 +107,14 @@ def test_whichever_is_first_nobody_is_left_without_an_account_and_nothing_breaks
         assert not isinstance(acted, Exception) or isinstance(acted, REFUSALS[name]), acted
         assert not Membership.objects.present().filter(user=None).exists()
     check_log(fresh(lobby))
+
+
+def test_a_direct_room_that_is_there_and_an_account_of_it_that_goes_wait_for_each_other_in_one_order(ana: Any) -> None:
+    for place in range(6):
+        eve = person(f"eve-{place}")
+        room = rooms.open_direct(user=ana, members=[eve])
+        acts = [lambda: rooms.open_direct(user=eve, user_ids=[str(ana.pk)]), fresh(eve).delete]  # noqa: B023
+        opened, deleted = at_once(acts)
+        assert not isinstance(deleted, Exception), deleted
+        assert not isinstance(opened, Exception) or isinstance(opened, (RoomForbidden, UserNotFound)), opened
+        check_log(fresh(room))
