@@ -4,6 +4,10 @@ import time
 from collections.abc import Callable
 from logging import Filter, LogRecord
 
+from redis.exceptions import RedisError
+
+TROUBLE = (OSError, RedisError, RuntimeError)
+"""What a server that does not answer ends in. Any other exception is a mistake in the code, and keeps its traceback."""
 QUIET_S = 60.0
 KINDS_AT_MOST = 100
 """So many different lines are told apart. They come from a few places; past that, all begin anew."""
@@ -19,8 +23,8 @@ def refusal_in_one_line(record: LogRecord) -> bool:
 class Repeats(Filter):
     """Lets a record pass as one line, and those like it only after ``QUIET_S``, with how many there were.
 
-    Alike are those of one logger with the same text and kind of exception. The traceback goes: of a server that does
-    not answer it tells nothing, each second, forty lines long.
+    Alike are those of one logger with the same text and kind of exception. The traceback of ``TROUBLE`` goes: of a
+    server that does not answer it tells nothing, each second, forty lines long.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
@@ -42,7 +46,8 @@ class Repeats(Filter):
         parts = [text.rstrip(":"), *([_line(error)] if error else [])]
         again = f" ({left_out} more like this since the last line)" if left_out else ""
         record.msg, record.args = ": ".join(parts) + again, None
-        record.exc_info = record.exc_text = record.stack_info = None
+        if isinstance(error, TROUBLE):
+            record.exc_info = record.exc_text = record.stack_info = None
         return True
 
 

@@ -94,7 +94,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
             site.locked()  # of two owners who end each other's rights, the second one gives none any more
             if not User.objects.filter(pk=by.pk, is_active=True, is_superuser=True).exists():
                 raise PermissionDenied
-            rows = list(queryset.select_for_update().filter(is_active=True).exclude(is_staff=True, is_superuser=True))
+            rows = list(_locked(queryset).filter(is_active=True).exclude(is_staff=True, is_superuser=True))
             for person in rows:
                 person.is_staff = person.is_superuser = True
                 person.save(update_fields=["is_staff", "is_superuser"])
@@ -108,9 +108,10 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     def _switch(self, people: QuerySet[Any], *, active: bool, by: Any) -> int:
         with transaction.atomic():
             site.locked()  # of two owners who switch each other off, the second one stays
-            if not User.objects.filter(pk=by.pk, is_active=True).exists():
+            # Whom ``by`` may switch was decided by rights that another owner may have ended meanwhile.
+            if not User.objects.filter(pk=by.pk, is_active=True, is_superuser=by.is_superuser).exists():
                 raise PermissionDenied
-            rows = list(people.select_for_update().filter(is_active=not active))
+            rows = list(_locked(people).filter(is_active=not active))
             for person in rows:
                 person.is_active = active
                 person.save(update_fields=["is_active"])  # one by one: open sockets close by the signal of a save
@@ -132,6 +133,11 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
 
 def _has_all_rights(request: HttpRequest) -> bool:
     return bool(request.user.is_superuser)
+
+
+def _locked(people: QuerySet[Any]) -> QuerySet[Any]:
+    """In one order, and without holding up who only writes rows that name them."""
+    return people.order_by("pk").select_for_update(no_key=True)
 
 
 def _is_below(request: HttpRequest, person: Any) -> bool:

@@ -70,6 +70,12 @@ def test_another_trouble_is_told_at_once(log: tuple[logging.Logger, io.StringIO]
     assert written.getvalue().splitlines()[-1] == f"ERROR {RECEIVING}: ConnectionError", "none was left out"
 
 
+def test_a_mistake_in_the_code_keeps_its_traceback(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, written = log
+    fail(logger, KeyError("channel"))
+    assert "Traceback" in written.getvalue()
+
+
 def test_what_is_remembered_has_an_end(log: tuple[logging.Logger, io.StringIO]) -> None:
     logger, _ = log
     (repeats,) = logger.filters
