@@ -36,7 +36,7 @@ class Policy:
 
     def name_of(self, user: User) -> str:
         """The name that others see."""
-        full_name = str(user.get_full_name() if hasattr(user, "get_full_name") else "")
+        full_name = str((user.get_full_name() if hasattr(user, "get_full_name") else "") or "")
         # A name of which nothing can be seen is none: nobody could click on it.
         return str(user.get_username()) if is_blank(full_name) else full_name
 

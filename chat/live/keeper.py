@@ -234,10 +234,7 @@ class Keeper:
 
     async def _recheck(self, user_ids: list[str]) -> None:
         syncing = {each: _syncs_of(self._hub.users.get(each, ())) for each in user_ids}
-        try:
-            await self._revalidate(user_ids)
-        except Exception as error:
-            logger.warning("re-validation: %s", type(error).__name__)
+        await self._revalidate(user_ids)
         for user_id, under_way in syncing.items():
             if under_way:
                 self._start(self._review_after(under_way, user_id))
@@ -249,7 +246,11 @@ class Keeper:
 
     async def _revalidate(self, user_ids: list[str]) -> None:
         for start in range(0, len(user_ids), PEOPLE_PER_QUERY):
-            await self._revalidate_some(user_ids[start : start + PEOPLE_PER_QUERY])
+            try:
+                await self._revalidate_some(user_ids[start : start + PEOPLE_PER_QUERY])
+            except Exception as error:
+                # The others are looked at all the same; these are again within a minute.
+                logger.warning("re-validation: %s", describe(error))
 
     async def _revalidate_some(self, user_ids: list[str]) -> None:
         """Close whose session, token or account has ended; take away live rooms that policy no longer grants."""

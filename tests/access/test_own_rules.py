@@ -99,3 +99,9 @@ def lobby_page(user: Any) -> list[Any]:
 def test_a_name_of_which_nothing_is_seen_is_none(make_person: Any, full_name: str) -> None:
     assert Policy().name_of(make_person("ada", first_name=full_name)) == "ada"
     assert Policy().name_of(make_person("bea", first_name="Bea\u200b")) == "Bea\u200b"
+
+
+def test_a_host_whose_people_have_no_full_name_may_say_none(make_person: Any, monkeypatch: Any) -> None:
+    ada = make_person("ada")
+    monkeypatch.setattr(ada, "get_full_name", lambda: None)
+    assert Policy().name_of(ada) == "ada"

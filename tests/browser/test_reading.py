@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Meet, hold_scripts, is_live
+from tests.browser.conftest import Meet, act, hold_scripts, is_live
 from tests.browser.test_timeline import SHIFT, looks, number, room
 from tests.rig.four import BACKENDS, Backend
 from tests.rig.site import Site
@@ -31,6 +31,7 @@ def make(name, moments):
     return made
 ahead = make("Ahead", [f"2026-01-05T12:{number // 4:02}+00:00" for number in range(200)])
 read_pointers.move(user=people["ana"], room_id=ahead.pk, number=0, force=True)
+make("Few", [f"2026-01-05T12:0{minute}+00:00" for minute in range(3)])
 # In Tokyo it is the next day from 15:00 on.
 make("Evening", [f"2026-01-{day}T{hour}:30+00:00" for day in ("05", "06", "07") for hour in ("11", "14", "15", "23")])
 """
@@ -38,7 +39,7 @@ make("Evening", [f"2026-01-{day}T{hour}:30+00:00" for day in ("05", "06", "07") 
 
 @pytest.fixture(scope="module")
 def story(shared_sites: Callable[[Backend], Site]) -> Site:
-    """The shared site with rooms of ana and ben: ahead (200 messages that ana has not read), evening."""
+    """The shared site with rooms of ana and ben: ahead (200 messages that ana has not read), few, evening."""
     site = shared_sites(BACKENDS[0])
     site.python(STORY)
     return site
@@ -52,10 +53,38 @@ async def ana(story: Site) -> AsyncIterator[Talk]:
     await talk.close()
 
 
-async def read_is(ana: Talk, wanted: int) -> None:
+async def read_is(ana: Talk, wanted: int, slug: str = "ahead") -> None:
     async with asyncio.timeout(10):
-        while (await room(ana, "ahead"))["read"] != wanted:  # noqa: ASYNC110 - another device's
+        while (await room(ana, slug))["read"] != wanted:  # noqa: ASYNC110 - another device's
             await asyncio.sleep(0.05)
+
+
+async def test_what_a_page_has_scrolled_away_is_not_read_and_where_nothing_scrolls_the_hand_reads_on(
+    meet: Meet, story: Site, ana: Talk
+) -> None:
+    person = await meet("ana", story)
+    page = await person.open("/rooms/few/")
+    await is_live(page)
+    await page.locator(".timeline").hover()
+    await page.mouse.wheel(0, 100)
+    await read_is(ana, 3, "few")
+    await page.evaluate("document.querySelector('chat-room').style.transform = 'translateY(-300vh)'")
+    ben = await talk_as(story.ws_url, story.user("ben"))
+    await ben.post((await room(ana, "few"))["id"], "fourth")
+    await ben.close()
+    await expect(page.locator(".message")).to_have_count(4)
+    # On leaving it tells at once what it has not told yet.
+    await page.goto(f"{story.url}/rooms/")
+    await expect(page.locator("[data-part=banner]")).to_have_attribute("data-state", "live")
+    assert (await room(ana, "few"))["read"] == 3
+    await page.goto(f"{story.url}/rooms/few/")
+    await is_live(page)
+    await read_is(ana, 4, "few")
+    await act(page, "message 2", "Mark unread")
+    await read_is(ana, 1, "few")
+    await page.locator(".timeline").hover()
+    await page.mouse.wheel(0, 100)
+    await read_is(ana, 4, "few")
 
 
 def line(page: Page) -> Any:

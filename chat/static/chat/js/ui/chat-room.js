@@ -10,7 +10,7 @@ import { MessageActions } from "./message-actions.js"
 import { pageClient } from "./page-client.js"
 import { config, homeUrl } from "./page-config.js"
 import { drawAbout, drawHint, drawToNewest, drawTyping, isGone } from "./room-frame.js"
-import { sentenceOf, texts } from "./texts.js"
+import { sentenceOf, texts, titleOf } from "./texts.js"
 import { keepPlace, placeBefore, TimelineView } from "./timeline-view.js"
 
 const AGAIN_MS = 5_000
@@ -46,7 +46,7 @@ export class ChatRoom extends HTMLElement {
   #before = null
   /** The last message that was drawn. */
   #last = null
-  #wasHidden = false
+  #wasHidden = document.hidden
   #listeners
 
   // Lifecycle
@@ -127,7 +127,8 @@ export class ChatRoom extends HTMLElement {
 
   /** @returns {string | undefined} the room's name, "" when it is not for this person any more, undefined: not known */
   get heading() {
-    return isGone(this.#room) ? "" : this.#room.state?.name
+    const { state } = this.#room
+    return isGone(this.#room) ? "" : state && titleOf(state)
   }
 
   /** Who is not in an open room any more may go on reading it, and join again: the server knows. */

@@ -7,6 +7,8 @@ const ALERT_MS = 8_000
 /** Everything of ours stays inside an element of our own, also on a host's page: there our style sheets reach it. */
 const home = () => document.querySelector(".chat") ?? document.body
 
+const focusLog = () => home().querySelector("[role=log]")?.focus({ preventScroll: true })
+
 /** Asks before something that can't be undone. @returns {Promise<boolean>} */
 export async function confirm(question, yes) {
   const answer = await show({ "class": "dialog", "aria-label": question },
@@ -25,7 +27,7 @@ export function show(props, ...children) {
   return new Promise((resolve) => dialog.addEventListener("close", () => {
     dialog.remove()
     // Where it was before may be gone by now.
-    if (document.activeElement === document.body) home().querySelector("[role=log]")?.focus({ preventScroll: true })
+    if (document.activeElement === document.body) focusLog()
     resolve(dialog.returnValue)
   }))
 }
@@ -44,7 +46,8 @@ export function alertAbout(sentence) {
   const timer = setInterval(() => alert.matches(":hover, :focus-within") || endAlert(), ALERT_MS)
   // Ahead of all others, for one press closes one thing, and not also the edit below.
   const onKey = (event) => {
-    if (event.key !== "Escape") return
+    // Not the host's key, and not that of an input method.
+    if (event.key !== "Escape" || event.isComposing || !(event.target === document.body || event.target.closest(".chat"))) return
     event.stopPropagation()
     endAlert()
   }
@@ -52,6 +55,7 @@ export function alertAbout(sentence) {
   endAlert = () => {
     clearInterval(timer)
     document.removeEventListener("keydown", onKey, true)
+    if (alert.contains(document.activeElement)) focusLog()
     alert.remove()
     endAlert = () => {}
   }

@@ -34,8 +34,9 @@ export function keyboardHelp() {
 /** "?" shows them, unless one is writing; Ctrl+K leads to the search in one's rooms. */
 export function listenForKeys() {
   document.addEventListener("keydown", (event) => {
-    const find = document.querySelector("[data-part=find]")
-    if (event.key === "k" && event[isMac ? "metaKey" : "ctrlKey"] && find?.checkVisibility()) {
+    const find = document.querySelector("chat-room-list [data-part=find]")
+    const isFree = find?.checkVisibility() && !document.querySelector("dialog:modal")
+    if (isFree && event.key === "k" && event[isMac ? "metaKey" : "ctrlKey"]) {
       event.preventDefault()
       find.focus()
     }

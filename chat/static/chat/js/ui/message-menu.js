@@ -34,6 +34,7 @@ export class MessageMenu {
   }
 
   disconnect() {
+    this.#watch.disconnect()
     this.#popover.remove()
   }
 

@@ -33,8 +33,8 @@ export function drawAbout(parts, room, { canWrite, ended }) {
   const isLeft = state?.gone && state.memberCount < 2
   const why = () => texts[state?.archived ? "archived" : isLeft ? "nobodyLeft" : parts.join.hidden ? "readOnly" : "notMember"]
   put(parts["outside-text"], ended ?? (gone ? texts.removedFromRoom : why()))
-  // What is hidden loses the focus.
-  if (focused?.checkVisibility() === false) parts.timeline.focus({ preventScroll: true })
+  // What is hidden loses the focus. Where it is outside of the room, it is not ours to move.
+  if (parts.timeline.closest("chat-room").contains(focused) && !focused.checkVisibility()) parts.timeline.focus({ preventScroll: true })
 }
 
 /** The lines above and below the messages: what is being loaded, or that there is no more. */

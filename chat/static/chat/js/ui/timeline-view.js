@@ -53,7 +53,11 @@ export class TimelineView {
 
   connect() {
     const { signal } = this.#listeners
-    const byHand = () => (this.#movedAt = performance.now())
+    const byHand = () => {
+      this.#movedAt = performance.now()
+      // Where there is nothing to scroll, the hand alone says that somebody reads on.
+      if (this.#log.scrollHeight <= this.#log.clientHeight) this.#onScroll()
+    }
     this.#log.addEventListener("scroll", () => this.#onScroll(), { passive: true, signal })
     for (const name of ["wheel", "touchmove"]) this.#log.addEventListener(name, byHand, { passive: true, signal })
     this.#log.addEventListener("pointerdown", ({ target }) => target === this.#log && byHand(), { signal })
@@ -90,6 +94,8 @@ export class TimelineView {
     if (!this.#log.clientHeight) return null
     const edges = this.#log.getBoundingClientRect()
     const [edge, end] = [Math.max(edges.top, 0), Math.min(edges.bottom, window.innerHeight)]
+    // Scrolled away by the page around it.
+    if (end <= edge) return null
     const elements = this.#rows.querySelectorAll("[data-number]")
     const last = countOf(elements, ({ top, height }) => top + Math.min(height, SEEN) <= end) - 1
     if (last < 0) return null
@@ -277,12 +283,13 @@ function replace(old, element, place) {
   return old === place ? element : place
 }
 
-const PLACE = "chat-place|"
+/** Of each page of the room: a permalink is left and come back to at places of its own. */
+const placeOf = (room) => `chat-place|${room}|${location.pathname}`
 
 /** For the browser's Back and Forward, as long as the tab is there. @param {object | null} place null: at the newest */
 export function keepPlace(room, place) {
   try {
-    sessionStorage.setItem(PLACE + room, JSON.stringify(place))
+    sessionStorage.setItem(placeOf(room), JSON.stringify(place))
   } catch {
     // Full, or forbidden: then one starts as at a first visit.
   }
@@ -292,7 +299,7 @@ export function keepPlace(room, place) {
 export function placeBefore(room) {
   try {
     const [{ type }] = performance.getEntriesByType("navigation")
-    if (type === "back_forward") return JSON.parse(sessionStorage.getItem(PLACE + room))
+    if (type === "back_forward") return JSON.parse(sessionStorage.getItem(placeOf(room)))
   } catch {
     // Forbidden: nothing was kept.
   }
