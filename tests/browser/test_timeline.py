@@ -114,6 +114,7 @@ BOXES = """rows => [...rows.children].map(each => {
   const { x, y, width, height } = each.getBoundingClientRect()
   return [each.dataset.key, x, y, width, height]
 })"""
+STYLED = "() => [...document.querySelectorAll('link[rel=stylesheet]')].every(({ sheet }) => sheet)"
 SHIFT = """() => new Promise(done => {
   let sum = 0
   new PerformanceObserver(list => list.getEntries().forEach(({ value }) => { sum += value }))
@@ -133,6 +134,7 @@ async def test_what_the_server_prints_is_taken_over_without_a_request_and_withou
     rows = page.locator(".timeline__rows")
     await expect(page.locator(".composer")).to_be_attached()
     await expect(page.locator(".message").last).to_be_attached()
+    await page.wait_for_function(STYLED)
     printed = await looks(page)
     scripts.set()
     await is_live(page)

@@ -83,6 +83,7 @@ async def test_who_claims_frames_that_were_not_sent_is_told(staff: tuple[Talk, T
     assert (await ben.event("error"))["error"]["field"] == "frames"
 
 
+@pytest.mark.parametrize("site", [IMPATIENT], indirect=True, ids=["impatient"])
 async def test_who_asks_without_reading_is_closed(staff: tuple[Talk, Talk, str, dict[str, Any]]):
     _, ben, _, _ = staff
     for _ in range(200):
