@@ -8,10 +8,10 @@ ARGS ?=
 run:
 	@$(START) --port -m project.serve
 
-# Two at a time: half of a test's time is waiting for a server or a page. Each file stays in one
+# Three at a time, on two cores too: half of a test's time is waiting for a server or a page. Each file stays in one
 # process; the order is that of tests/conftest.py.
 test:
-	@$(START) --dev -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(START) --dev -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check:
 	@$(START) --dev tests/check.py
