@@ -18,6 +18,8 @@ PAGES = 200
 SEARCH_CHARS = 100
 SCANNED = 500
 """Rooms read at a time where policy hides many."""
+SCANS = 20
+"""So many times for one page: past 10,000 rooms in a row that policy hides, the list ends."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,14 @@ def by_id(user: Any, *, after: int, most: int) -> tuple[list[Room], bool]:
     """
     rows = Room.objects.filter(kind=Room.Kind.OPEN, archived=False).order_by("pk")
     shown: list[Room] = []
-    size = most + 1
-    while len(shown) <= most and (found := list(rows.filter(pk__gt=after)[:size])):
+    for size in (most + 1, *[SCANNED] * SCANS):
+        found = list(rows.filter(pk__gt=after)[:size])
         shown += [each.room for each in doors.seen(user, found)]
-        if len(found) < size:
-            break
-        after, size = found[-1].pk, SCANNED
-    return shown[:most], len(shown) > most
+        if len(shown) > most or len(found) < size:
+            return shown[:most], len(shown) > most
+        after = found[-1].pk
+    # There may be more behind them: the next page goes on after the last one shown.
+    return shown, bool(shown)
 
 
 def searched(text: str) -> str:

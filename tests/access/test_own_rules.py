@@ -91,6 +91,20 @@ def test_open_rooms_that_are_hidden_from_others_are_listed_for_their_members(
     assert listed(eve, limit=1, after=first.id) == (["Hall 2"], False)
 
 
+def test_one_page_of_rooms_does_not_look_through_all_that_are_hidden(
+    lobby: Room, ben: Any, eve: Any, settings: Any, monkeypatch: Any, django_assert_max_num_queries: Any
+) -> None:
+    settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.MembersOnly"}
+    monkeypatch.setattr(listing, "SCANNED", 2)
+    monkeypatch.setattr(listing, "SCANS", 2)
+    for name in ("Hall 1", *("Shed",) * 30, "Hall 2"):
+        rooms.create(creator=ben, name=name)
+    with django_assert_max_num_queries(8):
+        found, more = queries.open_rooms(eve, limit=3)
+    assert ([each.name for each in found], more) == (["Hall 1"], True)
+    assert queries.open_rooms(eve, limit=3, after=found[-1].id) == ([], False)
+
+
 def lobby_page(user: Any) -> list[Any]:
     return listing.open_rooms(user)[0]
 
