@@ -7,7 +7,9 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.contrib.admin import site
 from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
 from django.db import connections
 from django.test import Client
 
@@ -132,3 +134,12 @@ def test_two_owners_who_switch_each_other_off_do_not_both_go() -> None:
         answers = at_once(lambda: switch_off(*owners), lambda: switch_off(*reversed(owners)))
     assert sorted(answers) == [302, 403]
     assert manager.filter(is_active=True).count() == 1
+
+
+def test_who_lost_their_rights_meanwhile_switches_nobody_off() -> None:
+    manager = get_user_model()._default_manager
+    olga, omar = (manager.create_superuser(name, f"{name}@example.com", PASSWORD) for name in ("olga", "omar"))
+    manager.filter(pk=olga.pk).update(is_superuser=False)  # after her request had begun
+    with pytest.raises(PermissionDenied):
+        UserAdmin(get_user_model(), site)._switch(manager.filter(pk=omar.pk), active=False, by=olga)
+    assert manager.get(pk=omar.pk).is_active

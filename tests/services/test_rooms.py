@@ -295,3 +295,18 @@ def test_managers_open_and_close_a_room_and_nobody_else(ana: Any, ben: Any, staf
     rooms.update(user=ana, room_id=staff.pk, archived=True)
     with pytest.raises(RoomArchived):
         rooms.update(user=ana, room_id=staff.pk, kind="open")
+
+
+class HostRules(Policy):
+    """A host may let somebody manage any room."""
+
+    def can_manage(self, user: Any, room: Room, membership: Membership | None) -> bool:
+        return self.is_welcome(user)
+
+
+def test_a_direct_room_stays_direct_whoever_manages_it(ana: Any, ana_and_ben: Room, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.HostRules"}
+    for kind in ("open", "private"):
+        with pytest.raises(RoomForbidden):
+            rooms.update(user=ana, room_id=ana_and_ben.pk, kind=kind)
+    assert fresh(ana_and_ben).kind == "direct"
