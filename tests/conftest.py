@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.urls import set_script_prefix
 
 from tests.rig.factory import SiteFactory
 from tests.rig.four import BACKENDS, Backend, complain_about_missing
@@ -70,6 +71,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             for process in site.processes:
                 report.sections.append((f"log of {process.url}", process.written()[-LOG_TAIL:]))
     return report
+
+
+@pytest.fixture(autouse=True)
+def script_prefix() -> Iterator[None]:
+    """No test leaves its script name to the next one of its thread: every address would lie under it."""
+    yield
+    set_script_prefix("/")
 
 
 @pytest.fixture(scope="session")
