@@ -26,13 +26,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import InterfaceError, OperationalError, models
+from django.db import Error, models
 from django.dispatch import Signal
 
 from chat import offload
 from chat.faults import describe
 from chat.models import Membership, Message, Room
-from chat.models.database import on_commit
+from chat.models.database import is_unavailable, on_commit
 from chat.wire import protocol
 
 logger = logging.getLogger(__name__)
@@ -157,7 +157,9 @@ def _twice(work: Callable[[], None]) -> None:
     """Once more on a new connection where the old one had died."""
     try:
         work()
-    except (OperationalError, InterfaceError):
+    except Error as error:
+        if not is_unavailable(error):
+            raise
         offload.close_connections()
         work()
 

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import Error, connections
 
 from chat.conf import conf
+from chat.models.database import is_unavailable
 from chat.wire.errors import ServerBusy
 
 T = TypeVar("T")
@@ -61,7 +62,9 @@ class Lane:
 def _call(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
     try:
         return work(*args, **kwargs)
-    except (OperationalError, InterfaceError):
+    except Error as error:
+        if not is_unavailable(error):
+            raise
         close_connections()
         return work(*args, **kwargs)
     finally:

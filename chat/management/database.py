@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.management import CommandError
-from django.db import InterfaceError, OperationalError
+from django.db import Error
 
-from chat.models.database import connection
+from chat.models.database import connection, is_unavailable
 
 
 @contextmanager
@@ -24,7 +24,9 @@ def reachable() -> Iterator[None]:
     pool.setLevel(logging.CRITICAL)
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except Error as error:
+        if not is_unavailable(error):
+            raise
         raise CommandError(f"The database can't be used: {_line(_reason(error))}.") from None
     finally:
         pool.setLevel(level)

@@ -6,8 +6,26 @@ from contextvars import ContextVar
 from typing import Any, NoReturn, TypeVar
 
 from django.apps import apps
-from django.db import connections, models, router, transaction
+from django.db import (
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    models,
+    router,
+    transaction,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+UNAVAILABLE = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+"""Classes of SQLSTATE (PostgreSQL's manual, appendix A) that speak of the database: connection, transaction state (a
+read-only standby, a transaction that idled too long), rollback, resources (a full disk), locks, shutdown, system."""
+REFUSES_THE_ROW = frozenset({"21", "22", "23", "44", "54", "P0"})
+"""Classes that speak of the row: cardinality, data, integrity, a view's check option, a program limit (an index entry
+that is too long), an exception that a trigger raised."""
+SQLSTATE_CHARS = 5
 
 _in_service: ContextVar[bool] = ContextVar("chat_in_service", default=False)
 
@@ -33,6 +51,30 @@ def write() -> Iterator[None]:
             yield
     finally:
         _in_service.reset(allowed)
+
+
+def is_unavailable(error: Error) -> bool:
+    """Whether the database can't do anything of the kind right now, so that the same may succeed in a moment.
+
+    Exception classes alone don't tell: psycopg raises ``InternalError`` for a standby that is read-only (25006), and
+    ``OperationalError`` for an index entry that is too long (54000).
+    """
+    if state := _class_of(error):
+        return state in UNAVAILABLE
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def is_final(error: Error) -> bool:
+    """Whether the database refused the row that it was given, and will refuse it again."""
+    if state := _class_of(error):
+        return state in REFUSES_THE_ROW
+    return isinstance(error, DataError | IntegrityError)
+
+
+def _class_of(error: Error) -> str:
+    """The class of the error's SQLSTATE; "" where the database knows none (SQLite) or was not reached."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state[:2] if isinstance(state, str) and len(state) == SQLSTATE_CHARS else ""
 
 
 def on_commit(action: Callable[[], Any]) -> None:

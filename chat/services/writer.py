@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import Error
 
 from chat import offload
 from chat.access import doors
@@ -31,7 +31,7 @@ from chat.faults import describe
 from chat.live.hints import CompareHeads
 from chat.live.publisher import publish
 from chat.models import Message, Room
-from chat.models.database import write
+from chat.models.database import is_final, is_unavailable, write
 from chat.services import posting
 from chat.services.posting import Post
 from chat.wire.errors import AuthRequired, ChatError, ServerBusy, ServerError
@@ -172,25 +172,30 @@ def _outcomes(changes: list[Change], *, deadline: float, in_doubt: bool = False)
                 # What an earlier run committed was never told to anybody.
                 publish([CompareHeads()])
             return outcomes
-        except (OperationalError, InterfaceError) as error:
+        except Exception as error:
+            if not isinstance(error, Error) or not is_unavailable(error):
+                return _alone(changes, error, deadline=deadline, in_doubt=in_doubt)
             # The connection may have died after COMMIT was sent. Running the batch again finds out.
             offload.close_connections()
             in_doubt = True
             if time.monotonic() + pause_s > deadline:
                 logger.error("writer: giving up on %d changes: %s", len(changes), describe(error))
                 return [ServerError() for _ in changes]
-            logger.warning("writer: %s; again in %.1f s", type(error).__name__, pause_s)
+            logger.warning("writer: %s; again in %.1f s", describe(error), pause_s)
             time.sleep(pause_s)
             pause_s *= 2
-        except Exception as error:  # the database refused a row, or policy or renderer failed on a post
-            if len(changes) == 1:
-                logger.error("writer: a change was refused: %s", describe(error))
-                # What the database refuses it will refuse again: an outbox must not wait behind it for ever.
-                return [ServerError(retry=not isinstance(error, DatabaseError))]
-            # One bad row must not fail its neighbours, nor leave a number unused: all is rolled back, and each
-            # change gets a transaction of its own.
-            logger.warning("writer: %s in a batch of %d; one by one", type(error).__name__, len(changes))
-            return [_outcomes([each], deadline=deadline, in_doubt=in_doubt)[0] for each in changes]
+
+
+def _alone(changes: list[Change], error: Exception, *, deadline: float, in_doubt: bool) -> list[Any]:
+    """Give each change a transaction of its own after ``error``, which one of them caused: the database refused a row,
+    or the site's policy broke down. It must not fail its neighbours, nor leave a number unused."""
+    if len(changes) > 1:
+        logger.warning("writer: %s in a batch of %d; one by one", type(error).__name__, len(changes))
+        return [_outcomes([each], deadline=deadline, in_doubt=in_doubt)[0] for each in changes]
+    logger.error("writer: a change was refused: %s", describe(error))
+    # An outbox must not wait for ever behind a row that the database will refuse again. All else may pass: a policy is
+    # mended, a table that a deployment has yet to make is made.
+    return [ServerError(retry=not (isinstance(error, Error) and is_final(error)))]
 
 
 def _together(changes: list[Change]) -> list[Any]:
@@ -246,8 +251,8 @@ def _one(change: Call) -> Any:
             return change.run()
     except ChatError as error:
         return error
-    except DatabaseError:
-        raise  # the whole batch is run again without it
+    except Error:
+        raise  # the transaction is lost, or this change is to be run alone: `_outcomes` decides
     except Exception as error:
         logger.error("writer: a change failed: %s", describe(error))
         return ServerError()

@@ -1,0 +1,136 @@
+"""What the database can't do now it may do later; what it refuses because of the row, it refuses for good."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import django.db
+import psycopg
+import pytest
+from django.db import Error, IntegrityError, InterfaceError, OperationalError, connection
+from psycopg import errors
+
+from chat.models import Room
+from chat.services import posting, writer
+from chat.wire.errors import ServerError
+from tests.cast import numbers, post_of, posted
+from tests.services.log import check_log
+
+
+@pytest.fixture(autouse=True)
+def _real_commits(transactional_db: None) -> None:
+    """The writer closes its connection when the database is away: what it stores must be committed to be seen."""
+
+
+def django_error(error: psycopg.Error) -> Error:
+    """What Django makes of what psycopg raises."""
+    wrapped = {"DataError", "OperationalError", "IntegrityError", "InternalError", "ProgrammingError"}
+
+    (kind,) = [each for each in type(error).__mro__ if each.__name__ in wrapped][:1]
+    made: Error = getattr(django.db, kind.__name__)(*error.args)
+    made.__cause__ = error
+    return made
+
+
+LATER = [
+    errors.ReadOnlySqlTransaction,  # a standby, before it is promoted
+    errors.IdleInTransactionSessionTimeout,
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.DiskFull,
+    errors.OutOfMemory,
+    errors.TooManyConnections,
+    errors.LockNotAvailable,
+    errors.QueryCanceled,
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.ConnectionFailure,
+    errors.IoError,
+    # Not away, but nothing that the row can help either: a deployment that has not migrated yet, a bug.
+    errors.UndefinedColumn,
+    errors.InsufficientPrivilege,
+    errors.InternalError_,
+]
+NEVER = [
+    errors.UniqueViolation,
+    errors.NotNullViolation,
+    errors.ForeignKeyViolation,
+    errors.CheckViolation,
+    errors.StringDataRightTruncation,
+    errors.CharacterNotInRepertoire,
+    errors.NumericValueOutOfRange,
+    errors.ProgramLimitExceeded,  # an OperationalError, but of an index entry that is too long
+    errors.RaiseException,  # a trigger of the host's
+]
+
+
+@pytest.mark.parametrize("kind", LATER, ids=lambda each: each.__name__)
+def test_what_may_pass_is_never_answered_for_good(ana: Any, lobby: Room, settings: Any, kind: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "WRITER_RETRY_S": 0.0}
+    with patch.object(posting, "post_many", side_effect=django_error(kind("of the test"))):
+        outcomes = writer.outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])
+    assert [(type(each), each.retry) for each in outcomes] == [(ServerError, True)] * 2
+
+
+@pytest.mark.parametrize("kind", NEVER, ids=lambda each: each.__name__)
+def test_a_row_that_is_refused_is_answered_for_good_at_once(ana: Any, lobby: Room, kind: Any) -> None:
+    with patch.object(posting, "post_many", side_effect=django_error(kind("of the test"))) as runs:
+        (outcome,) = writer.outcomes_of([post_of(ana, lobby)])
+    assert (type(outcome), outcome.retry) == (ServerError, False)
+    assert runs.call_count == 1, "nothing is gained by trying again"
+
+
+def test_the_class_counts_where_there_is_no_sqlstate(ana: Any, lobby: Room, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "WRITER_RETRY_S": 0.0}
+    for error, may_pass in (
+        (OperationalError("database or disk is full"), True),
+        (OperationalError("attempt to write a readonly database"), True),
+        (IntegrityError("UNIQUE constraint failed"), False),
+    ):
+        with patch.object(posting, "post_many", side_effect=error):
+            (outcome,) = writer.outcomes_of([post_of(ana, lobby)])
+        assert outcome.retry is may_pass
+
+
+@contextmanager
+def read_only_connection() -> Iterator[None]:
+    """This thread's connection, and no later one, is to a database that takes no writes, as before a fail-over."""
+    options = connection.settings_dict["OPTIONS"]
+    pool = options.get("pool")
+    connection.close()
+    options.pop("pool", None)  # it would hand out the same connection again
+    try:
+        with connection.cursor() as cursor:
+            postgresql = connection.vendor == "postgresql"
+            cursor.execute("SET default_transaction_read_only = on" if postgresql else "PRAGMA query_only = 1")
+        yield
+    finally:
+        connection.close()
+        if pool is not None:
+            options["pool"] = pool
+
+
+def test_a_read_only_database_refuses_nobody_and_posts_go_through_when_it_is_over(ana: Any, lobby: Room) -> None:
+    with read_only_connection():
+        with pytest.raises(Error):  # the premise
+            lobby.save()
+        outcomes = writer.outcomes_of([post_of(ana, lobby, f"{n}") for n in range(3)])
+    assert [each.number for each in posted(outcomes)] == [1, 2, 3]
+    assert numbers(lobby) == [1, 2, 3]
+    check_log(lobby)
+
+
+def test_a_change_that_the_connection_died_under_is_run_again_and_not_answered_as_failed(ana: Any, lobby: Room) -> None:
+    """``InterfaceError`` is no ``DatabaseError``: it was taken for a bug of the change."""
+
+    died = iter([InterfaceError("the connection is closed")])
+
+    def change() -> str:
+        if (error := next(died, None)) is not None:
+            raise error
+        return "done"
+
+    assert writer.outcomes_of([writer.Call(ana, change), post_of(ana, lobby)])[0] == "done"
+    assert numbers(lobby) == [1]
