@@ -8,6 +8,7 @@ Chat's flavour: a newline is a line break; headings are bold lines, so that a me
 no images (the link stays), no footnotes and no indented code, which swallow or restyle text that people paste.
 """
 
+import logging
 import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from functools import cache
@@ -26,6 +27,9 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
 from chat import highlight
+from chat.faults import describe
+
+logger = logging.getLogger(__name__)
 
 MARKUP_CHARS = 10_000
 """A longer body is shown as plain text. Parsing is the cost that an attacker chooses; its bound is this length."""
@@ -83,15 +87,17 @@ def handles(body: str) -> list[str]:
         return []
     found: dict[str, None] = {}
     if is_plain(body):
-        for match in _HANDLE.finditer(body):
-            found.update(dict.fromkeys(_key(spelling) for spelling in _spellings(match)))
+        _find_plain(body, found)
     elif not _is_excessive(body):
-        _parser().parse(body, {"found": found, "mentions": {}})
+        try:
+            _parser().parse(body, {"found": found, "mentions": {}})
+        except Exception:  # `render` shows such a body as plain text, and logs why
+            _find_plain(body, found)
     return list(found)[:HANDLES]
 
 
 def render(body: str, mentions: Mapping[str, str] = MappingProxyType({})) -> str:
-    """``body`` as sanitised HTML. Never raises for any text without lone surrogates.
+    """``body`` as sanitised HTML. Never raises: what the parser breaks down on is shown as escaped plain text.
 
     Args:
         mentions: Handle (as ``handles`` returns it) → user id. Only these become
@@ -99,7 +105,12 @@ def render(body: str, mentions: Mapping[str, str] = MappingProxyType({})) -> str
     """
     if is_plain(body):
         return _plain(body, mentions)
-    return render_by_parser(body, mentions)
+    try:
+        return render_by_parser(body, mentions)
+    except Exception as error:
+        # An error would be the message's answer at each try, and everything behind it in an outbox would wait.
+        logger.warning("a message is shown as plain text: %s", describe(error))
+        return _plain(body, mentions)
 
 
 def render_by_parser(body: str, mentions: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -115,6 +126,11 @@ def highlight_css() -> str:
 
 
 # Plain text ----------------------------------------------------------------------------------------------------
+
+
+def _find_plain(body: str, found: dict[str, None]) -> None:
+    for match in _HANDLE.finditer(body):
+        found.update(dict.fromkeys(_key(spelling) for spelling in _spellings(match)))
 
 
 def _plain(body: str, mentions: Mapping[str, str]) -> str:

@@ -374,6 +374,55 @@ def test_what_is_nested_too_deep_keeps_its_lines_and_what_follows_keeps_its_plac
     assert render(body).endswith("</ul>\n<p>after</p>")
 
 
+# What breaks down ----------------------------------------------------------------------------------------------
+
+LINK_IN_A_LABEL = "example.com[http://http://foo.com]"
+"""markdown-it's link finder stands still inside the label and raises RuntimeError."""
+
+
+def test_the_parser_still_breaks_down_on_a_link_in_a_label():
+    """The premise of the tests below. When it no longer holds, they need another body."""
+    with pytest.raises(RuntimeError):
+        render_by_parser(LINK_IN_A_LABEL)
+
+
+def test_what_the_parser_breaks_down_on_is_shown_as_text_with_its_mentions(caplog):
+    body = f"*{LINK_IN_A_LABEL}* <b>\n@ana"
+    assert handles(body) == ["ana"]
+    mention = '<span class="mention" data-user="7">@ana</span>'
+    assert render(body, PEOPLE) == f"<p>*{LINK_IN_A_LABEL}* &lt;b&gt;<br>\n{mention}</p>"
+    assert "RuntimeError" in caplog.text
+    assert "foo.com" not in caplog.text, "bodies are not logged"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, RecursionError, IndexError, ValueError])
+@pytest.mark.parametrize("part", ["_parser", "_cleaner"])
+def test_whatever_part_of_the_renderer_raises_the_text_is_shown_escaped(monkeypatch, part, error):
+    def broken():
+        raise error
+
+    monkeypatch.setattr(markdown, part, broken)
+    assert render("**<script>** @ana", PEOPLE).startswith("<p>**&lt;script&gt;** <span")
+
+
+def test_a_lexer_that_raises_costs_a_message_its_looks_and_not_its_place(monkeypatch):
+    monkeypatch.setattr(highlight, "_lexer", lambda name: 1 / 0)
+    assert render("```python\nx = 1\n```") == "<p>```python<br>\nx = 1<br>\n```</p>"
+
+
+@given(
+    st.lists(
+        st.sampled_from(["http://", "www.", "example.com", "[", "]", "(", ")", "x", "@ana", " ", "\n"]), max_size=12
+    )
+)
+@settings(max_examples=300, deadline=None)
+@example(["example.com", "[", "http://", "http://", "example.com", "]"])
+def test_no_arrangement_of_links_and_brackets_raises(parts):
+    body = "".join(parts)
+    handles(body)
+    Page(render(body, PEOPLE))
+
+
 # Time ----------------------------------------------------------------------------------------------------------
 
 
