@@ -90,7 +90,6 @@ def post(
             body=body,
             client_id=client_id,
             reply_to=None if reply_to is None else _key(reply_to),
-            is_limited=False,
         )
     except RoomNotFound as error:
         _explain(error, room, author)
@@ -112,7 +111,6 @@ async def apost(
         client_id or uuid4(),
         body,
         reply_to=None if reply_to is None else str(_key(reply_to)),
-        is_limited=False,
     )
     try:
         result: PostResult = await writer.submit(request)

@@ -84,6 +84,9 @@ class ChatSettings:
     """Most changes in one transaction of the writer."""
     writer_queue: int = 2_000
     """Changes that may wait for the writer; the next is answered ``server.busy``."""
+    waiting_changes: int = 64
+    """Changes of one person, over all of their sockets in one process, that may wait for the writer; the next is
+    answered ``server.busy``."""
     writer_retry_s: float = 5.0
     """How long the writer tries again while the database is away; then ``server.error``, retryable."""
     reader_threads: int = 4
@@ -93,6 +96,11 @@ class ChatSettings:
     """Messages a second that one person may post over a longer time, in one process."""
     post_burst: int = 20
     """Messages that one person may post at once."""
+    change_rate: float = 5.0
+    """Other changes of one kind (reactions, read pointers …) a second that one person may make over a longer time, in
+    one process. Edits, joins and new rooms count for several (chat/commands/limits.py)."""
+    change_burst: int = 50
+    """Other changes of one kind that one person may make at once."""
     sockets_per_user: int = 20
     """Open sockets of one person in one process; one more is refused with 4029."""
     reactions_per_message: int = 50

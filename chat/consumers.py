@@ -17,7 +17,7 @@ from channels.exceptions import StopConsumer
 from chat import offload
 from chat.access import identity
 from chat.access.identity import Identity
-from chat.commands import timeline
+from chat.commands import limits, timeline
 from chat.commands.context import Context
 from chat.commands.hello import hello
 from chat.commands.registry import READS, WRITES
@@ -299,8 +299,9 @@ class ChatConsumer(AsyncConsumer):
             if not isinstance(command, protocol.Typing):
                 raise AuthRequired
         elif (prepare := WRITES.get(type(command))) is not None:
+            limits.ask(self._connection.user_id, command)
             change = await prepare(self._context, command)
-            stored = writer.submit(change)
+            stored = writer.submit(change, per_person=conf.waiting_changes)
             self._writes.add(stored)
             stored.add_done_callback(lambda done: self._stored(command.ref, done))
         elif isinstance(command, protocol.Typing):

@@ -27,14 +27,10 @@ from chat.wire.protocol import PostResult
 
 __all__ = ["ana", "ana_and_ben", "ben", "cleo", "eve", "lobby", "make_person", "staff"]
 
-AMPLE = {"POST_RATE": 100_000.0, "POST_BURST": 100_000}
-"""Rates that tests of other subjects should not run into."""
-
 
 @pytest.fixture
-def make_person(db: None, settings: Any) -> Callable[..., Any]:
-    """``make_person(name, **fields)`` stores somebody who may post as fast as they like."""
-    settings.CHAT = {**settings.CHAT, **AMPLE}
+def make_person(db: None) -> Callable[..., Any]:
+    """``make_person(name, **fields)`` stores somebody."""
     return person
 
 

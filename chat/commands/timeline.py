@@ -1,6 +1,5 @@
 import asyncio
 import time
-from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -14,8 +13,8 @@ from chat.core.rate import RateLimit
 from chat.live.connection import Connection
 from chat.live.hints import RoomTransient
 from chat.live.publisher import publish
-from chat.services import read_pointers
-from chat.services.writer import Call, Change
+from chat.services.read_pointers import Move
+from chat.services.writer import Change
 from chat.wire import protocol
 from chat.wire.errors import ChatError, CommandInvalid, SyncInProgress
 
@@ -72,18 +71,7 @@ async def history(context: Context, command: protocol.History) -> protocol.Histo
 
 
 async def read(context: Context, command: protocol.Read) -> Change:
-    return Call(
-        context.user,
-        partial(
-            read_pointers.move,
-            user=context.user,
-            room_id=command.room,
-            number=command.number,
-            force=command.force,
-            connection_id=context.connection.id,
-        ),
-        room_id=command.room,
-    )
+    return Move(context.user, command.room, command.number, command.force, context.connection.id)
 
 
 async def ping(context: Context, command: protocol.Ping) -> dict[str, Any]:

@@ -16,12 +16,16 @@ class RateLimit:
     burst: int
     _buckets: OrderedDict[Hashable, tuple[float, float]] = field(default_factory=OrderedDict)
 
-    def wait_s(self, key: Hashable, now: float) -> float:
-        """Take one, and 0; or take none, and the seconds until one may be taken."""
+    def wait_s(self, key: Hashable, now: float, cost: float = 1.0) -> float:
+        """Take ``cost`` tokens and return 0, or take none and return the seconds until there are so many.
+
+        What costs more than the whole burst takes all of it.
+        """
+        cost = min(cost, float(self.burst))
         level, since = self._buckets.pop(key, (float(self.burst), now))
         level = min(float(self.burst), level + max(0.0, now - since) * self.rate)
-        wait = 0.0 if level >= 1 else (1 - level) / self.rate
-        self._buckets[key] = (level - 1 if wait == 0 else level, now)
+        wait = 0.0 if level >= cost else (cost - level) / self.rate
+        self._buckets[key] = (level - cost if wait == 0 else level, now)
         if len(self._buckets) > PEOPLE_AT_MOST:
             self._buckets.popitem(last=False)
         return wait

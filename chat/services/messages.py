@@ -25,7 +25,6 @@ def post(
     body: str,
     client_id: UUID | None = None,
     reply_to: str | int | None = None,
-    is_limited: bool = True,
 ) -> PostResult:
     """Store a message and publish it to the room after commit.
 
@@ -40,7 +39,7 @@ def post(
         RoomNotFound: Missing, or hidden from ``author``; callers must not tell which.
         RoomForbidden: The author may read this room but not write to it.
         RoomArchived, MessageEmpty, MessageTooLong, MessageInvalidText, MessageNotFound (of ``reply_to``),
-        ClientIdConflict, RateLimited.
+        ClientIdConflict.
     """
     request = Post(
         author,
@@ -48,7 +47,6 @@ def post(
         client_id or uuid4(),
         body,
         reply_to=None if reply_to is None else str(reply_to),
-        is_limited=is_limited,
     )
     outcome = post_many([request])[0]
     if isinstance(outcome, ChatError):

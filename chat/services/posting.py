@@ -1,20 +1,15 @@
 """Posting: many posts, one transaction, no gaps. The heart of the product."""
 
 import hashlib
-import time
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.core.signals import setting_changed
 from django.utils import timezone
 
 from chat.access import doors, shapes
 from chat.access.policy import policy
-from chat.conf import conf
-from chat.core.rate import RateLimit
 from chat.live.hints import Hint
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Message, Room
@@ -27,7 +22,6 @@ from chat.wire.errors import (
     ChatError,
     ClientIdConflict,
     MessageNotFound,
-    RateLimited,
     RoomArchived,
     RoomForbidden,
     RoomNotFound,
@@ -37,10 +31,7 @@ from chat.wire.protocol import PostResult, rfc3339
 
 @dataclass(slots=True, eq=False)
 class Post:
-    """What somebody wants to say. ``rendered`` comes from ``prepare``; None lets the service render.
-
-    ``is_limited``: whether the author's rate counts; the site's own code is not limited.
-    """
+    """What somebody wants to say. ``rendered`` comes from ``prepare``; None lets the service render."""
 
     author: Any
     room_id: str
@@ -49,9 +40,6 @@ class Post:
     reply_to: str | None = None
     attachments: tuple[str, ...] = ()
     rendered: "Rendered | None" = None
-    is_limited: bool = True
-    refusal: ChatError | None = None
-    """The answer of the rate limit, once asked: a transaction that is run again must not count twice."""
     was_new: bool = False
     """Set when it was first taken for a new message: found stored by a second run, it is this very post's doing."""
 
@@ -164,7 +152,6 @@ class _Batch:
         if request.attachments:
             raise AttachmentNotFound
         reply = self._reply_of(request, room)
-        _count_rate(request)
         return next_of(
             room,
             request.body,
@@ -252,26 +239,3 @@ def posted(message: Message) -> protocol.MessagePosted:
 def hash_of(body: str) -> bytes:
     """What tells a repeat from another message with the same client_id."""
     return hashlib.sha256(body.encode("utf-8", "surrogatepass")).digest()
-
-
-@cache
-def _limit() -> RateLimit:
-    return RateLimit(conf.post_rate, conf.post_burst)
-
-
-def _count_rate(request: Post) -> None:
-    if request.is_limited and request.refusal is None:
-        wait_s = _limit().wait_s(request.author.pk, time.monotonic())
-        request.is_limited = wait_s > 0
-        if wait_s:
-            request.refusal = RateLimited(retry_after_ms=round(wait_s * 1000) + 1)
-    if request.refusal is not None:
-        raise request.refusal
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "CHAT":
-        _limit.cache_clear()
-
-
-setting_changed.connect(_forget)

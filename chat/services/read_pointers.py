@@ -1,5 +1,7 @@
 """How far each person has read. A pointer moves without a seq: it is nobody else's business."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from chat.access import doors, queries
@@ -10,6 +12,58 @@ from chat.models import Membership
 from chat.models.database import connection, write
 from chat.wire import protocol
 from chat.wire.errors import RoomForbidden, RoomNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A pointer that waits to be moved; the fields are the arguments of ``move``."""
+
+    actor: Any
+    room_id: str
+    number: int
+    force: bool = False
+    connection_id: str | None = None
+
+    def run(self) -> protocol.ReadResult:
+        return move(
+            user=self.actor,
+            room_id=self.room_id,
+            number=self.number,
+            force=self.force,
+            connection_id=self.connection_id,
+        )
+
+
+def overtaken(waiting: Sequence[Any]) -> dict[int, int]:
+    """Which of the moves among ``waiting`` need not be made: their place, and the place of the move that stands for
+    them and whose result is theirs too.
+
+    A move that may go back (``force``) stands for all before it. Of those that only go forward, the farthest stands for
+    the others, whatever change lies between them: nothing but a forced move takes a pointer back.
+    """
+    stands_for: dict[int, int] = {}
+    standing: dict[tuple[str, str], list[int]] = {}
+    for place, each in enumerate(waiting):
+        if not isinstance(each, Move):
+            continue
+        before = standing.setdefault((str(each.actor.pk), each.room_id), [])
+        if each.force:
+            stands_for.update(dict.fromkeys(before, place))
+            before[:] = [place]
+        elif not before or waiting[before[-1]].force:
+            before.append(place)
+        elif each.number >= waiting[before[-1]].number:
+            stands_for[before[-1]] = place
+            before[-1] = place
+        else:
+            stands_for[place] = before[-1]
+    return {place: _end_of(place, stands_for) for place in stands_for}
+
+
+def _end_of(place: int, stands_for: dict[int, int]) -> int:
+    while place in stands_for:
+        place = stands_for[place]
+    return place
 
 
 def move(

@@ -16,6 +16,7 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +33,9 @@ from chat.live.hints import CompareHeads
 from chat.live.publisher import publish
 from chat.models import Message, Room
 from chat.models.database import is_final, is_unavailable, write
-from chat.services import posting
+from chat.services import posting, read_pointers
 from chat.services.posting import Post
+from chat.services.read_pointers import Move
 from chat.wire.errors import AuthRequired, ChatError, ServerBusy, ServerError
 
 logger = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ class Call:
     message_id: str | None = None
 
 
-Change = Post | Call
+Change = Post | Call | Move
 PAUSE_S = 0.1
 """First wait for a database that is away; doubles."""
 
@@ -68,23 +70,29 @@ class Writer:
     """The process's one writer. ``submit`` from event loops; the thread starts with the first change."""
 
     def __init__(self) -> None:
+        self._waiting = _Waiting()
         self._queue: queue.Queue[_Job | None] | None = None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def submit(self, change: Change) -> "asyncio.Future[Any]":
+    def submit(self, change: Change, *, per_person: int | None = None) -> "asyncio.Future[Any]":
         """Hand in a change; the future has the service's result, or its ``ChatError``, once committed.
 
         Changes of one caller take effect in the order handed in. A cancelled future does not stop the change.
 
+        Args:
+            per_person: How many changes of the same person may wait, this one included; None: any number.
+
         Raises:
-            ServerBusy: ``CHAT["WRITER_QUEUE"]`` changes wait already.
+            ServerBusy: So many of the person wait already, or ``CHAT["WRITER_QUEUE"]`` of all.
         """
         loop = asyncio.get_running_loop()
         job = _Job(change, loop, loop.create_future())
+        self._waiting.add(change, per_person)
         try:
             self._started().put_nowait(job)
         except queue.Full:
+            self._waiting.remove([change])
             raise ServerBusy from None
         return job.future
 
@@ -109,6 +117,7 @@ class Writer:
     def forget(self) -> None:
         """Start anew in a forked process: the thread stayed behind, and what it was about to store it does store."""
         self._queue = self._thread = None
+        self._waiting = _Waiting()
         self._starting = threading.Lock()  # the other may have been held
 
     def _run(self, waiting: "queue.Queue[_Job | None]") -> None:
@@ -116,8 +125,31 @@ class Writer:
         while going_on:
             jobs, going_on = _gather(waiting)
             if jobs:
-                answer(jobs, outcomes_of([job.change for job in jobs]))
+                changes = [job.change for job in jobs]
+                outcomes = outcomes_of(changes)
+                self._waiting.remove(changes)
+                answer(jobs, outcomes)
         offload.close_connections()
+
+
+class _Waiting:
+    """How many changes of each person wait for their answer. Used by the loops' threads and by the writer's."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, change: Change, most: int | None) -> None:
+        person = str(_actor_of(change).pk)
+        with self._lock:
+            if most is not None and self._counts[person] >= most:
+                raise ServerBusy
+            self._counts[person] += 1
+
+    def remove(self, changes: list[Change]) -> None:
+        with self._lock:
+            self._counts.subtract(str(_actor_of(each).pk) for each in changes)
+            self._counts = +self._counts  # forgets who has nothing waiting
 
 
 def _gather(waiting: "queue.Queue[_Job | None]") -> tuple[list[_Job], bool]:
@@ -159,7 +191,11 @@ def _resolve(pairs: "list[tuple[asyncio.Future[Any], Any]]") -> None:
 
 def outcomes_of(changes: list[Change]) -> list[Any]:
     """Make the changes, in one transaction if all goes well; a result or an exception for each, in order."""
-    return _outcomes(changes, deadline=time.monotonic() + conf.writer_retry_s)
+    overtaken = read_pointers.overtaken(changes)
+    places = [place for place in range(len(changes)) if place not in overtaken]
+    made = _outcomes([changes[place] for place in places], deadline=time.monotonic() + conf.writer_retry_s)
+    found = dict(zip(places, made, strict=True))
+    return [found[overtaken.get(place, place)] for place in range(len(changes))]
 
 
 def _outcomes(changes: list[Change], *, deadline: float, in_doubt: bool = False) -> list[Any]:
@@ -201,7 +237,7 @@ def _alone(changes: list[Change], error: Exception, *, deadline: float, in_doubt
 def _together(changes: list[Change]) -> list[Any]:
     outcomes: list[Any] = []
     with write():
-        calls = [each for each in changes if isinstance(each, Call)]
+        calls = [each for each in changes if not isinstance(each, Post)]
         unwelcome = _unwelcome(calls) if calls else set()
         if calls:
             _lock_rooms(changes)
@@ -218,7 +254,7 @@ def _together(changes: list[Change]) -> list[Any]:
     return outcomes
 
 
-def _unwelcome(calls: list[Call]) -> set[Any]:
+def _unwelcome(calls: "list[Call | Move]") -> set[Any]:
     """Keys of actors who may not use the chat any more: a socket's own idea of its person may be a minute old."""
     actors = {each.actor.pk for each in calls}
     people = get_user_model()._default_manager.in_bulk(actors)
@@ -245,7 +281,11 @@ def _posts_from(changes: list[Change], place: int) -> list[Post]:
     return posts
 
 
-def _one(change: Call) -> Any:
+def _actor_of(change: Change) -> Any:
+    return change.author if isinstance(change, Post) else change.actor
+
+
+def _one(change: "Call | Move") -> Any:
     try:
         with write():  # a savepoint: of what is refused, nothing is left
             return change.run()

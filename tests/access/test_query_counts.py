@@ -38,7 +38,7 @@ def make_rooms(writer: Any, reader: Any, number: int) -> list[Room]:
     ]
     made.append(rooms.open_direct(user=writer, user_ids=[str(reader.pk)]))
     for room in made:
-        messages.post(author=writer, room_id=room.pk, body="hello @reader", is_limited=False)
+        messages.post(author=writer, room_id=room.pk, body="hello @reader")
     return made
 
 
@@ -59,8 +59,8 @@ def test_a_sync_asks_about_all_its_rooms_in_two_queries(writer: Any, reader: Any
 def test_a_page_of_changes_takes_five_queries_however_long(writer: Any, reader: Any, number: int):
     room = rooms.create(creator=writer, name="Room", kind="private", members=[reader])
     for place in range(number):
-        messages.post(author=writer, room_id=room.pk, body=f"{place}", is_limited=False)
-    posted = messages.post(author=writer, room_id=room.pk, body="last", is_limited=False)
+        messages.post(author=writer, room_id=room.pk, body=f"{place}")
+    posted = messages.post(author=writer, room_id=room.pk, body="last")
     reactions.add(actor=reader, message_id=posted.id, emoji="👍")
     # room, membership, messages with authors, members with people, own reactions
     assert count(lambda: changes.page(reader, room.pk, 0)) == 5
@@ -70,8 +70,8 @@ def test_a_page_of_changes_takes_five_queries_however_long(writer: Any, reader: 
 def test_a_page_of_history_takes_five_queries_however_long(writer: Any, reader: Any, number: int):
     room = rooms.create(creator=writer, name="Room", kind="private", members=[reader])
     for place in range(number):
-        messages.post(author=writer, room_id=room.pk, body=f"{place}", is_limited=False)
-    posted = messages.post(author=writer, room_id=room.pk, body="last", is_limited=False)
+        messages.post(author=writer, room_id=room.pk, body=f"{place}")
+    posted = messages.post(author=writer, room_id=room.pk, body="last")
     reactions.add(actor=reader, message_id=posted.id, emoji="👍")
     # room, membership, messages with authors, own reactions, who came and went
     assert count(lambda: queries.history(reader, str(room.pk), limit=100)) == 5
@@ -80,9 +80,9 @@ def test_a_page_of_history_takes_five_queries_however_long(writer: Any, reader: 
 @pytest.mark.parametrize("number", [2, 40])
 def test_quotes_take_one_query_more_however_many(writer: Any, reader: Any, number: int):
     room = rooms.create(creator=writer, name="Room", kind="private", members=[reader])
-    first = [messages.post(author=writer, room_id=room.pk, body="?", is_limited=False).id for _ in range(number)]
+    first = [messages.post(author=writer, room_id=room.pk, body="?").id for _ in range(number)]
     for each in first:
-        messages.post(author=reader, room_id=room.pk, body="!", reply_to=each, is_limited=False)
+        messages.post(author=reader, room_id=room.pk, body="!", reply_to=each)
     pages: list[Any] = []
     # room, membership, messages with authors, who came and went, what is quoted
     assert count(lambda: pages.append(queries.history(reader, str(room.pk), limit=number))) == 5
@@ -102,7 +102,7 @@ def test_a_page_of_members_takes_three_queries_however_many_were_added(writer: A
 def test_who_came_and_went_beside_a_page_is_found_by_its_time_and_not_by_looking_at_everybody(writer: Any, reader: Any):
     room = rooms.create(creator=writer, name="Room", members=[reader])
     for place in range(6):
-        messages.post(author=writer, room_id=room.pk, body=f"{place}", is_limited=False)
+        messages.post(author=writer, room_id=room.pk, body=f"{place}")
     with CaptureQueriesContext(connection) as captured:
         queries.history(reader, str(room.pk), limit=2, before=5)
     (sql,) = (

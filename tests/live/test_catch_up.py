@@ -45,7 +45,7 @@ class Client:
 
 def post(user: Any, room: Room, count: int) -> None:
     for place in range(count):
-        messages.post(author=user, room_id=room.pk, body=f"message {place}", is_limited=False)
+        messages.post(author=user, room_id=room.pk, body=f"message {place}")
 
 
 def edit_something(user: Any, room: Room, dice: random.Random) -> None:

@@ -251,7 +251,7 @@ async def test_a_sync_of_a_busy_ring_is_paced_by_the_client(rig: LiveRig, ana: A
     await follow(rig, ana, quiet_lobby)
     body = "x" * 9_000
     for _ in range(3):
-        posts = [posting.Post(ana, str(quiet_lobby.pk), uuid4(), body, is_limited=False) for _ in range(60)]
+        posts = [posting.Post(ana, str(quiet_lobby.pk), uuid4(), body) for _ in range(60)]
         await sync_to_async(posting.post_many)(posts)
     connection, socket = rig.connect(ana)
     caught_up = asyncio.create_task(rig.catch_up.sync(connection, cursor(quiet_lobby)))

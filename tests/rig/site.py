@@ -29,7 +29,14 @@ START_S = 60.0
 TERMINATE_S = 15.0
 CAST = ("ana", "ben", "cleo", "dan", "eve", "olga")
 """Who is in every site's database from the start. ``eve`` is the outsider of each story, ``olga`` a superuser."""
-RATES = {"CHAT_POST_RATE": "100000", "CHAT_POST_BURST": "100000", "CHAT_SOCKETS_PER_USER": "10000"}
+RATES = {
+    "CHAT_POST_RATE": "100000",
+    "CHAT_POST_BURST": "100000",
+    "CHAT_CHANGE_RATE": "100000",
+    "CHAT_CHANGE_BURST": "100000",
+    "CHAT_WAITING_CHANGES": "2000",
+    "CHAT_SOCKETS_PER_USER": "10000",
+}
 """Limits that tests of other subjects should not run into."""
 
 

@@ -15,7 +15,7 @@ from chat.access import changes, queries
 from chat.models import Membership, Message, Room
 from chat.services import memberships, messages, reactions, read_pointers, rooms
 from chat.wire.errors import ChatError, ClientIdConflict
-from tests.cast import AMPLE, events_in, fresh, person, published
+from tests.cast import events_in, fresh, person, published
 from tests.services.log import State, catch_up, check_log, fresh_state, repair
 
 PEOPLE = ("ana", "ben", "cleo", "dan")
@@ -202,8 +202,7 @@ def forget(state: State, room: Room) -> None:
             state.messages[key] = msgspec.structs.replace(each, author=None)
 
 
-def test_no_act_tears_a_hole_and_every_way_leads_to_the_same_state(db: None, settings: Any) -> None:
-    settings.CHAT = {**settings.CHAT, **AMPLE}
+def test_no_act_tears_a_hole_and_every_way_leads_to_the_same_state(db: None) -> None:
     with patch.object(changes, "PAGE_THINGS", 3):  # many pages
         run_state_machine_as_test(Talk, settings=profile(examples=25, steps=40))
 

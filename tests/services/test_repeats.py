@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
@@ -10,10 +9,8 @@ import pytest
 from chat.models import Message, Room
 from chat.services import memberships, messages, posting, rooms
 from chat.wire.errors import (
-    ChatError,
     ClientIdConflict,
     MessageEmpty,
-    RateLimited,
 )
 from tests.cast import at_once, fresh, numbers, post_of, published, said, say
 from tests.services.log import check_log
@@ -67,35 +64,6 @@ def test_a_repeat_gets_the_first_answer_whatever_happened_since(
     assert not hints
     assert fresh(room).head == before
     check_log(room)
-
-
-def test_a_repeat_is_answered_when_the_rate_limit_is_used_up(ana: Any, lobby: Room, settings: Any) -> None:
-    settings.CHAT = {**settings.CHAT, "POST_RATE": 0.001, "POST_BURST": 2}
-    client_id = uuid4()
-    first = say(ana, lobby, client_id=client_id)
-    say(ana, lobby)
-    with pytest.raises(RateLimited) as refused:
-        say(ana, lobby)
-    assert refused.value.retry
-    assert refused.value.retry_after_ms
-    assert refused.value.retry_after_ms > 900_000
-    assert say(ana, lobby, client_id=client_id).id == first.id
-    assert numbers(lobby) == [1, 2]
-
-
-def test_a_refused_post_counts_once_however_often_its_transaction_runs(ana: Any, lobby: Room, settings: Any) -> None:
-    settings.CHAT = {**settings.CHAT, "POST_RATE": 0.001, "POST_BURST": 3}
-    request = post_of(ana, lobby)
-    with pytest.raises(RuntimeError, match="again"), patch.object(posting._Batch, "_insert", side_effect=fail_again):
-        posting.post_many([request])
-    posting.post_many([request])
-    assert [isinstance(each, ChatError) for each in posting.post_many([post_of(ana, lobby) for _ in range(3)])] == [
-        *(False, False, True),
-    ]
-
-
-def fail_again(*_: Any) -> None:
-    raise RuntimeError("again")
 
 
 def test_the_same_client_id_with_another_body_is_a_conflict(ana: Any, lobby: Room) -> None:
