@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -8,6 +9,12 @@ from chat.services.bodies import Rendered
 from chat.services.posting import Post
 from chat.services.writer import Call, Change
 from chat.wire import protocol
+from chat.wire.errors import ServerBusy
+
+RENDERED_AT_ONCE = 4
+"""Texts of one person that may wait to be rendered, over all of their sockets. The worst ones take 50 ms each, and the
+lane has one thread: 20 sockets would hold up everybody's Markdown for a second."""
+_rendering: Counter[str] = Counter()
 
 
 async def post(context: Context, command: protocol.PostMessage) -> Change:
@@ -18,12 +25,12 @@ async def post(context: Context, command: protocol.PostMessage) -> Change:
         body=command.body,
         reply_to=command.reply_to,
         attachments=tuple(command.attachments),
-        rendered=await _rendered(bodies.render, command.room, command.body),
+        rendered=await _rendered(context, bodies.render, command.room, command.body),
     )
 
 
 async def edit(context: Context, command: protocol.EditMessage) -> Change:
-    rendered = await _rendered(bodies.render_edit, command.message, command.body)
+    rendered = await _rendered(context, bodies.render_edit, command.message, command.body)
     change = partial(
         messages.edit, actor=context.user, message_id=command.message, body=command.body, rendered=rendered
     )
@@ -49,8 +56,17 @@ async def unreact(context: Context, command: protocol.RemoveReaction) -> Change:
     return Call(context.user, take_back, message_id=command.message)
 
 
-async def _rendered(render: Callable[[str, str], Rendered], place: str, body: str) -> Rendered | None:
+async def _rendered(context: Context, render: Callable[[str, str], Rendered], place: str, body: str) -> Rendered | None:
     """Markdown takes its time: it is rendered before the writer's turn. Plain text costs the writer next to nothing."""
     if markdown.is_plain(body) or not bodies.is_acceptable(body):
         return None
-    return await offload.render.run(render, place, body)
+    person = context.connection.user_id
+    if _rendering[person] >= RENDERED_AT_ONCE:
+        raise ServerBusy
+    _rendering[person] += 1
+    try:
+        return await offload.render.run(render, place, body)
+    finally:
+        _rendering[person] -= 1
+        if not _rendering[person]:
+            del _rendering[person]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +14,7 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 
 from chat import offload
+from chat.commands import messages
 from chat.commands.limits import COSTS
 from chat.commands.registry import WRITES
 from chat.consumers import ChatConsumer
@@ -202,3 +203,34 @@ async def test_one_person_waits_for_the_writer_with_so_many_changes_over_all_soc
         finally:
             opened.set()
             await held
+
+
+async def test_one_person_has_so_many_texts_rendered_at_once_over_all_sockets(ana: Any, ben: Any, lobby: Room) -> None:
+    entered, opened = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        assert opened.wait(WAIT_S)
+
+    def post() -> dict[str, Any]:
+        return {"room": str(lobby.pk), "client_id": str(uuid4()), "body": "**bold**"}
+
+    async with AsyncExitStack() as sockets:
+        anas = [await sockets.enter_async_context(socket_of(ana)) for _ in range(messages.RENDERED_AT_ONCE + 1)]
+        bens = await sockets.enter_async_context(socket_of(ben))
+        for each in (*anas, bens):
+            assert await each.code_of("ping") == ""
+        held = asyncio.create_task(offload.render.run(hold))
+        try:
+            assert await asyncio.to_thread(entered.wait, WAIT_S)
+            *granted, last = anas
+            waiting = [(each, await each.send("message.post", **post())) for each in granted]
+            await until(lambda: messages._rendering[str(ana.pk)] == len(waiting))
+            assert await last.code_of("message.post", **post()) == "server.busy"
+            waiting.append((bens, await bens.send("message.post", **post())))
+        finally:
+            opened.set()
+            await held
+        assert {(await each.reply(ref))["number"] for each, ref in waiting} == {1, 2, 3, 4, 5}
+        assert (await last.call("message.post", **post()))["number"] == 6
+    assert not messages._rendering
