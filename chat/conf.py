@@ -89,6 +89,11 @@ class ChatSettings:
     answered ``server.busy``."""
     writer_retry_s: float = 5.0
     """How long the writer tries again while the database is away; then ``server.error``, retryable."""
+    idle_transaction_s: float = 3.0
+    """On PostgreSQL, the server ends a transaction of the chat's own that has done nothing for so long, for its process
+    may be frozen while it holds a lock; 0 means never."""
+    lock_wait_s: float = 4.0
+    """On PostgreSQL, how long a transaction of the chat's own waits for a lock; 0 means as long as it takes."""
     reader_threads: int = 4
     """Threads for database reads of sockets."""
 

@@ -139,6 +139,7 @@ class _Herald:
                 atexit.register(self.wait, LAST_WORDS_S)
 
     def _run(self) -> None:
+        offload.use_own_thread()
         while True:
             news = self._queue.get()
             try:

@@ -8,17 +8,24 @@ connection; a connection that came from a pool is given back after each call.
 
 import asyncio
 import os
+import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from chat.conf import conf
 from chat.models.database import is_unavailable
 from chat.wire.errors import ServerBusy
 
 T = TypeVar("T")
+KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+"""A peer that has answered nothing for 11 s (or, where something was sent, for 10,000 ms) is gone."""
+_this_thread = threading.local()
 WAITING_PER_LANE = 20_000
 """Calls that may wait for a lane; a herd of reconnecting sockets queues here, and no further."""
 
@@ -51,7 +58,7 @@ class Lane:
         if self._waiting >= WAITING_PER_LANE:
             raise ServerBusy
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads(), thread_name_prefix=f"chat-{self.name}")
+            self._pool = ThreadPoolExecutor(self._threads(), f"chat-{self.name}", use_own_thread)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: _call(work, args, kwargs))
@@ -69,6 +76,30 @@ def _call(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any])
         return work(*args, **kwargs)
     finally:
         release_connections()
+
+
+def use_own_thread() -> None:
+    """Mark the running thread as one of the chat's: its database connections are nobody else's."""
+    _this_thread.is_own = True
+
+
+def keep_alive(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Find out within seconds, and not after a quarter of an hour, that the database's machine is gone.
+
+    A receiver of ``connection_created``, for connections of the chat's own threads to a PostgreSQL over TCP. Where the
+    site's settings say how to keep connections alive, they count.
+    """
+    if not getattr(_this_thread, "is_own", False) or connection.vendor != "postgresql":
+        return
+    if any(name.startswith(("keepalives", "tcp_user_timeout")) for name in connection.settings_dict["OPTIONS"]):
+        return
+    with socket.socket(fileno=os.dup(connection.connection.fileno())) as wire:
+        if wire.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEP_ALIVE.items():
+            if (option := getattr(socket, name, None)) is not None:  # each system has some of them
+                wire.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def release_connections() -> None:
@@ -96,3 +127,4 @@ render = Lane("render", lambda: 1)
 """Markdown that is not plain text. One thread: more would only fight for the interpreter."""
 for _lane in (readers, site, auth, render):
     os.register_at_fork(after_in_child=_lane.forget)
+connection_created.connect(keep_alive)

@@ -32,7 +32,6 @@ def test_models_access_services_hub_and_races_pass_on_postgresql(postgres: Postg
             "-p",
             "no:cacheprovider",
             *TESTS,
-            "--ignore=tests/models/test_sqlite.py",
         ],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": url},

@@ -19,6 +19,8 @@ from django.db import (
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from chat.conf import conf
+
 UNAVAILABLE = frozenset({"08", "25", "40", "53", "55", "57", "58"})
 """Classes of SQLSTATE (PostgreSQL's manual, appendix A) that speak of the database: connection, transaction state (a
 read-only standby, a transaction that idled too long), rollback, resources (a full disk), locks, shutdown, system."""
@@ -41,13 +43,24 @@ def connection() -> BaseDatabaseWrapper:
 
 
 @contextmanager
-def write() -> Iterator[None]:
-    """A transaction in which live tables may be changed. Only services open one; inside another it is a savepoint."""
+def write(*, waits_are_bounded: bool = True) -> Iterator[None]:
+    """A transaction in which live tables may be changed. Only services open one; inside another it is a savepoint.
+
+    Args:
+        waits_are_bounded: On PostgreSQL, give up after ``CHAT["LOCK_WAIT_S"]`` at a lock, and let the server end the
+            transaction once it has done nothing for ``CHAT["IDLE_TRANSACTION_S"]``: a frozen process that holds a
+            room's lock would stop every acknowledgement of the site. Sweeps and imports take the time they need. Inside
+            a transaction of the host's, the host's own settings stay as they are.
+    """
     db = connection()
+    is_bounded = waits_are_bounded and db.vendor == "postgresql" and not db.in_atomic_block
     allowed = _in_service.set(True)
     try:
         # SQLite's own kind of BEGIN takes the lock at the first write, too late to wait for another writer's.
         with _sqlite(db, "IMMEDIATE") if _begins_on_sqlite(db) else transaction.atomic(using=db.alias):
+            if is_bounded:
+                with db.cursor() as cursor:
+                    cursor.execute(_bounds())
             yield
     finally:
         _in_service.reset(allowed)
@@ -97,8 +110,16 @@ def snapshot() -> Iterator[None]:
     else:
         with transaction.atomic(using=db.alias):
             with db.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                cursor.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; {_bounds()}")
             yield
+
+
+def _bounds() -> str:
+    """For this transaction alone: connections of a pool, or of PgBouncer, are the host's as well."""
+    return (
+        f"SET LOCAL idle_in_transaction_session_timeout = {round(conf.idle_transaction_s * 1000)};"
+        f" SET LOCAL lock_timeout = {round(conf.lock_wait_s * 1000)}"
+    )
 
 
 def _begins_on_sqlite(db: BaseDatabaseWrapper) -> bool:

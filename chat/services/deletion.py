@@ -26,7 +26,7 @@ def delete(*, room_id: str | int) -> None:
     Raises:
         RoomNotFound: Missing, or deleted already.
     """
-    with write():
+    with write(waits_are_bounded=False):
         room = doors.locked_room(room_id)
         hints: list[Hint] = [*places.dissolve(room), CompareRoom(room.pk)]
         room.name = room.topic = ""
@@ -46,12 +46,12 @@ def sweep() -> None:
     for room in Room.with_deleted.filter(deleted_at__isnull=False, is_swept=False):
         while _sweep_some(room):
             pass
-        with write():
+        with write(waits_are_bounded=False):
             Room.with_deleted.filter(pk=room.pk).update(is_swept=True)
 
 
 def _sweep_some(room: Room) -> bool:
-    with write():
+    with write(waits_are_bounded=False):
         # The newest first: a reply goes before, or together with, what it replies to.
         keys = list(
             Message.objects.filter(room=room).order_by("-number").values_list("pk", flat=True)[:MESSAGES_AT_ONCE]

@@ -238,9 +238,9 @@ def room_for(subject: models.Model, *, name: str = "", kind: str = "private") ->
         return room
 
 
-def renew_epoch(room_id: int, epoch: str) -> None:
+def renew_epoch(room_id: int, epoch: str, *, waits_are_bounded: bool = True) -> None:
     """Begin a new run of numbers, if the room still has the run named: its numbers have gone back."""
-    with write():
+    with write(waits_are_bounded=waits_are_bounded):
         Room.objects.filter(pk=room_id, epoch=epoch).update(epoch=new_epoch())
 
 
@@ -251,7 +251,7 @@ def renew_all_epochs() -> int:
     """
     count = 0
     for room_id, epoch in Room.objects.values_list("pk", "epoch").iterator():
-        renew_epoch(room_id, epoch)
+        renew_epoch(room_id, epoch, waits_are_bounded=False)
         count += 1
     return count
 

@@ -121,6 +121,7 @@ class Writer:
         self._starting = threading.Lock()  # the other may have been held
 
     def _run(self, waiting: "queue.Queue[_Job | None]") -> None:
+        offload.use_own_thread()
         going_on = True
         while going_on:
             jobs, going_on = _gather(waiting)
