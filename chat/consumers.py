@@ -141,7 +141,10 @@ class ChatConsumer(AsyncConsumer):
         self._start(self._send_close(code))
 
     async def _send_close(self, code: int) -> None:
-        await self.base_send({"type": "websocket.close", "code": int(code)})
+        try:
+            await self.base_send({"type": "websocket.close", "code": int(code)})
+        except Exception as error:
+            self._connection.send_failed(error)
 
     async def _refuse(self, handshake: Handshake, status: int) -> None:
         """End the handshake, with ``status`` where the server can send it."""

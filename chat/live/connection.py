@@ -3,12 +3,16 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from types import CoroutineType, coroutine
 from typing import TYPE_CHECKING, Any
 
 from chat.access.identity import Identity
 from chat.conf import conf
 from chat.core.flow import Window
+from chat.core.rate import RateLimit
+from chat.faults import describe
 from chat.wire import protocol
 
 if TYPE_CHECKING:
@@ -18,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 FRAME_BYTES = 256 * 1024
 """Server frames stay below this unless one event alone is larger (protocol, section 1)."""
+WARNINGS = RateLimit(rate=1 / 60, burst=10)
+"""How often the process warns of failed sends with the same cause: a thousand sockets may die at once."""
+FAILURES = (Exception, asyncio.CancelledError)
+"""A server may cancel a send as well, and nobody cancels us: the other sockets of this turn must get theirs."""
 
 
 class Chunk:
@@ -104,30 +112,34 @@ class Connection:
         if self._blocked is not None:
             self._backlog.append(chunk.message())  # bounded: the window counts it
             return
-        sending = self._send(chunk.message())
         try:
-            # daphne's send never waits: driving it here saves a task for each member and frame.
-            waiting_for = sending.send(None)  # type: ignore[attr-defined]
+            sending = self._send(chunk.message())
+            # daphne's send is a coroutine and never waits: driving it here saves a task for each member and frame.
+            # ASGI promises no more than an awaitable.
+            steps = sending if type(sending) is CoroutineType else _coroutine_of(sending)
+            waiting_for = steps.send(None)
         except StopIteration:
             return
-        except Exception as error:
-            self._failed(error)
+        except FAILURES as error:
+            self.send_failed(error)
             return
-        self._blocked = asyncio.get_running_loop().create_task(self._finish(_Rest(sending, waiting_for)))
+        self._blocked = asyncio.get_running_loop().create_task(self._finish(_rest_of(steps, waiting_for)))
 
-    async def _finish(self, rest: "_Rest") -> None:
+    async def _finish(self, rest: Awaitable[None]) -> None:
         try:
             await rest
             while self._backlog and not self.is_closed:
                 await self._send(self._backlog.pop(0))
-        except Exception as error:
-            self._failed(error)
+        except FAILURES as error:
+            self.send_failed(error)
         finally:
             self._blocked = None
 
-    def _failed(self, error: Exception) -> None:
-        # The socket is going away; the consumer learns it from the server's disconnect message.
-        logger.debug("connection %s: send failed: %s", self.id, type(error).__name__)
+    def send_failed(self, error: BaseException) -> None:
+        """Log the cause and send nothing any more. The consumer waits for the server's disconnect message."""
+        cause = describe(error)
+        level = logging.DEBUG if WARNINGS.wait_s(cause, time.monotonic()) else logging.WARNING
+        logger.log(level, "connection %s: a send failed: %s", self.id, cause)
         self.end()
 
     # Window ------------------------------------------------------------------------------------------------------
@@ -168,17 +180,20 @@ class Connection:
         self._wake()
 
 
-class _Rest:
-    """The rest of a coroutine that was driven by hand up to ``waiting_for``, as an awaitable."""
+async def _coroutine_of(awaitable: Awaitable[None]) -> None:
+    await awaitable
 
-    def __init__(self, coroutine: Any, waiting_for: Any):
-        self._coroutine = coroutine
-        self._waiting_for = waiting_for
 
-    def __await__(self) -> Any:
-        try:
-            yield self._waiting_for
-        except BaseException:
-            self._coroutine.close()
-            raise
-        return (yield from self._coroutine.__await__())
+@coroutine
+def _rest_of(steps: Coroutine[Any, Any, None], waiting_for: Any) -> Generator[Any, Any, None]:
+    """The rest of a coroutine that was driven by hand up to ``waiting_for``."""
+    try:
+        while True:
+            try:
+                came = yield waiting_for
+            except BaseException as error:
+                waiting_for = steps.throw(error)  # what it waits for has failed: it may deal with that
+            else:
+                waiting_for = steps.send(came)
+    except StopIteration:
+        return
