@@ -61,14 +61,15 @@ class _News:
     key: dict[str, Any]
 
     def tell(self) -> None:
-        row: Any = self.model._default_manager.select_related(*_RELATED[self.model]).get(**self.key)
+        # None is for no relation: from Django 6.1 on, to call it without a name is deprecated.
+        related = _RELATED.get(self.model, (None,))
+        row: Any = self.model._default_manager.select_related(*related).get(**self.key)
         self.signal.send_robust(self.model, **{self.name: row})
 
 
 _RELATED: dict[type[models.Model], tuple[str, ...]] = {
     Message: ("room", "author"),
     Membership: ("room", "user"),
-    Room: (),
 }
 
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connections, transaction
+from django.db.models import QuerySet
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -69,6 +70,21 @@ def test_each_durable_change_is_told_in_order(lobby: Room, ana: Any, cleo: Any, 
     assert (rows["posted"].author, rows["posted"].room, str(rows["posted"].pk)) == (cleo, lobby, posted.id)
     assert rows["changed"].is_deleted
     assert rows["room"].archived
+
+
+def test_what_is_told_is_read_with_named_relations_alone(
+    lobby: Room, ana: Any, heard: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = QuerySet.select_related
+
+    def select_related(self: Any, *fields: Any) -> Any:
+        assert fields, "Django 6.1 deprecates all relations at once"
+        return named(self, *fields)
+
+    monkeypatch.setattr(QuerySet, "select_related", select_related)
+    api.archive_room(lobby)
+    assert events.wait_until_told()
+    assert [name for name, _ in heard] == ["room"]
 
 
 def test_nothing_is_told_of_what_is_rolled_back(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
