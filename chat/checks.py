@@ -172,6 +172,21 @@ def templates_can_be_read(app_configs: Sequence[AppConfig] | None, **_: Any) -> 
     return []
 
 
+@register("chat")
+def socket_has_a_server(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Nobody misses a socket that is not served: the pages work, and stay still. Either sign of ASGI is enough, since
+    uvicorn and its like need none."""
+    if getattr(settings, "ASGI_APPLICATION", None) or apps.is_installed("daphne"):
+        return []
+    text = "Nothing here speaks of ASGI, and under WSGI, as with Django's own runserver, no page is live."
+    hint = (
+        'Put "daphne" at the head of INSTALLED_APPS, so that runserver serves the socket, and set ASGI_APPLICATION, '
+        'such as "shop.asgi.application". Where another ASGI server has all it needs on its command line, '
+        'SILENCED_SYSTEM_CHECKS = ["chat.W005"].'
+    )
+    return [Warning(text, hint=hint, id="chat.W005")]
+
+
 @register("chat_database", "database")
 def database_keeps_commits(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.checks import run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import connection
 from django.test import override_settings
 
@@ -118,6 +121,35 @@ def test_a_site_without_the_chats_urls_is_told() -> None:
 def test_a_site_without_djangos_templates_is_told() -> None:
     with override_settings(TEMPLATES=[]):
         assert found() == ["chat.E011"]
+
+
+@pytest.mark.parametrize(
+    ("application", "more_apps", "problems"),
+    [
+        (None, [], ["chat.W005"]),
+        ("", [], ["chat.W005"]),
+        ("shop.asgi.application", [], []),
+        (None, ["daphne"], []),
+        (None, ["daphne.apps.DaphneConfig"], []),
+    ],
+)
+def test_a_site_without_any_sign_of_asgi_is_warned(
+    settings: Any, application: str | None, more_apps: list[str], problems: list[str]
+) -> None:
+    assert not apps.is_installed("daphne"), "the premise: this site is served by daphne's command line"
+    settings.INSTALLED_APPS = [*more_apps, *settings.INSTALLED_APPS]
+    settings.ASGI_APPLICATION = application
+    if application is None:
+        del settings.ASGI_APPLICATION
+    assert found() == problems
+
+
+def test_a_site_whose_asgi_server_needs_no_setting_can_say_so(settings: Any) -> None:
+    del settings.ASGI_APPLICATION
+    with pytest.raises(SystemCheckError, match=r"chat\.W005"):
+        call_command("check", tags=["chat"], fail_level="WARNING")
+    settings.SILENCED_SYSTEM_CHECKS = [*settings.SILENCED_SYSTEM_CHECKS, "chat.W005"]
+    call_command("check", tags=["chat"], fail_level="WARNING")
 
 
 @pytest.mark.django_db(transaction=True)
