@@ -204,6 +204,9 @@ def _mention_rule(state: StateInline, silent: bool) -> bool:
 
 @cache
 def _parser() -> MarkdownIt:
+    noisy = logging.getLogger("markdown_it")
+    if noisy.level == logging.NOTSET:
+        noisy.setLevel(logging.INFO)  # at DEBUG each rule of each paragraph is a line; a site's own level stays
     parser = MarkdownIt(
         "default",
         # A list goes two levels down at once, so blocks never reach this limit: past it, markdown-it drops text.

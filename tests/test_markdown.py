@@ -1,6 +1,8 @@
 """The renderer: fast path = slow path, nothing outside the allow-lists gets out, time is bounded."""
 
+import logging
 import time
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
@@ -479,3 +481,30 @@ def _cpu_s(work) -> float:
         work()
         best = min(best, time.thread_time() - started)
     return best
+
+
+@pytest.fixture
+def parser_log(caplog: pytest.LogCaptureFixture) -> Iterator[logging.Logger]:
+    """The parser's logger, as a site has it whose root logger is at DEBUG; the parser is made anew."""
+    caplog.set_level(logging.DEBUG)
+    log = logging.getLogger("markdown_it")
+    before = log.level
+    log.setLevel(logging.NOTSET)
+    markdown._parser.cache_clear()
+    yield log
+    log.setLevel(before)
+    markdown._parser.cache_clear()
+
+
+def test_the_parser_writes_no_lines_into_the_log_of_a_site_at_debug(
+    parser_log: logging.Logger, caplog: pytest.LogCaptureFixture
+):
+    render_by_parser("**bold** https://example.com/\n\n> quoted\n\n```python\nx = 1\n```")
+    handles("`code` @ana")
+    assert caplog.records == []
+
+
+def test_a_level_that_the_site_gave_the_parser_stays(parser_log: logging.Logger, caplog: pytest.LogCaptureFixture):
+    parser_log.setLevel(logging.DEBUG)
+    render_by_parser("**bold**")
+    assert caplog.records
