@@ -1,7 +1,14 @@
 """What ``pip install`` brings."""
 
+from email.message import Message
+from email.parser import Parser
 from pathlib import Path
 from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from tests.host.conftest import ROOT
 
@@ -19,9 +26,53 @@ def test_the_wheel_holds_the_app_whole_and_nothing_else(wheel: Path) -> None:
     assert {Path(name).suffix for name in packed} >= {".py", ".html", ".js", ".css", ".svg", ".mo"}, "the premise"
 
 
+def test_a_sites_type_checker_reads_the_apps_annotations(wheel: Path) -> None:
+    assert "chat/py.typed" in ZipFile(wheel).namelist()
+
+
 def test_the_wheel_names_its_licence_and_its_extras(wheel: Path) -> None:
+    assert any(name.endswith("LICENSE") for name in ZipFile(wheel).namelist())
+    assert set(metadata(wheel).get_all("Provides-Extra", [])) == {"server", "redis", "postgresql", "client"}
+
+
+@pytest.mark.parametrize("version", ["5.2.17", "5.2.19", "6.0", "6.0.10", "6.1", "6.1.3"])
+def test_a_site_keeps_the_django_that_it_has(wheel: Path, version: str) -> None:
+    assert version in asked(wheel)["django"]
+    assert f"Framework :: Django :: {version[:3]}" in metadata(wheel).get_all("Classifier", [])
+
+
+@pytest.mark.parametrize("version", ["5.2.16", "6.2"])
+def test_a_django_that_was_never_tried_is_not_taken(wheel: Path, version: str) -> None:
+    assert version not in asked(wheel)["django"]
+
+
+def test_the_redis_extra_takes_whatever_redis_py_the_site_has(wheel: Path) -> None:
+    wanted = asked(wheel, "redis")
+    assert "channels-redis" in wanted
+    assert wanted.get("redis", SpecifierSet()) == SpecifierSet()
+
+
+@pytest.mark.parametrize(("python", "django"), [("3.11", 5), ("3.12", 6), ("3.13", 6)])
+def test_what_is_pinned_is_the_newest_of_the_ranges_that_the_python_runs(wheel: Path, python: str, django: int) -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    here = [pin for pin in pins if pin.marker is None or pin.marker.evaluate({"python_version": python})]
+    versions = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in here}
+    assert len(versions) == len(here), "each once"
+    for name, specifier in (asked(wheel) | asked(wheel, "redis") | asked(wheel, "postgresql")).items():
+        assert versions[name] in specifier, name
+    assert versions["django"].startswith(f"{django}.")
+
+
+def metadata(wheel: Path) -> Message:
     files = ZipFile(wheel)
-    metadata = next(files.read(name).decode() for name in files.namelist() if name.endswith(".dist-info/METADATA"))
-    assert any(name.endswith("LICENSE") for name in files.namelist())
-    for extra in ("server", "redis", "postgresql", "client"):
-        assert f"Provides-Extra: {extra}" in metadata
+    return Parser().parsestr(
+        next(files.read(name).decode() for name in files.namelist() if name.endswith(".dist-info/METADATA"))
+    )
+
+
+def asked(wheel: Path, extra: str = "") -> dict[str, SpecifierSet]:
+    """What the wheel asks for, or what its extra adds to that."""
+    every = [Requirement(line) for line in metadata(wheel).get_all("Requires-Dist", [])]
+    wanted = [each for each in every if (each.marker.evaluate({"extra": extra}) if each.marker else not extra)]
+    return {canonicalize_name(each.name): each.specifier for each in wanted}
