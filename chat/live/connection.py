@@ -25,7 +25,7 @@ FRAME_BYTES = 256 * 1024
 WARNINGS = RateLimit(rate=1 / 60, burst=10)
 """How often the process warns of failed sends with the same cause: a thousand sockets may die at once."""
 FAILURES = (Exception, asyncio.CancelledError)
-"""A server may cancel a send as well, and nobody cancels us: the other sockets of this turn must get theirs."""
+"""How a send may fail. A server may cancel it, too, and what escaped here would cost the other sockets their turn."""
 
 
 class Chunk:
@@ -131,7 +131,8 @@ class Connection:
             while self._backlog and not self.is_closed:
                 await self._send(self._backlog.pop(0))
         except FAILURES as error:
-            self.send_failed(error)
+            if not self.is_closed:  # else nobody waits for it any more
+                self.send_failed(error)
         finally:
             self._blocked = None
 

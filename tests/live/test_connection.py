@@ -306,6 +306,22 @@ async def test_a_thousand_sockets_that_die_at_once_are_a_few_lines(sender: Sende
     assert "LookupError" in caplog.records[-1].getMessage(), "another cause is told all the same"
 
 
+async def test_a_send_that_fails_after_its_socket_has_gone_is_no_news(sender: Sender, caplog: pytest.LogCaptureFixture):
+    waiting: list[asyncio.Future[None]] = []
+
+    async def stuck(write: Write) -> None:
+        waiting.append(asyncio.get_running_loop().create_future())
+        await waiting[0]
+
+    connection = connect(Wire(stuck))
+    hand_over(sender, connection, "1")
+    await until(lambda: bool(waiting))
+    connection.end()
+    waiting[0].set_exception(ConnectionResetError())
+    await until(lambda: connection._blocked is None)
+    assert caplog.records == []
+
+
 async def test_a_close_that_can_not_be_sent_is_a_warning_too(caplog: pytest.LogCaptureFixture):
     incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
