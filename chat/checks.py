@@ -174,14 +174,16 @@ def templates_can_be_read(app_configs: Sequence[AppConfig] | None, **_: Any) -> 
 
 @register("chat")
 def socket_has_a_server(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Nobody misses a socket that is not served: the pages work, and stay still. Either sign of ASGI is enough, since
-    uvicorn and its like need none."""
+    """Without a socket the pages work and stay still, and nothing else says why. One sign of ASGI is enough: in
+    production, uvicorn and granian need neither."""
     if getattr(settings, "ASGI_APPLICATION", None) or apps.is_installed("daphne"):
         return []
-    text = "Nothing here speaks of ASGI, and under WSGI, as with Django's own runserver, no page is live."
+    text = (
+        "Without ASGI_APPLICATION and without daphne in INSTALLED_APPS, runserver serves no sockets: no page is live."
+    )
     hint = (
-        'Put "daphne" at the head of INSTALLED_APPS, so that runserver serves the socket, and set ASGI_APPLICATION, '
-        'such as "shop.asgi.application". Where another ASGI server has all it needs on its command line, '
+        'Put "daphne" before "django.contrib.staticfiles" in INSTALLED_APPS and set ASGI_APPLICATION, such as '
+        '"shop.asgi.application". If you never use runserver and your ASGI server needs neither: '
         'SILENCED_SYSTEM_CHECKS = ["chat.W005"].'
     )
     return [Warning(text, hint=hint, id="chat.W005")]
