@@ -78,7 +78,10 @@ class Membership(LiveModel):
                 fields=["room", "left_at"], name="chat_membership_went", condition=models.Q(left_at__isnull=False)
             ),
         ]
-        constraints: ClassVar = [models.UniqueConstraint(fields=["room", "user_key"], name="chat_membership_once")]
+        constraints: ClassVar = [
+            # user_key first: it finds all rooms of a person, too.
+            models.UniqueConstraint(fields=["user_key", "room"], name="chat_membership_once"),
+        ]
 
     def __str__(self) -> str:
         return gettext("%(who)s in %(room)s") % {"who": self.user or self.user_key, "room": self.room}

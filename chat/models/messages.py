@@ -21,9 +21,14 @@ class Message(LiveModel):
 
     KIND_TEXT = "text"
 
-    room = models.ForeignKey(Room, models.PROTECT, related_name="messages", verbose_name=_("room"))
+    room = models.ForeignKey(Room, models.PROTECT, db_index=False, related_name="messages", verbose_name=_("room"))
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="chat_messages", verbose_name=_("author")
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        db_index=False,
+        related_name="chat_messages",
+        verbose_name=_("author"),
     )
     client_id = models.UUIDField(editable=False)
     body_hash = models.BinaryField(max_length=32, editable=False)
@@ -45,7 +50,12 @@ class Message(LiveModel):
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
-        indexes: ClassVar = [models.Index(fields=["room", "changed_seq"], name="chat_message_changed")]
+        indexes: ClassVar = [
+            models.Index(fields=["room", "changed_seq"], name="chat_message_changed"),
+            # An author's messages, newest first: all of them, and those in one room.
+            models.Index(fields=["author", "id"], name="chat_message_of_author"),
+            models.Index(fields=["author", "room", "number"], name="chat_message_author_in_room"),
+        ]
         constraints: ClassVar = [
             # client_id first: random, so one probe finds the row, and a batch is looked up in one query.
             models.UniqueConstraint(fields=["client_id", "author", "room"], name="chat_message_posted_once"),
@@ -67,11 +77,13 @@ class Message(LiveModel):
 class Reaction(LiveModel):
     """One person's one emoji on one message."""
 
-    message = models.ForeignKey(Message, models.CASCADE, related_name="+")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    message = models.ForeignKey(Message, models.CASCADE, db_index=False, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_index=False, related_name="+")
     emoji = models.CharField(max_length=32)
 
     class Meta:
+        # A person's own reactions to the messages of a page.
+        indexes: ClassVar = [models.Index(fields=["user", "message"], name="chat_reaction_of_user")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["message", "emoji", "user"], name="chat_reaction_once"),
         ]
@@ -84,7 +96,7 @@ class Mention(LiveModel):
     """That a message names a person: counts what they have not read, without looking into messages."""
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="+")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_index=False, related_name="+")
     room = models.ForeignKey(Room, models.PROTECT, related_name="+")
     number = models.BigIntegerField()
 

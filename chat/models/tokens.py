@@ -12,7 +12,7 @@ class Token(models.Model):
     """A bearer token of one person. Only its hash is stored; the token itself is shown once, when it is made."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_tokens", verbose_name=_("person")
+        settings.AUTH_USER_MODEL, models.CASCADE, db_index=False, related_name="chat_tokens", verbose_name=_("person")
     )
     name = models.CharField(_("name"), max_length=LABEL_CHARS, blank=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
