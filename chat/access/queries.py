@@ -237,7 +237,9 @@ def _quoted(room: Room, page: list[Message]) -> list[Message]:
     wanted = {each.reply_to_id for each in page if each.reply_to_id} - shown
     if not wanted:
         return []
-    rows = Message.objects.filter(room=room, pk__in=wanted).select_related("author").order_by("-number")
+    # By key alone: asked for the room and its order too, SQLite would walk the whole timeline.
+    found = Message.objects.filter(pk__in=wanted).select_related("author")
+    rows = sorted((each for each in found if each.room_id == room.pk), key=lambda each: each.number, reverse=True)
     return _bounded(rows, PAGE_BYTES - sum(map(size_of, page)), at_least=0)[::-1]
 
 
