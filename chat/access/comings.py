@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-from django.db.models import Q
-
 from chat.models import Membership, Message, Room
 
 AT_MOST = 50
@@ -19,19 +17,19 @@ def beside(room: Room, page: list[Message], *, more_before: bool, more_after: bo
         return []
     since = page[0].created_at if page and more_before else None
     until = page[-1].created_at if page and more_after else None
-    rows = Membership.objects.filter(room=room)
+    rows = Membership.objects.filter(room=room).with_people()
     came = rows.filter(**_within("joined_at", since, until)).order_by("-joined_at")
     went = rows.filter(left_at__isnull=False, **_within("left_at", since, until)).order_by("-left_at")
-    # Each side reads as many entries of its index as it needs, however many people the room has.
-    keys = Q(pk__in=came.values("pk")[:AT_MOST]) | Q(pk__in=went.values("pk")[:AT_MOST])
-    found = Membership.objects.filter(keys).with_people()
+    # Each side reads as many entries of its index as it needs, however many people the room has. Asked for both in one
+    # query, PostgreSQL would read everybody of all rooms.
+    found = {each.pk: each for each in (*came[:AT_MOST], *went[:AT_MOST])}
 
     def latest(membership: Membership) -> tuple[datetime, int]:
         moments = (membership.joined_at, membership.left_at)
         inside = [at for at in moments if at and (not since or at >= since) and (not until or at <= until)]
         return max(inside), membership.pk
 
-    return sorted(found, key=latest)[-AT_MOST:]
+    return sorted(found.values(), key=latest)[-AT_MOST:]
 
 
 def _within(field: str, since: datetime | None, until: datetime | None) -> dict[str, datetime]:
