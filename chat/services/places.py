@@ -15,6 +15,7 @@ from chat.access import queries, shapes
 from chat.events import tell_on_commit
 from chat.live.hints import Hint, RoomsMoved
 from chat.models import Membership, Room
+from chat.models.database import connection
 from chat.services import ledger, people
 from chat.wire import protocol
 from chat.wire.errors import LastOwner, RoomNotFound
@@ -155,12 +156,25 @@ def dissolve(room: Room) -> list[Hint]:
         each.moves += 1
     room.member_count = 0
     tell_on_commit(room, [_event(protocol.MemberLeft, room, each) for each in here])
-    Membership.objects.bulk_update(here, ["left_at", "changed_seq", "moves", "moved_by"], batch_size=PEOPLE_PER_QUERY)
+    _save_all(here, "left_at", "changed_seq", "moves", "moved_by")
     hints: list[Hint] = []
     for start in range(0, len(here), PEOPLE_PER_QUERY):
         keys = [each.user_key for each in here[start : start + PEOPLE_PER_QUERY]]
         hints += [_told_removed(room, key, version) for key, version in queries.rooms_versions(keys).items()]
     return hints
+
+
+def _save_all(memberships: list[Membership], *names: str) -> None:
+    """Store these fields of each by one prepared statement: ``bulk_update`` spells out every row once a field."""
+    db, meta = connection(), Membership._meta
+    fields: list[Any] = [*map(meta.get_field, names), meta.pk]
+    *columns, key = (db.ops.quote_name(each.column) for each in fields)
+    changes = ", ".join(f"{column} = %s" for column in columns)
+    with db.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {db.ops.quote_name(meta.db_table)} SET {changes} WHERE {key} = %s",  # noqa: S608
+            [[field.get_db_prep_save(getattr(each, field.attname), db) for field in fields] for each in memberships],
+        )
 
 
 def present(room: Room) -> QuerySet[Membership]:

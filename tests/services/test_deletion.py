@@ -5,13 +5,14 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from chat import api
 from chat.access import changes, doors, queries
 from chat.live.hints import CompareRoom, RoomsMoved
 from chat.models import Membership, Mention, Message, Reaction, Room
-from chat.services import deletion, memberships, messages, reactions, rooms
+from chat.services import deletion, memberships, messages, places, reactions, rooms
 from chat.services.posting import post_many
 from chat.wire import protocol
 from chat.wire.errors import MessageNotFound, RoomNotFound
@@ -53,6 +54,23 @@ def test_its_people_are_told_and_their_lists_go_on(ana: Any, ben: Any, eve: Any,
         assert queries.hello(person)[0] == []
     assert not told
     assert CompareRoom(lobby.pk) in hints, "who only watches is found by every process"
+
+
+def test_the_places_of_all_its_people_end_in_one_statement(ana: Any, make_person: Any, staff: Room) -> None:
+    people = [make_person(f"person {number}") for number in range(5)]
+    room = fresh(rooms.create(creator=ana, name="Large", members=people))
+    elsewhere = list(Membership.objects.filter(room=staff).order_by("pk").values())
+    assert Membership.objects.filter(room=room, moved_by=ana).count() == 5, "the premise"
+    with patch.object(places, "PEOPLE_PER_QUERY", 2), CaptureQueriesContext(connection) as captured:
+        delete(room)
+    (update,) = (each["sql"] for each in captured if 'UPDATE "chat_membership"' in each["sql"])
+    assert update.startswith("6 times: ")
+    gone = list(Membership.objects.filter(room=room).order_by("pk"))
+    assert [each.changed_seq for each in gone] == [room.head + place for place in range(1, 7)]
+    assert {(each.moves, each.moved_by, each.left_at is not None) for each in gone} == {(2, None, True)}
+    assert len({each.left_at for each in gone}) == 1
+    assert list(Membership.objects.filter(room=staff).order_by("pk").values()) == elsewhere
+    check_log(room)
 
 
 def test_every_door_treats_it_as_missing(ana: Any, eve: Any, lobby: Room) -> None:
