@@ -1,15 +1,17 @@
-"""Lists that take no longer when the tables grow: counts with an end, filters that one types into."""
+"""Lists that take no longer when the tables grow: counts and pages with an end, filters that one types into."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.core.paginator import Paginator
+from django.core.paginator import EmptyPage, Paginator
 from django.db import DataError
 from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import cached_property
@@ -18,7 +20,8 @@ from django.utils.translation import gettext_lazy as _
 from chat.access import doors
 from chat.models import Room
 
-COUNTED_AT_MOST = 10_000
+LISTED_AT_MOST = 10_000
+"""Rows that one can turn to. The database counts them for each page, and skips row by row what lies before a page."""
 SCANNED_AT_MOST = 50_000
 """Rows that a filter or a search without an index looks at: the newest ones. Some 30 ms."""
 
@@ -31,17 +34,41 @@ class AtLeast(int):
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than the 10,000th row, or the page after the one that is asked for."""
-
-    def __init__(self, *args: Any, page: int = 1, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self._counted_at_most = max(COUNTED_AT_MOST, (page + 1) * self.per_page)
+    """Its last page ends with the 10,000th row. A number past the last page means the last page."""
 
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        found = rows.order_by()[: self._counted_at_most + 1].count()
-        return found if found <= self._counted_at_most else AtLeast(self._counted_at_most)
+        found = rows.order_by()[: LISTED_AT_MOST + 1].count()
+        return found if found <= LISTED_AT_MOST else AtLeast(LISTED_AT_MOST)
+
+    def validate_number(self, number: Any) -> int:
+        try:
+            return super().validate_number(number)
+        except EmptyPage:
+            return 1 if int(number) < 1 else self.num_pages
+
+
+class BoundedChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.page_num = self.paginator.validate_number(self.page_num)  # the page that is shown
+
+    @property
+    def ends_after(self) -> int | None:
+        """How many rows are listed, where there are more."""
+        return int(self.result_count) if isinstance(self.result_count, AtLeast) else None
+
+
+class BoundedListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Its list takes no longer when the table grows, and says where it ends."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    change_list_template = "chat/admin/change_list.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BoundedChangeList
 
 
 def newest(queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.access.names import DELETED_ACCOUNT
 from chat.access.policy import policy
-from chat.admin.lists import BoundedPaginator
+from chat.admin.lists import BoundedListAdmin
 from chat.models import Membership, Room
 from chat.refusals import sentence_of
 from chat.wire.errors import ChatError
@@ -29,10 +29,9 @@ PER_TRANSACTION = 100
 NAMED_AT_MOST = 20
 
 
-class LiveAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class LiveAdmin(BoundedListAdmin):
     """Never saves or deletes a row itself. A refusal of a service becomes a message, and nothing is changed."""
 
-    show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 50
@@ -43,11 +42,6 @@ class LiveAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What "Delete" does here, said before it is done."""
 
     # Lists -------------------------------------------------------------------------------------------------------
-
-    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
-        page = request.GET.get("p", "")
-        number = int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1
-        return BoundedPaginator(queryset, per_page, *args, page=number, **kwargs)
 
     def get_autocomplete_fields(self, request: HttpRequest) -> Any:
         """People are found by typing where the host's admin can search them; else their id is given."""

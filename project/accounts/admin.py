@@ -23,6 +23,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, override
 
+from chat.admin.lists import BoundedListAdmin
 from project.accounts import invitations, signup, site
 from project.accounts.errors import AccountError, InvitationNotValid, LastOwner, UsedMoreOften
 from project.accounts.models import Invitation, SiteSettings
@@ -50,7 +51,7 @@ class PersonForm(UserChangeForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(BoundedListAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """Rights are given by superusers. Others of the staff change accounts that have none: whoever may set the password
     or the address of somebody with more rights has these rights too."""
 
@@ -60,7 +61,6 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     search_fields = ("username", "first_name", "last_name", "email")
     ordering = ("-date_joined",)
     actions = ("activate", "deactivate", "make_owner")
-    show_full_result_count = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = super().get_readonly_fields(request, obj)
@@ -149,10 +149,8 @@ def _below(request: HttpRequest, people: QuerySet[Any]) -> QuerySet[Any]:
 
 
 @admin.register(EmailAddress)
-class EmailAddressAdmin(AllauthEmailAddressAdmin):  # type: ignore[misc]
+class EmailAddressAdmin(BoundedListAdmin, AllauthEmailAddressAdmin):  # type: ignore[misc]
     """For superusers to change: a new password goes to whoever has the address."""
-
-    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _has_all_rights(request)
@@ -199,7 +197,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Invitation)
-class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class InvitationAdmin(BoundedListAdmin):
     """Of the staff, those who are no superusers change their own invitations, and see the others'."""
 
     form = InvitationForm
@@ -210,7 +208,6 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     fields = ("link", "note", "created_by", "created_at", "expires_at", "max_uses", "uses", "revoked_at")
     readonly_fields = ("link", "created_by", "created_at", "uses", "revoked_at")
     actions = ("revoke",)
-    show_full_result_count = False
 
     @admin.display(description=_("link"))
     def link(self, invitation: Invitation) -> SafeString | str:
