@@ -44,6 +44,7 @@ class Membership(LiveModel):
         MODERATOR = "moderator", _("moderator")
         MEMBER = "member", _("member")
 
+    # Its own index stays: of those that begin with room, on SQLite it alone has the members in the order of their keys.
     room = models.ForeignKey(Room, models.PROTECT, related_name="memberships", verbose_name=_("room"))
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="chat_memberships", verbose_name=_("person")
