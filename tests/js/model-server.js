@@ -1,15 +1,16 @@
 // A chat server of one room and several people in memory, and a network between it and the clients that a seed makes
-// bad: it loses, repeats and delays live events, cuts connections, forgets to answer. What the contract promises
+// bad: it loses, repeats and delays live events, cuts connections, forgets to answer, answers nonsense. What the contract promises
 // (replies after commit, catch-ups in order, one message per client id) the model keeps.
 
 const PEOPLE = ["ana", "ben"]
 const ROOM = "1"
+const HOLLOW = [{ ok: true, result: null }, { ok: true, result: {} }, { ok: true, result: "x" }, { ok: false, error: { retry: false } }, { ok: null }]
 
 export class ModelServer {
   epoch = "e1"
   head = 0
   messages = []
-  faults = { lost: 0, repeated: 0, delayed: 0, cut: 0, overtaken: 0, unanswered: 0, refused: 0 }
+  faults = { lost: 0, repeated: 0, delayed: 0, cut: 0, overtaken: 0, unanswered: 0, refused: 0, hollow: 0 }
   isUp = true
   isCalm = false
   #connections = new Set()
@@ -123,6 +124,11 @@ export class ModelServer {
     if (this.chance(0.03)) return this.#cut(connection)
     if (this.chance(0.01)) return void (this.faults.unanswered += 1)
     const reply = { type: "reply", ref: command.ref, ok: !answer.error, ...(answer.error ? answer : { result: answer }) }
+    if (this.chance(0.03)) {
+      // It was done all the same.
+      this.faults.hollow += 1
+      Object.assign(reply, HOLLOW[Math.floor(this.#clock.random() * HOLLOW.length)])
+    }
     if (command.type === "history" && this.chance(0.7)) {
       // Read in a thread of its own: live events overtake the page, which shows an older state then.
       this.faults.overtaken += 1

@@ -140,6 +140,111 @@ test("what is never answered doesn't hold up what waits behind it, and a sync ma
   assert.equal([(await next).ts, (await sync).rooms.size], [2, 0])
 })
 
+const COMMANDS = [
+  "auth", "ping", "sync", "unsync", "room.list", "room.create", "room.direct", "room.join", "room.leave", "room.update",
+  "member.list", "member.add", "member.remove", "member.role", "message.post", "message.edit", "message.delete",
+  "reaction.add", "reaction.remove", "history", "read",
+]
+const REFUSAL = { code: "room.forbidden", message: "No.", retry: false }
+const POSTED = { id: "1", number: 1, seq: 1, epoch: "e", created_at: "2026-11-20T09:30:00.000Z", duplicate: false }
+const STATE = {
+  id: "1", slug: "a", name: "A", kind: "open", topic: "", archived: false, member_count: 1, last_message_at: null, epoch: "e", seq: 1,
+  last_number: 1, read: 0, unread: 1, mentions: 0, rev: 0, role: null, notify: "all", online: null,
+}
+const MESSAGE = {
+  id: "1", room: "1", number: 1, seq: 1, changed_seq: 1, author: null, client_id: null, body: "", html: "", kind: "text", reply_to: null,
+  attachments: [], reactions: [], mentions: [], created_at: "2026-11-20T09:30:00.000Z", edited_at: null, deleted_at: null,
+}
+const PAGE = { messages: [MESSAGE], mine: {}, more_before: false, more_after: false, epoch: "e", seq: 1 }
+
+for (const type of COMMANDS) {
+  test(`a reply to ${type} that holds nothing usable ends it, to be tried again, and holds up nothing`, async () => {
+    const { opened: [transport], socket } = arrange()
+    transport.greets()
+    const replies = [{ ok: true }, { ok: true, result: null }, { ok: true, result: "x" }, { ok: true, result: [] }, {}, { ok: "yes", result: {} },
+      { ok: false }, { ok: false, error: null }, { ok: false, error: {} }, { ok: false, error: { message: "No.", retry: false } },
+      { ok: false, error: { ...REFUSAL, code: "" } }, { ok: false, error: { ...REFUSAL, retry: undefined } }]
+    for (const [index, reply] of replies.entries()) {
+      const [answer, next] = [socket.request({ type }), socket.request({ type: "ping" })]
+      const refs = transport.sent.slice(-2).map(({ ref }) => ref)
+      transport.says({ type: "reply", ref: refs[0], ...reply }, { type: "reply", ref: refs[1], ok: true, result: { ts: index } })
+      const { code, retry } = await answer.catch((error) => error)
+      assert.equal([code, retry, await next], ["server.error", true, { ts: index }], JSON.stringify(reply))
+    }
+    assert.equal(socket.isLive, true)
+  })
+}
+
+const WRONG = {
+  "message.post": [{}, { ...POSTED, seq: "1" }, { ...POSTED, number: -1 }, { ...POSTED, epoch: null }],
+  "sync": [{ rooms: [] }, { rooms: { 1: "gone" } }, { rooms: { 1: null } }],
+  "room.list": [{ rooms: {}, more: false }, { rooms: [null], more: false }, { rooms: [{ ...STATE, epoch: undefined }], more: false }, { rooms: [] }],
+  "room.join": [{ room: null }, { room: { ...STATE, seq: 1.5 } }, { room: { ...STATE, name: 5 } }],
+  "history": [{ ...PAGE, messages: null }, { ...PAGE, messages: [{ ...MESSAGE, created_at: "soon" }] }, { ...PAGE, mine: [] }, { ...PAGE, seq: null },
+    { ...PAGE, messages: [{ ...MESSAGE, reactions: [{}] }] }, { ...PAGE, members: {} }, { ...PAGE, quoted: [{}] }],
+  "member.list": [{ members: [{ user: null }], more: false, epoch: "e", seq: 1 }],
+  "reaction.add": [{ seq: 1 }, { seq: 1, mine: "x" }],
+  "message.edit": [{ seq: "1" }],
+  "read": [{ read: 1, unread: 0, mentions: 0 }],
+}
+
+test("a result of another shape than the command's is none", async () => {
+  const { opened: [transport], socket } = arrange()
+  transport.greets()
+  for (const [type, results] of Object.entries(WRONG)) for (const result of results) {
+    const answer = socket.request({ type, scope: "mine" })
+    transport.says({ type: "reply", ref: transport.sent.at(-1).ref, ok: true, result })
+    await assert.rejects(answer, "server.error")
+  }
+  const answer = socket.request({ type: "history" })
+  transport.says({ type: "reply", ref: transport.sent.at(-1).ref, ok: true, result: PAGE })
+  assert.equal((await answer).messages.length, 1, "the page that the wrong ones were made of is a right one")
+})
+
+test("a reply that does not say what it answers costs the connection, and so ends all that waits", async () => {
+  const { opened: [transport], socket } = arrange()
+  transport.greets()
+  const answer = socket.request({ type: "ping" })
+  await reported(() => transport.says({ type: "reply", ref: "1", ok: true, result: {} }))
+  await assert.rejects(answer, "client.disconnected")
+  assert.equal(socket.state.name, "waiting")
+})
+
+test("a time to wait that is none is not waited for, and none is so short that it makes a loop", async () => {
+  const { opened: [transport], socket } = arrange()
+  transport.greets()
+  for (const [told, means] of [[0, null], [-5, null], ["soon", null], [1, 100], [1500, 1500], [1e15, 3_600_000]]) {
+    const answer = socket.request({ type: "ping" })
+    const error = { code: "rate.limited", message: "Slow.", retry: true, retry_after_ms: told }
+    transport.says({ type: "reply", ref: transport.sent.at(-1).ref, ok: false, error })
+    assert.equal((await answer.catch((problem) => problem)).retryAfterMs, means)
+  }
+})
+
+for (const [name, event] of Object.entries({
+  "a message without a date": { type: "message.posted", room: "1", seq: 2, message: { ...MESSAGE, created_at: undefined } },
+  "a message without a number": { type: "message.posted", room: "1", seq: 2, message: { ...MESSAGE, number: null } },
+  "an event without a seq": { type: "message.posted", room: "1", message: MESSAGE },
+  "heads that are none": { type: "heads", rooms: { 1: "x" }, rooms_version: 1 },
+  "a greeting without a person": { type: "hello", protocol: 1, user: {}, heartbeat_s: 20, limits: {}, rooms: [], rooms_version: 1 },
+})) {
+  test(`${name} costs the connection, and nothing of it gets in`, async () => {
+    const { opened: [transport], socket } = arrange()
+    const heard = []
+    transport.greets()
+    for (const each of ["event", "hello"]) socket.on(each, (what) => heard.push(what))
+    await reported(() => transport.says(event))
+    assert.equal([heard, socket.state.name], [[], "waiting"])
+  })
+}
+
+/** What the page's console is told of; the test page counts it as a failure otherwise. */
+async function reported(work) {
+  const told = new Promise((resolve) => addEventListener("error", (event) => { event.preventDefault(); resolve() }, { once: true }))
+  work()
+  await told
+}
+
 test("what is unanswered when the connection goes has an unknown outcome", async () => {
   const { opened: [transport], socket } = arrange()
   transport.greets()
@@ -172,9 +277,7 @@ test("received is sent by frames, by time and by size, and not where it is not w
 test("a frame that can't be read costs the connection, not the page", async () => {
   const { opened, clock, socket } = arrange()
   opened[0].greets()
-  const reported = new Promise((resolve) => addEventListener("error", (event) => { event.preventDefault(); resolve() }, { once: true }))
-  opened[0].onmessage({ data: "{" })
-  await reported
+  await reported(() => opened[0].onmessage({ data: "{" }))
   assert.equal(socket.state.name, "waiting")
   await clock.advance(1000)
   assert.equal(opened.length, 2)

@@ -3,6 +3,7 @@
 
 import { Emitter } from "./emitter.js"
 import { checkMessage, postOf } from "./message-limits.js"
+import { ChatError } from "./protocol.js"
 import { uuid } from "./uuid.js"
 
 const PAUSE_MS = 1_000
@@ -180,8 +181,12 @@ export class Outbox extends Emitter {
       outcome = { error }
     }
     const isCurrent = this.#posting.get(item.room) === turn
-    await this.#settleOutcome(item, outcome, isCurrent)
-    if (isCurrent) this.#posting.delete(item.room)
+    try {
+      await this.#settleOutcome(item, outcome, isCurrent)
+    } finally {
+      // Whatever went wrong here, the next one's turn comes.
+      if (isCurrent) this.#posting.delete(item.room)
+    }
     await this.#changed(item.room)
   }
 
@@ -193,11 +198,12 @@ export class Outbox extends Emitter {
       this.#tabs.tell({ room: item.room, stored })
       // If the disk fails here the item is sent again some day, and answered as the repeat it is.
       await this.#store.remove(item.order).catch(reportError)
-    } else if (!error.retry) {
+    } else if (error instanceof ChatError && !error.retry) {
       const failed = { ...item, state: "failed", error: { code: error.code, message: error.message } }
       await this.#store.put(failed).catch(reportError)
     } else if (isCurrent) {
-      this.#pause(item.room, error)
+      // Only the server's word ends a message: after anything else its outcome is unknown.
+      this.#pause(item.room, error ?? {})
     }
   }
 

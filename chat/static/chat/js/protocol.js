@@ -1,6 +1,8 @@
 // The wire, version 1 (docs/protocol.md): the only module that knows its keys and close codes. It turns frames into
 // events and commands into frames; inside, names are camelCase. Fields and events that it does not know are left out.
 
+import { count, flag, list, maybe, moment, name, object, oneOf, positive, table, text, whole } from "./fields.js"
+
 export const PROTOCOL_VERSION = 1
 export const SUBPROTOCOL = "chat.v1"
 
@@ -26,6 +28,10 @@ export class ChatError extends Error {
   }
 }
 
+/** Of the times that a server may name before the next try. */
+const SHORTEST_WAIT_MS = 100
+const LONGEST_WAIT_MS = 3_600_000
+
 const encoder = new TextEncoder()
 
 /** Size of a frame as the server counts it. */
@@ -50,56 +56,93 @@ export const isStorable = (text) => !text.includes("\0") && !/\p{Surrogate}/u.te
  *   attachments: object[], reactions: {emoji: string, count: number, users: string[]}[], mentions: string[],
  *   createdAt: string, editedAt: string | null, deletedAt: string | null}} Message */
 
-const userOf = (u) => u && { id: u.id, name: u.name, avatar: u.avatar ?? null }
+const userOf = (u) => ({ id: text(u.id), name: text(u.name), avatar: maybe(u.avatar, text) })
 
 const memberOf = (m) => ({
-  user: userOf(m.user), role: m.role, joinedAt: m.joined_at, leftAt: m.left_at ?? null, handle: m.handle ?? null,
-  by: userOf(m.by) ?? null,
+  user: userOf(m.user), role: text(m.role), joinedAt: moment(m.joined_at), leftAt: maybe(m.left_at, moment),
+  handle: maybe(m.handle, text), by: maybe(m.by, userOf),
 })
 
-const roomOf = (r) => r && {
-  id: r.id, slug: r.slug, name: r.name, kind: r.kind, topic: r.topic, archived: r.archived,
-  memberCount: r.member_count, lastMessageAt: r.last_message_at ?? null,
-}
+const roomOf = (r) => ({
+  id: name(r.id), slug: text(r.slug), name: text(r.name), kind: text(r.kind), topic: text(r.topic),
+  archived: flag(r.archived), memberCount: whole(r.member_count), lastMessageAt: maybe(r.last_message_at, moment),
+})
 
-const stateOf = (r) => r && ("epoch" in r ? {
-  ...roomOf(r), epoch: r.epoch, seq: r.seq, lastNumber: r.last_number, read: r.read, unread: r.unread,
-  mentions: r.mentions, rev: r.rev, role: r.role ?? null, notify: r.notify, online: r.online ?? null,
-  mayPost: r.may_post ?? null, gone: r.gone ?? 0,
-} : roomOf(r))
+const stateOf = (r) => ({
+  ...roomOf(r), epoch: text(r.epoch), seq: whole(r.seq), lastNumber: whole(r.last_number), ...readOf(r),
+  role: maybe(r.role, text), notify: text(r.notify), online: maybe(r.online, whole),
+  mayPost: maybe(r.may_post, flag), gone: maybe(r.gone, whole) ?? 0,
+})
+
+const replyToOf = (r) => ({ id: text(r.id), number: whole(r.number) })
+
+const reactionOf = (r) => ({ emoji: text(r.emoji), count: whole(r.count), users: texts(r.users) })
 
 const messageOf = (m) => ({
-  id: m.id, room: m.room, number: m.number, seq: m.seq, changedSeq: m.changed_seq, author: userOf(m.author),
-  clientId: m.client_id ?? null, body: m.body, html: m.html, kind: m.kind, replyTo: m.reply_to ?? null,
-  attachments: m.attachments, reactions: m.reactions, mentions: m.mentions,
-  createdAt: m.created_at, editedAt: m.edited_at ?? null, deletedAt: m.deleted_at ?? null,
+  id: text(m.id), room: text(m.room), number: whole(m.number), seq: whole(m.seq), changedSeq: whole(m.changed_seq),
+  author: maybe(m.author, userOf), clientId: maybe(m.client_id, text), body: text(m.body), html: text(m.html),
+  kind: text(m.kind), replyTo: maybe(m.reply_to, replyToOf), attachments: list(m.attachments, object),
+  reactions: list(m.reactions, reactionOf), mentions: texts(m.mentions), createdAt: moment(m.created_at),
+  editedAt: maybe(m.edited_at, moment), deletedAt: maybe(m.deleted_at, moment),
 })
 
 const limitsOf = (l) => ({
-  frameBytes: l.frame_bytes, bodyChars: l.body_chars, syncRooms: l.sync_rooms, history: l.history,
-  catchUp: l.catch_up, unanswered: l.unanswered,
+  frameBytes: whole(l.frame_bytes), bodyChars: whole(l.body_chars), syncRooms: count(l.sync_rooms),
+  history: whole(l.history), catchUp: whole(l.catch_up), unanswered: count(l.unanswered),
 })
 
+const flowOf = (f) => ({ frames: count(f.frames), seconds: positive(f.seconds) })
+
+/** @throws {TypeError} no error of the contract: nobody can tell from it whether to try again */
 const errorOf = (e) => new ChatError({
-  code: e.code, message: e.message, retry: e.retry, retryAfterMs: e.retry_after_ms ?? null, field: e.field ?? null,
+  code: name(e.code), message: text(e.message), retry: flag(e.retry), retryAfterMs: waitOf(e.retry_after_ms),
+  field: maybe(e.field, text),
 })
 
-const mineOf = (mine) => new Map(Object.entries(mine))
+/** What says no time that one can wait is as good as nothing; and nobody is told to come back a thousand times a second. */
+const waitOf = (ms) => (Number.isFinite(ms) && ms > 0 ? Math.min(Math.max(ms, SHORTEST_WAIT_MS), LONGEST_WAIT_MS) : null)
+
+/** In the place of a reply that holds nothing usable: as if the server had failed. The same may be asked again. */
+const unreadable = (cause) => {
+  const error = new ChatError({ code: "server.error", message: "The server's answer can't be read.", retry: true })
+  return Object.assign(error, { cause })
+}
+
+const texts = (all) => list(all, text)
+const mineOf = (mine) => table(mine, texts)
 
 // Events --------------------------------------------------------------------------------------------------------
 
-const numbered = (e) => ({ room: e.room, seq: e.seq, prev: e.prev ?? e.seq - 1 })
+const numbered = (e) => {
+  const seq = whole(e.seq)
+  return { room: text(e.room), seq, prev: maybe(e.prev, whole) ?? seq - 1 }
+}
 const ofMember = (e) => ({
-  ...numbered(e), member: memberOf(e.member), by: userOf(e.by) ?? null, memberCount: e.member_count ?? null,
+  ...numbered(e), member: memberOf(e.member), by: maybe(e.by, userOf), memberCount: maybe(e.member_count, whole),
 })
 const ofMessage = (e) => ({ ...numbered(e), message: messageOf(e.message) })
+const position = (e) => ({ room: text(e.room), epoch: text(e.epoch), seq: whole(e.seq) })
+
+const helloOf = (e) => ({
+  protocol: e.protocol, user: userOf(e.user), server: e.server, heartbeatS: positive(e.heartbeat_s),
+  limits: limitsOf(e.limits), flow: maybe(e.flow, flowOf), rooms: list(e.rooms, stateOf),
+  roomsVersion: whole(e.rooms_version), more: maybe(e.more, flag) ?? false,
+})
+
+/** It ends its command whatever it holds; one that says not even which costs the connection, and so ends them all. */
+function replyOf(e) {
+  const ref = whole(e.ref)
+  try {
+    return flag(e.ok) ? { ref, ok: true, result: e.result, error: null } : { ref, ok: false, error: errorOf(e.error) }
+  } catch (cause) {
+    return { ref, ok: false, error: unreadable(cause) }
+  }
+}
 
 const EVENTS = {
-  "reply": (e) => ({ ref: e.ref, ok: e.ok, result: e.result, error: e.ok ? null : errorOf(e.error) }),
-  "hello": (e) => ({
-    protocol: e.protocol, user: userOf(e.user), server: e.server, heartbeatS: e.heartbeat_s, limits: limitsOf(e.limits),
-    flow: e.flow ?? null, rooms: e.rooms.map(stateOf), roomsVersion: e.rooms_version, more: e.more ?? false,
-  }),
+  "reply": replyOf,
+  // What another version greets with is not for this one to read.
+  "hello": (e) => (e.protocol === PROTOCOL_VERSION ? helloOf(e) : { protocol: e.protocol }),
   "message.posted": ofMessage,
   "message.changed": ofMessage,
   "room.changed": (e) => ({ ...numbered(e), state: roomOf(e.state) }),
@@ -107,26 +150,26 @@ const EVENTS = {
   "member.changed": ofMember,
   "member.left": ofMember,
   "changes": (e) => ({
-    room: e.room, epoch: e.epoch, messages: e.messages.map(messageOf), mine: mineOf(e.mine),
-    members: e.members.map(memberOf), state: roomOf(e.state) ?? null,
+    room: text(e.room), epoch: text(e.epoch), messages: list(e.messages, messageOf), mine: mineOf(e.mine),
+    members: list(e.members, memberOf), state: maybe(e.state, roomOf),
   }),
-  "synced": (e) => ({ room: e.room, epoch: e.epoch, seq: e.seq }),
-  "reset": (e) => ({ room: e.room, epoch: e.epoch, seq: e.seq, reason: e.reason, state: stateOf(e.state) }),
-  "room.added": (e) => ({ state: stateOf(e.state), roomsVersion: e.rooms_version }),
-  "room.removed": (e) => ({ room: e.room, roomsVersion: e.rooms_version }),
-  "heads": (e) => ({ rooms: new Map(Object.entries(e.rooms)), roomsVersion: e.rooms_version, serverTime: e.server_time }),
-  "read.changed": (e) => ({ room: e.room, ...readOf(e) }),
+  "synced": position,
+  "reset": (e) => ({ ...position(e), reason: e.reason, state: stateOf(e.state) }),
+  "room.added": (e) => ({ state: stateOf(e.state), roomsVersion: whole(e.rooms_version) }),
+  "room.removed": (e) => ({ room: text(e.room), roomsVersion: whole(e.rooms_version) }),
+  "heads": (e) => ({ rooms: table(e.rooms, whole), roomsVersion: whole(e.rooms_version), serverTime: e.server_time }),
+  "read.changed": (e) => ({ room: text(e.room), ...readOf(e) }),
   "notice": (e) => ({ payload: e.payload }),
-  "typing": (e) => ({ room: e.room, user: e.user, active: e.active }),
-  "lagging": (e) => ({ rooms: e.rooms }),
-  "drain": (e) => ({ reconnectInMs: e.reconnect_in_ms }),
+  "typing": (e) => ({ room: text(e.room), user: text(e.user), active: flag(e.active) }),
+  "lagging": (e) => ({ rooms: texts(e.rooms) }),
+  "drain": (e) => ({ reconnectInMs: whole(e.reconnect_in_ms) }),
   "error": (e) => ({ error: errorOf(e.error) }),
 }
 
 /**
  * The events of one server frame, in order; unknown types are left out.
  * @param {string} frame
- * @throws {SyntaxError} the frame is not JSON @throws {TypeError} a known event lacks a field
+ * @throws {SyntaxError} the frame is not JSON @throws {TypeError} a known event is not what it should be; replies: see `replyOf`
  */
 export function decode(frame) {
   const value = JSON.parse(frame)
@@ -137,35 +180,53 @@ export function decode(frame) {
 
 // Commands and their results ------------------------------------------------------------------------------------
 
-const readOf = (r) => ({ read: r.read, unread: r.unread, mentions: r.mentions, rev: r.rev })
+const readOf = (r) => ({ read: whole(r.read), unread: whole(r.unread), mentions: whole(r.mentions), rev: whole(r.rev) })
 const oneRoom = (r) => ({ room: stateOf(r.room) })
-const asItIs = (r) => r
+const changed = (r) => ({ seq: whole(r.seq) })
+const reacted = (r) => ({ ...changed(r), mine: texts(r.mine) })
 
 const RESULTS = {
-  "sync": (r) => ({ rooms: new Map(Object.entries(r.rooms)) }),
-  "room.list": (r) => ({ rooms: r.rooms.map(stateOf), more: r.more }),
+  "sync": (r) => ({ rooms: table(r.rooms, oneOf("live", "reset", "denied")) }),
+  "room.list": (r, { scope }) => ({ rooms: list(r.rooms, scope === "open" ? roomOf : stateOf), more: flag(r.more) }),
   "room.create": oneRoom,
   "room.direct": oneRoom,
   "room.join": oneRoom,
   "room.update": oneRoom,
-  "member.list": (r) => ({ members: r.members.map(memberOf), more: r.more, epoch: r.epoch, seq: r.seq }),
-  "message.post": (r) => ({
-    id: r.id, number: r.number, seq: r.seq, epoch: r.epoch, createdAt: r.created_at, duplicate: r.duplicate,
+  "member.list": (r) => ({
+    members: list(r.members, memberOf), more: flag(r.more), epoch: text(r.epoch), seq: whole(r.seq),
   }),
+  "message.post": (r) => ({
+    id: text(r.id), number: whole(r.number), seq: whole(r.seq), epoch: text(r.epoch), createdAt: text(r.created_at),
+    duplicate: flag(r.duplicate),
+  }),
+  "message.edit": changed,
+  "message.delete": changed,
+  "reaction.add": reacted,
+  "reaction.remove": reacted,
   "history": (r) => ({
-    messages: r.messages.map(messageOf), mine: mineOf(r.mine), moreBefore: r.more_before, moreAfter: r.more_after,
-    members: (r.members ?? []).map(memberOf), quoted: (r.quoted ?? []).map(messageOf), epoch: r.epoch, seq: r.seq,
+    messages: list(r.messages, messageOf), mine: mineOf(r.mine), moreBefore: flag(r.more_before),
+    moreAfter: flag(r.more_after), members: list(r.members ?? [], memberOf), quoted: list(r.quoted ?? [], messageOf),
+    epoch: text(r.epoch), seq: whole(r.seq),
   }),
   "read": readOf,
 }
 
 const FIELDS = { clientId: "client_id", replyTo: "reply_to" }
 
-/** The result of a reply to a command of `type`, in the names used inside. */
-export const resultOf = (type, result) => (RESULTS[type] ?? asItIs)(result)
+/**
+ * The result of the reply to a command, in the names used inside; as it came where there is nothing to know of it.
+ * @throws {ChatError} `server.error`: it is none of that command's
+ */
+export function resultOf(command, result) {
+  try {
+    return (RESULTS[command.type] ?? object)(result, command)
+  } catch (cause) {
+    throw unreadable(cause)
+  }
+}
 
 /** What a page brings of a room in its first paint: the state and a page of history, read in one snapshot. */
-export const firstOf = ({ state, history }) => ({ state: stateOf(state), history: resultOf("history", history) })
+export const firstOf = ({ state, history }) => ({ state: stateOf(state), history: resultOf({ type: "history" }, history) })
 
 /**
  * A command as one frame: UTF-8 without needless escapes, absent fields left out. Sync takes a Map of cursors.

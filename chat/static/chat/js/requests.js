@@ -26,7 +26,7 @@ export class Requests {
     this.#send = send
   }
 
-  /** @returns {Promise<object>} the result @throws {ChatError} refused, `client.disconnected` or `client.no_reply` */
+  /** @returns {Promise<object>} the result @throws {ChatError} refused, unreadable (`server.error`), `client.disconnected` or `client.no_reply` */
   ask(command) {
     return new Promise((resolve, reject) => {
       const waiting = { command, resolve, reject, timer: null }
@@ -40,8 +40,12 @@ export class Requests {
     if (!waiting) return
     this.#unanswered.delete(ref)
     this.#clock.cancel(waiting.timer)
-    if (ok) waiting.resolve(resultOf(waiting.command.type, result))
-    else waiting.reject(error)
+    try {
+      if (ok) waiting.resolve(resultOf(waiting.command, result))
+      else waiting.reject(error)
+    } catch (unreadable) {
+      waiting.reject(unreadable)
+    }
     this.#sendNext()
   }
 

@@ -5,6 +5,7 @@ import { Conversation } from "./conversation.js"
 import { Cursor } from "./cursor.js"
 import { Emitter } from "./emitter.js"
 import { Members } from "./members.js"
+import { ChatError } from "./protocol.js"
 import { Reading } from "./reading.js"
 import { withCount, withMessage, withRead, withRoom } from "./summary.js"
 import { Typing } from "./typing.js"
@@ -316,7 +317,7 @@ export class Room extends Emitter {
     try {
       await this.#load((cursor) => this.#conversation.seek(around, cursor))
     } catch (error) {
-      if (!error.retry) return this.emit("failure", error)
+      if (error instanceof ChatError && !error.retry) return this.emit("failure", error)
       // Without a connection the next one loads; otherwise the server had no time just now.
       this.#clock.after(() => this.#access === "live" && this.#loadNewest(), error.retryAfterMs ?? RETRY_MS)
     }

@@ -47,7 +47,7 @@ export class SyncBatch {
     const underWay = this.#underWay
     rooms.forEach(({ id }) => underWay.add(id))
     // Whatever it was that failed, it is asked again in a moment.
-    const { rooms: results } = await this.#request({ type: "sync", rooms: cursors }).catch(() => ({ rooms: null }))
+    const results = await this.#request({ type: "sync", rooms: cursors }).then((result) => result.rooms).catch(() => null)
     if (underWay !== this.#underWay) return
     for (const room of rooms) {
       const again = this.#again.get(room.id)
