@@ -21,7 +21,7 @@ from chat import api
 from chat.services.importing import PastMessage
 names = ("ana", "ben", "cleo", "dan")
 ana, ben, cleo, dan = (get_user_model().objects.get(username=name) for name in names)
-for name in ("Cut", "Reset", "Killed", "Closing", "Tabs", "Elsewhere", "Signed"):
+for name in ("Cut", "Reset", "Killed", "Closing", "Tabs", "Elsewhere", "Signed", "Unread"):
     api.create_room(name, ana, kind="open", members=[ben, cleo])
 api.post(api.create_room("Away", ana, kind="private", members=[ben, cleo]), ana, "Not for everybody")
 from chat.models import Room
@@ -392,3 +392,48 @@ async def sign_in(page: Page, name: str) -> None:
     await page.locator("#main [name=login]").fill(name)
     await page.locator("#main [name=password]").fill("password")
     await page.locator("#main .button--primary").click()
+
+
+# Reads of the browser's own store fail as long as the page says so; what is written there is written.
+UNREADABLE = """(() => {
+  const { getAll } = IDBIndex.prototype
+  IDBIndex.prototype.getAll = function (...given) {
+    if (window.isUnreadable) throw new DOMException("disk", "UnknownError")
+    return getAll.apply(this, given)
+  }
+})()"""
+
+
+async def test_what_is_unsent_stays_to_be_seen_and_is_sent_once_whatever_the_browser_can_read_of_it(
+    meet: Meet, site: Site, proxy: Proxy
+) -> None:
+    ana, ben = await meet("ana", site), await meet("ben", site)
+    await ana.context.add_init_script(UNREADABLE)
+    page = await open_live(ana, through(proxy, "unread"))
+    in_bens = await open_live(ben, "/rooms/unread/")
+    proxy.refuse()
+    await write(page, "one", "two")
+    await expect(page.get_by_text("Waiting for the connection")).to_have_count(2)
+    await page.evaluate("window.isUnreadable = true")
+    await write(page, "three")
+    await expect(messages(page)).to_have_text(["one", "two", "three"])
+    proxy.accept()
+    await comes_back(page)
+    await expect(messages(in_bens)).to_have_text(["one", "two", "three"])
+    await all_sent(page)
+
+    # A page that could not read it from the start: it goes out as soon as that works, and before what came later.
+    proxy.refuse()
+    await write(page, "four")
+    await expect(page.get_by_text("Waiting for the connection")).to_be_visible()
+    await page.close()
+    proxy.accept()
+    await ana.context.add_init_script("window.isUnreadable = true")
+    page = await open_live(ana, through(proxy, "unread"))
+    await write(page, "five")
+    await expect(messages(page).last).to_have_text("five")
+    await expect(messages(in_bens)).to_have_text(["one", "two", "three"])
+    await page.evaluate("window.isUnreadable = false")
+    await expect(messages(in_bens)).to_have_text(["one", "two", "three", "four", "five"], timeout=40_000)
+    await all_sent(page)
+    await show_the_same(page, in_bens)

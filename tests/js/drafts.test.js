@@ -110,6 +110,38 @@ test("a full or forbidden storage stops nobody from writing", () => {
   assert.equal(keeper.read(), null)
 })
 
+test("a draft that can't be read is not written over, and is found as soon as it can be", async () => {
+  const storage = new Shelf()
+  write(tab(storage).keeper, "Soup")
+  const getItem = storage.getItem
+  storage.getItem = () => { throw new DOMException("disk", "UnknownError") }
+  const clock = new FakeClock()
+  let found = 0
+  const keeper = new DraftKeeper({ owner: "site|ana", room: "1", storage, clock, found: () => (found += 1) })
+  assert.equal([keeper.read(), keeper.isUnread], [null, true])
+  write(keeper, "Bread")
+  await clock.advance(60_000)
+  storage.getItem = getItem
+  assert.equal(tab(storage).keeper.read().text, "Soup")
+  await clock.advance(30_000)
+  assert.equal([found, keeper.isUnread, keeper.read().text], [1, false, "Soup"])
+  write(keeper, "Soup\nBread")
+  assert.equal(tab(storage).keeper.read().text, "Soup\nBread")
+})
+
+test("what was begun while nothing could be read is kept once that shows that nothing was there", async () => {
+  const storage = new Shelf()
+  const getItem = storage.getItem
+  storage.getItem = () => { throw new DOMException("disk", "UnknownError") }
+  const { keeper, clock } = tab(storage)
+  keeper.read()
+  write(keeper, "Bread")
+  storage.getItem = getItem
+  assert.equal(tab(storage).keeper.read(), null)
+  await clock.advance(2_000)
+  assert.equal(tab(storage).keeper.read().text, "Bread")
+})
+
 test("who sends their own words leaves in the storage what another tab has begun", () => {
   const storage = new Shelf()
   const [one, two] = [tab(storage).keeper, tab(storage).keeper]

@@ -113,6 +113,116 @@ test("an acknowledged message stays to be seen until the room's stream has come 
   assert.equal(outbox.pending("1").length, 0)
 })
 
+test("only the server's word ends a message: after a fault on this side it waits, longer each time, and goes again", async () => {
+  const { outbox, posts, clock } = await arrange()
+  await outbox.add({ room: "1", body: "a" })
+  await outbox.add({ room: "2", body: "b" })
+  posts[0].resolve(undefined)
+  posts[1].reject(new TypeError("a fault of the page"))
+  await settle()
+  assert.equal(outbox.pending("1").map(({ body, state }) => [body, state]), [["a", "queued"]])
+  await clock.advance(999)
+  assert.equal(posts.length, 2)
+  await clock.advance(1)
+  assert.equal(posts.slice(2).map(({ body }) => body), ["a", "b"])
+  posts[2].resolve(undefined)
+  await clock.advance(1_999)
+  assert.equal(posts.length, 4)
+  await clock.advance(1)
+  posts[4].resolve(answer(1))
+  await settle()
+  assert.equal(outbox.pending("1").map(({ state }) => state), ["stored"])
+})
+
+const fault = async () => { throw new DOMException("disk", "UnknownError") }
+
+/** A disk whose methods fail by name, as long as they are in `broken`. */
+function fragileDisk() {
+  const [disk, broken, tried] = [new MemoryStore(), new Set(), []]
+  const method = (name) => (...given) => {
+    tried.push(name)
+    return broken.has(name) ? fault() : disk[name](...given)
+  }
+  return { broken, tried, disk, ...Object.fromEntries(["add", "put", "remove", "list"].map((name) => [name, method(name)])) }
+}
+
+const bodies = (items) => items.map(({ body }) => body)
+
+for (const [name, wrap] of [["the disk", (disk) => new SpillingStore(disk)], ["any store", (disk) => disk]]) {
+  test(`a failed read of ${name} is not an empty store: what is held stays, and is read again until that works`, async () => {
+    const disk = fragileDisk()
+    const { outbox, posts, clock } = await arrange({ store: wrap(disk) })
+    outbox.disconnected()
+    for (const body of ["a", "b"]) await outbox.add({ room: "1", body })
+    disk.broken.add("list")
+    await outbox.add({ room: "1", body: "c" })
+    assert.equal(bodies(outbox.pending("1")), ["a", "b", "c"])
+    const before = disk.tried.length
+    await clock.advance(60_000)
+    const again = disk.tried.slice(before)
+    assert.ok(again.length > 3 && again.length < 20 && again.every((each) => each === "list"), `read ${again}`)
+    assert.equal(bodies(outbox.pending("1")), ["a", "b", "c"])
+    assert.equal(bodies(await disk.disk.list("site|ana")), ["a", "b", "c"], "nothing was taken off the disk")
+    disk.broken.clear()
+    await clock.advance(30_000)
+    const whole = disk.tried.length
+    await clock.advance(600_000)
+    assert.equal(disk.tried.length, whole, "once it is read it is left alone")
+    outbox.connected()
+    for (let number = 1; number <= 3; number += 1) {
+      posts.at(-1).resolve(answer(number))
+      await settle()
+    }
+    assert.equal([bodies(posts), await disk.disk.list("site|ana")], [["a", "b", "c"], []])
+  })
+}
+
+test("a store that could not be read at the start is sent from once it is, in the order in which it was written", async () => {
+  const disk = fragileDisk()
+  const writer = await arrange({ store: new SpillingStore(disk) })
+  writer.outbox.disconnected()
+  for (const body of ["a", "b"]) await writer.outbox.add({ room: "1", body })
+  disk.broken.add("list")
+  const { outbox, posts, clock } = await arrange({ store: new SpillingStore(disk) })
+  await outbox.add({ room: "1", body: "c" })
+  assert.equal([bodies(outbox.pending("1")), posts], [["c"], []])
+  disk.broken.clear()
+  await clock.advance(30_000)
+  assert.equal([bodies(outbox.pending("1")), bodies(posts)], [["a", "b", "c"], ["a"]])
+})
+
+test("a disk that never answers counts as one that fails", async () => {
+  const disk = fragileDisk()
+  const store = new SpillingStore(disk, 10)
+  const order = await store.add({ owner: "o", body: "a" })
+  for (const name of ["add", "put", "remove", "list"]) disk[name] = () => new Promise(() => {})
+  await store.add({ owner: "o", body: "b" })
+  assert.equal([bodies(await store.list("o")), store.isRead], [["a", "b"], false])
+  await assert.rejects(store.remove(order), DOMException.TIMEOUT_ERR)
+  await assert.rejects(store.put({ order }), DOMException.TIMEOUT_ERR)
+})
+
+test("what the store can't be told counts on this page all the same: nothing is sent over and over", async () => {
+  const reports = []
+  const listen = (event) => { event.preventDefault(); reports.push(event.message) }
+  addEventListener("error", listen)
+  const disk = fragileDisk()
+  const { outbox, posts } = await arrange({ store: new SpillingStore(disk) })
+  disk.broken.add("remove").add("put")
+  for (const body of ["a", "b", "c"]) await outbox.add({ room: "1", body })
+  posts[0].resolve(answer(1))
+  await settle()
+  posts[1].reject(refusal("message.forbidden", false))
+  await settle()
+  outbox.settle("1", { epoch: "e", seq: 1 })
+  await outbox.add({ room: "2", body: "d" })
+  await settle()
+  assert.equal(bodies(posts), ["a", "b", "c", "d"])
+  assert.equal(outbox.pending("1").map(({ body, state }) => [body, state]), [["b", "failed"], ["c", "queued"]])
+  assert.equal(reports.length, 2)
+  removeEventListener("error", listen)
+})
+
 test("nobody else's messages are sent, whoever signs in on the same machine", async () => {
   const { outbox, store } = await arrange()
   outbox.disconnected()

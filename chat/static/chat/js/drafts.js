@@ -1,6 +1,7 @@
 // What somebody has begun to write in a room. It outlives reload, tab, browser and crash, and belongs to one person on
 // one site: whoever signs in next in the same browser has drafts of their own.
 
+import { Backoff } from "./backoff.js"
 import { uuid } from "./uuid.js"
 
 const PAUSE_MS = 300
@@ -21,8 +22,14 @@ export function shelf() {
   }
 }
 
-/** Whether anything waits to be sent there. @param {string} owner site and user @param {string} room id */
-export const hasDraft = (owner, room) => Boolean(shelf()?.getItem(keyOf(owner, room)))
+/** Whether anything waits to be sent there; not known is no. @param {string} owner site and user @param {string} room id */
+export function hasDraft(owner, room) {
+  try {
+    return Boolean(shelf()?.getItem(keyOf(owner, room)))
+  } catch {
+    return false
+  }
+}
 
 /**
  * One room's draft as this tab keeps it. Whoever begins one gives it an id; a tab that shows it goes on with that id, and
@@ -34,6 +41,9 @@ export class DraftKeeper {
   #clock
   #timer = null
   #unsaved = null
+  #found
+  /** @type {{backoff: Backoff, timer: any} | null} what is stored could not be read, and is to be read again */
+  #unread = null
   /** The draft's that is shown here; null: nothing is. */
   #id = null
 
@@ -43,23 +53,31 @@ export class DraftKeeper {
    * @param {Storage | null} options.storage `localStorage`: it is on its way to the disk when the tab is gone; null: the
    *   browser keeps nothing
    * @param {import("./clock.js").Clock} options.clock
+   * @param {() => void} [options.found] there is a draft to `read` that could not be read before
    */
-  constructor({ owner, room, storage, clock }) {
+  constructor({ owner, room, storage, clock, found = () => {} }) {
     this.#key = keyOf(owner, room)
+    this.#found = found
     this.#storage = storage
     this.#clock = clock
   }
 
-  /** What is stored, to be shown here from now on. @returns {Draft | null} */
+  /** Whether what is stored could not be read. Nothing is written over it then. */
+  get isUnread() {
+    return this.#unread !== null
+  }
+
+  /** What is stored, to be shown here from now on. @returns {Draft | null} null: nothing, or see `isUnread` */
   read() {
-    let stored = null
     try {
-      stored = parsed(this.#storage.getItem(this.#key))
+      const stored = parsed(this.#storage?.getItem(this.#key))
+      this.#endUnread()
+      this.#id = stored?.id ?? null
+      return stored
     } catch {
-      // Forbidden: there is none.
+      this.#readAgain()
+      return null
     }
-    this.#id = stored?.id ?? null
-    return stored
   }
 
   /** Soon, so that a fast writer's disk has some rest. @param {Draft} draft as it is now */
@@ -73,7 +91,7 @@ export class DraftKeeper {
     this.#clock.cancel(this.#timer)
     this.#timer = null
     const draft = this.#unsaved
-    if (!draft) return
+    if (!draft || this.isUnread) return
     const isNone = draft.text.trim() === "" && draft.mode.name === "new" && !draft.parked
     if (!isNone) this.#id ??= uuid()
     try {
@@ -86,6 +104,11 @@ export class DraftKeeper {
     if (isNone) this.#id = null
   }
 
+  disconnect() {
+    this.flush()
+    this.#endUnread()
+  }
+
   /**
    * Another tab has changed something in the storage.
    * @param {StorageNews} news @param {boolean} isEmpty whether nothing is written here
@@ -94,6 +117,21 @@ export class DraftKeeper {
   isNews({ key, oldValue, newValue }, isEmpty) {
     if (key !== this.#key || this.#unsaved) return false
     return isEmpty || parsed(newValue ?? oldValue)?.id === this.#id
+  }
+
+  #readAgain() {
+    this.#unread ??= { backoff: new Backoff(this.#clock), timer: null }
+    this.#unread.timer ??= this.#clock.after(() => {
+      this.#unread.timer = null
+      const stored = this.read()
+      if (stored) this.#found()
+      else this.flush()
+    }, this.#unread.backoff.nextMs())
+  }
+
+  #endUnread() {
+    this.#clock.cancel(this.#unread?.timer)
+    this.#unread = null
   }
 }
 

@@ -4,6 +4,7 @@
 /**
  * @typedef {object} OutboxStore
  * @property {boolean} isDurable
+ * @property {boolean} [isRead] false: the last `list` holds what is known without the disk, which could not be read
  * @property {(item: object) => Promise<number>} add stores at the end; resolves with its `order` once it is on disk
  * @property {(item: object) => Promise<void>} put replaces the item of the same `order`
  * @property {(order: number) => Promise<void>} remove
@@ -97,17 +98,28 @@ export class IndexedDbStore {
   }
 }
 
+/** A store that says nothing for so long counts as one that failed. */
+const PATIENCE_MS = 5_000
 /** No disk comes to so many. */
 const SPILLED = 2 ** 50
 
-/** Keeps in memory what the disk refuses, being full or cleared: nobody is kept from writing. */
+/**
+ * Keeps in memory what the disk refuses, being full or cleared: nobody is kept from writing. While it can't be read, what
+ * it was last known to hold stands for it.
+ */
 export class SpillingStore extends MemoryStore {
+  isRead = true
   #disk
+  /** @type {Map<number, object>} what the disk holds as this page knows, by order */
+  #known = new Map()
+
+  #patienceMs
 
   /** @param {OutboxStore | null} disk null: there is none */
-  constructor(disk) {
+  constructor(disk, patienceMs = PATIENCE_MS) {
     super(SPILLED)
     this.#disk = disk
+    this.#patienceMs = patienceMs
     this.isDurable = disk !== null
   }
 
@@ -115,29 +127,57 @@ export class SpillingStore extends MemoryStore {
     const keep = () => super.add(item)
     // Never before what is in memory already.
     const isBehind = !this.#disk || (await super.list(item.owner)).length > 0
-    return isBehind ? keep() : this.#disk.add(item).catch(keep)
+    if (isBehind) return keep()
+    // One that answers too late holds it as well: it is sent from there once more, and answered as the repeat it is.
+    return this.#inTime(this.#disk.add(item)).then((order) => {
+      this.#known.set(order, { ...item, order })
+      return order
+    }, keep)
   }
 
-  put(item) {
-    return item.order > SPILLED ? super.put(item) : this.#disk.put(item)
+  async put(item) {
+    if (item.order > SPILLED) return super.put(item)
+    await this.#inTime(this.#disk.put(item))
+    if (this.#known.has(item.order)) this.#known.set(item.order, { ...item })
   }
 
-  remove(order) {
-    return order > SPILLED ? super.remove(order) : this.#disk.remove(order)
+  async remove(order) {
+    if (order > SPILLED) return super.remove(order)
+    await this.#inTime(this.#disk.remove(order))
+    this.#known.delete(order)
   }
 
   async list(owner) {
-    const onDisk = await this.#disk?.list(owner).catch(() => [])
+    if (this.#disk) await this.#read(owner)
+    const known = [...this.#known.values()].filter((item) => item.owner === owner).sort((a, b) => a.order - b.order)
     const here = await super.list(owner)
-    return [...(onDisk ?? []), ...here.map((item) => ({ ...item, isHere: true }))]
+    return [...known, ...here.map((item) => ({ ...item, isHere: true }))]
+  }
+
+  async #read(owner) {
+    try {
+      const found = await this.#inTime(this.#disk.list(owner))
+      this.#known = new Map(found.map((item) => [item.order, item]))
+      this.isRead = true
+    } catch {
+      this.isRead = false
+    }
+  }
+
+  #inTime(work) {
+    return inTime(work, this.#patienceMs)
   }
 }
 
 /** The durable store; where the browser refuses it, or never answers (Safari has been seen to), one in memory. */
-export async function openStore(patienceMs = 5_000) {
-  const silence = new Promise((resolve) => setTimeout(resolve, patienceMs, null))
-  return new SpillingStore(await Promise.race([IndexedDbStore.open(), silence]).catch(() => null))
+export async function openStore(patienceMs = PATIENCE_MS) {
+  return new SpillingStore(await inTime(IndexedDbStore.open(), patienceMs).catch(() => null))
 }
+
+const inTime = (work, ms) => new Promise((resolve, reject) => {
+  const timer = setTimeout(() => reject(new DOMException("The store does not answer.", "TimeoutError")), ms)
+  work.then(resolve, reject).finally(() => clearTimeout(timer))
+})
 
 const settled = (request) => new Promise((resolve, reject) => {
   request.onsuccess = () => resolve(request.result)

@@ -1,6 +1,7 @@
 // Messages on their way: durable, in order per room, one unanswered at a time, each stored exactly once however often
 // connection, tab or machine go down in between (docs/protocol.md, section 4, point 5).
 
+import { Backoff } from "./backoff.js"
 import { Emitter } from "./emitter.js"
 import { checkMessage, postOf } from "./message-limits.js"
 import { ChatError } from "./protocol.js"
@@ -15,13 +16,19 @@ const LONGEST_PAUSE_MS = 30_000
 
 /** Emits `change` with a room's id. */
 export class Outbox extends Emitter {
-  /** @type {Item[]} what the store holds, in order */
+  /** @type {Item[]} what the store holds, in order; as it was last known while it can't be read */
   #items = []
+  /** @type {Map<number, Item | null>} what the store was told in vain, by order: null, that an item is done with */
+  #untold = new Map()
   /** @type {Map<string, Item>} acknowledged ones, by client id */
   #stored = new Map()
   #posting = new Map()
   #pauses = new Map()
   #reads = 0
+  /** @type {{backoff: Backoff, timer: any} | null} the store could not be read, and is to be read again */
+  #unread = null
+  /** Until the store was read once, nobody knows what comes before what is written here. */
+  #wasRead = false
   #isLive = false
   #owner
   #store
@@ -60,6 +67,7 @@ export class Outbox extends Emitter {
 
   stop() {
     this.disconnected()
+    this.#endUnread()
     this.#tabs.stop()
   }
 
@@ -105,7 +113,7 @@ export class Outbox extends Emitter {
     const written = { owner: this.#owner, clientId: uuid(), room, body: body.trim(), replyTo, createdAt }
     const item = { ...written, state: "queued", error: null }
     checkMessage(item, this.#limits())
-    await this.#store.add(item)
+    this.#hold({ ...item, order: await this.#store.add(item) })
     await this.#changed(room)
   }
 
@@ -116,8 +124,10 @@ export class Outbox extends Emitter {
     const { order, ...again } = item
     // This id belongs to another text on the server for ever.
     if (item.error.code === "message.client_id_conflict") again.clientId = uuid()
-    await this.#store.add({ ...again, state: "queued", error: null })
+    const queued = { ...again, state: "queued", error: null }
+    this.#hold({ ...queued, order: await this.#store.add(queued) })
     await this.#store.remove(order)
+    this.#items = this.#items.filter((each) => each.order !== order)
     await this.#changed(item.room)
   }
 
@@ -125,6 +135,7 @@ export class Outbox extends Emitter {
     const item = this.#items.find((each) => each.clientId === clientId && each.state === "failed")
     if (!item) return
     await this.#store.remove(item.order)
+    this.#items = this.#items.filter(({ order }) => order !== item.order)
     await this.#changed(item.room)
   }
 
@@ -147,15 +158,44 @@ export class Outbox extends Emitter {
     this.#reload(room)
   }
 
-  /** The store is the truth, shared with the other tabs; a read that a later one has overtaken is dropped. */
+  /** What was kept is there, whether or not the next read shows it. */
+  #hold(item) {
+    this.#items = [...this.#items, item]
+    this.emit("change", item.room)
+  }
+
+  /**
+   * The store is the truth, shared with the other tabs; a read that a later one has overtaken is dropped. One that failed
+   * says nothing: what is held stays, and it is tried again.
+   */
   async #reload(room = null) {
     const read = (this.#reads += 1)
-    const items = await this.#store.list(this.#owner)
+    const items = await this.#store.list(this.#owner).catch(() => null)
     if (read !== this.#reads) return
-    const rooms = room ? [room] : new Set([...this.#items, ...items].map((item) => item.room))
-    this.#items = items
+    if (items && this.#store.isRead !== false) this.#endUnread()
+    else this.#readAgain()
+    this.#wasRead ||= this.#unread === null
+    const rooms = room ? [room] : new Set([...this.#items, ...(items ?? [])].map((item) => item.room))
+    this.#items = (items ?? this.#items).map((item) => this.#asKnown(item)).filter(Boolean)
     for (const each of rooms) this.emit("change", each)
     this.#pump()
+  }
+
+  #asKnown(item) {
+    return this.#untold.has(item.order) ? this.#untold.get(item.order) : item
+  }
+
+  #readAgain() {
+    this.#unread ??= { backoff: new Backoff(this.#clock), timer: null }
+    this.#unread.timer ??= this.#clock.after(() => {
+      this.#unread.timer = null
+      this.#reload()
+    }, this.#unread.backoff.nextMs())
+  }
+
+  #endUnread() {
+    this.#clock.cancel(this.#unread?.timer)
+    this.#unread = null
   }
 
   #pump() {
@@ -164,7 +204,7 @@ export class Outbox extends Emitter {
     for (const item of this.#items) {
       if (item.state === "queued" && !this.#stored.has(item.clientId) && !heads.has(item.room)) heads.set(item.room, item)
     }
-    const own = [...heads].filter(([, item]) => item.isHere || this.#tabs.leads)
+    const own = [...heads].filter(([, item]) => item.isHere || (this.#tabs.leads && this.#wasRead))
     if (own.length < heads.size) this.#tabs.claim()
     for (const [room, item] of own) {
       if (!this.#posting.has(room) && !this.#pauses.get(room)?.timer) this.#post(item)
@@ -196,15 +236,21 @@ export class Outbox extends Emitter {
       this.#stored.set(item.clientId, stored)
       this.#pauses.delete(item.room)
       this.#tabs.tell({ room: item.room, stored })
-      // If the disk fails here the item is sent again some day, and answered as the repeat it is.
-      await this.#store.remove(item.order).catch(reportError)
+      // If the disk fails here the next page sends the item again, and it is answered as the repeat it is.
+      await this.#store.remove(item.order).catch((problem) => this.#toldInVain(item.order, null, problem))
     } else if (error instanceof ChatError && !error.retry) {
       const failed = { ...item, state: "failed", error: { code: error.code, message: error.message } }
-      await this.#store.put(failed).catch(reportError)
+      await this.#store.put(failed).catch((problem) => this.#toldInVain(item.order, failed, problem))
     } else if (isCurrent) {
       // Only the server's word ends a message: after anything else its outcome is unknown.
       this.#pause(item.room, error ?? {})
     }
+  }
+
+  /** On this page it counts all the same: an item that came back from the store would be sent again without end. */
+  #toldInVain(order, item, problem) {
+    this.#untold.set(order, item)
+    reportError(problem)
   }
 
   #pause(room, { code, retryAfterMs }) {

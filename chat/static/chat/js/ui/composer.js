@@ -44,7 +44,8 @@ export class Composer {
     this.#toMessages = toMessages
     const { id } = room()
     this.#typing = new TypingSignal(client.clock, (active) => client.tellTyping(id, active))
-    this.#drafts = new DraftKeeper({ owner: client.owner, room: id, storage: shelf(), clock: client.clock })
+    const { owner, clock } = client
+    this.#drafts = new DraftKeeper({ owner, room: id, storage: shelf(), clock, found: () => this.#takeUp() })
     this.#mentions = new MentionList(parts.text, {
       present: () => room().members.present, me: client.user.id,
       load: async () => room().members.isLoaded || room().loadMembers(),
@@ -76,7 +77,7 @@ export class Composer {
   }
 
   disconnect() {
-    this.#drafts.flush()
+    this.#drafts.disconnect()
     this.#mentions.disconnect()
     this.#listeners.abort()
   }
@@ -191,17 +192,19 @@ export class Composer {
   /** What is stored, in its place: at first, and whenever another tab has written or sent it. */
   #restore() {
     const { text = "", mode = NEW, parked = null } = this.#drafts.read() ?? {}
+    // What stands here stays: nobody knows what to show in its place.
+    if (this.#drafts.isUnread) return
     const hasFocus = document.activeElement === this.#parts.text
     this.#parked = parked
     this.#start(mode, text, hasFocus)
   }
 
-  /** What was typed before the scripts ran goes on after the draft. */
+  /** What was typed before the scripts ran, or before the draft could be read, goes on after it. */
   #takeUp() {
     const typed = this.#parts.text.value.trimEnd()
     this.#restore()
     const draft = this.#parts.text.value
-    if (typed === "" || typed === draft) return
+    if (this.#drafts.isUnread || typed === "" || typed === draft) return
     this.#parts.text.value = draft ? `${draft}\n${typed}` : typed
     this.#onInput()
   }
