@@ -5,7 +5,6 @@ import logging
 from collections import deque
 from typing import Any
 
-import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
@@ -199,8 +198,9 @@ class Engine:
             try:
                 events = protocol.decode_events(bytes(frame))
                 self._do(self.core.frame(events, len(frame), self._now()))
-            except (msgspec.MsgspecError, LookupError, TypeError):
-                # What was in it is lost; only a new connection, with its syncs and repeats, brings it for certain.
+            except Exception:
+                # Whatever it was: what was in it is lost; only a new connection, with its syncs and repeats, brings it
+                # for certain. Let through, the error would end this task, and the core believe that it still listens.
                 log.exception("A frame of the server can't be read.")
                 return ABNORMAL
 

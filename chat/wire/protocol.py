@@ -24,9 +24,10 @@ from chat.wire.errors import (
     FrameNotJson,
     FrameTooLarge,
     MessageInvalidText,
+    ServerError,
 )
 from chat.wire.events import *  # noqa: F403
-from chat.wire.events import Event
+from chat.wire.events import Event, ReplyEvent
 from chat.wire.results import *  # noqa: F403
 from chat.wire.things import *  # noqa: F403
 from chat.wire.things import MAX_INT, ErrorBody
@@ -108,12 +109,29 @@ def decode(frame: str, *, max_bytes: int) -> list[Command | Rejected]:
 def decode_events(frame: str | bytes) -> list[Event]:
     """The events of one server frame, in order. Events of an unknown type are left out.
 
+    A reply that can't be read ends its command all the same, as ``server.error``.
+
     Raises:
         msgspec.MsgspecError: The frame is not JSON, or a known event lacks a field.
     """
     text = frame.encode() if isinstance(frame, str) else frame
     parts: Iterable[bytes] = (bytes(p) for p in _array.decode(text)) if text.lstrip().startswith(b"[") else [text]
-    return [_events.decode(part) for part in parts if _envelope.decode(part).type in _KNOWN_EVENTS]
+    return [_decode_event(part) for part in parts if _envelope.decode(part).type in _KNOWN_EVENTS]
+
+
+def unreadable_reply(ref: int) -> ReplyEvent:
+    """What stands for a reply that holds nothing usable: as if the server had failed. The same may be asked again."""
+    return ReplyEvent(ref=ref, ok=False, error=error_body(ServerError("The server's answer can't be read.")))
+
+
+def _decode_event(part: bytes) -> Event:
+    try:
+        return _events.decode(part)
+    except msgspec.ValidationError:
+        envelope = _envelope.decode(part)
+        if envelope.type != "reply" or (ref := _usable_ref(envelope.ref)) is None:
+            raise
+        return unreadable_reply(ref)
 
 
 def convert_result(result: Any, kind: type[T]) -> T:

@@ -53,6 +53,8 @@ class FakeServer:
         self.close_next_with: list[int] = []
         self.kill_after_storing = 0
         self.refuse: list[protocol.ErrorBody] = []
+        self.hollow: list[dict[str, Any]] = []
+        """What the next replies hold instead of what they should; the commands are obeyed."""
         self.heartbeat_s = 20.0
         self.flow: protocol.Flow | None = None
         self.limits = LIMITS
@@ -203,6 +205,9 @@ class FakeServer:
         if self.kill_after_storing:
             self.kill_after_storing -= 1
             link.socket.transport.abort()
+            return
+        if self.hollow:
+            await link.socket.send(json.dumps({"type": "reply", "ref": command.ref, **self.hollow.pop(0)}))
             return
         result = protocol.PostResult(message.id, message.number, message.seq, room.epoch, T0, event is None)
         await link.send(protocol.ReplyEvent(ref=command.ref, ok=True, result=msgspec.to_builtins(result)))

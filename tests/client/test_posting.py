@@ -42,6 +42,18 @@ async def test_posts_of_one_room_keep_their_order_through_broken_connections(
     assert [each.body for each in server.rooms["1"].messages] == [f"m{i}" for i in range(30)]
 
 
+async def test_a_post_whose_answer_holds_nothing_usable_goes_again_over_the_same_connection(
+    server: FakeServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.core.client.outbox.FIRST_RETRY_S", 0.01)
+    room = await (await connect()).room("1")
+    server.hollow = [{"ok": True}, {"ok": True, "result": []}, {"ok": False, "error": {}}, {"ok": True, "result": {}}]
+    first, second = await asyncio.gather(room.post("once"), room.post("then"))
+    assert (first.duplicate, second.duplicate) == (True, False)
+    assert server.connections == 1
+    assert [each.body for each in server.rooms["1"].messages] == ["once", "then"]
+
+
 async def test_posts_wait_for_a_server_that_is_down(server: FakeServer, connect: Connect) -> None:
     client = await connect()
     room = await client.room("1")

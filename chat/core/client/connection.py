@@ -31,6 +31,7 @@ from chat.core.client.outbox import Outbox
 from chat.core.client.posting import Posting
 from chat.core.client.receipts import Receipts
 from chat.core.client.requests import OnReply, Request, Requests
+from chat.core.client.results import usable
 from chat.core.client.room import RoomCore
 from chat.core.client.rooms import RoomList
 from chat.core.client.sync import Syncs
@@ -185,7 +186,7 @@ class ClientConnection:
     def _handle(self, event: protocol.Event, now: float) -> None:
         if isinstance(event, protocol.ReplyEvent):
             if (request := self._requests.take(event.ref)) is not None:
-                request.on_reply(event, now)
+                request.on_reply(usable(request.command, event), now)
         elif isinstance(event, protocol.Hello):
             self._greeted(event, now)
         elif isinstance(event, protocol.Heads):

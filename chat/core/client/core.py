@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from chat.core.client import outbox
 from chat.core.client.actions import (
     Action,
@@ -27,10 +25,10 @@ from chat.core.client.errors import error_from
 from chat.core.client.loads import PAGE
 from chat.core.client.outbox import OutboxItem
 from chat.core.client.requests import Request
-from chat.core.client.results import after_loss, result_of
+from chat.core.client.results import after_loss
 from chat.core.client.room import Load, RoomCore
 from chat.wire import protocol
-from chat.wire.errors import FrameTooLarge, ServerError
+from chat.wire.errors import FrameTooLarge
 from chat.wire.protocol import Cursor, ReplyEvent
 
 
@@ -165,18 +163,12 @@ class ClientCore(ClientConnection):
         return self._flush(now)
 
     def _answered(self, command: protocol.Command, tag: Any, reply: ReplyEvent, now: float) -> None:
-        if not reply.ok:
-            error = error_from(reply.error) if isinstance(reply.error, protocol.ErrorBody) else ServerError()
-            self._actions.append(Answered(tag, error=error))
-            return
-        try:
-            result = result_of(command, reply.result)
-        except msgspec.ValidationError as error:
-            self._actions.append(Answered(tag, error=ServerError(f"The server's answer can't be read: {error}")))
+        if isinstance(reply.error, protocol.ErrorBody):
+            self._actions.append(Answered(tag, error=error_from(reply.error)))
             return
         if isinstance(command, protocol.Read) and command.room in self.followed:
-            self.followed[command.room].moved_read(result)
-        self._actions.append(Answered(tag, result))
+            self.followed[command.room].moved_read(reply.result)
+        self._actions.append(Answered(tag, reply.result))
 
     def _fetched(self, room: RoomCore, page: protocol.HistoryPage) -> None:
         room.is_fetching = False

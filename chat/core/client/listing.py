@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chat.core.client.requests import Request, Requests
-from chat.core.client.results import result_of
 from chat.core.client.rooms import RoomList
 from chat.wire import protocol
 from chat.wire.protocol import ReplyEvent, RoomState
@@ -41,7 +40,7 @@ class Listing:
         if not reply.ok:
             self.rooms.listing_failed(now + RETRY_S * (1 + self.rng()))
             return
-        page = result_of(command, reply.result)
+        page: protocol.RoomPage = reply.result
         more = page.more and bool(page.rooms)
         changes = self.rooms.listed(page.rooms, more, now)
         if changes is not None:

@@ -4,15 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import msgspec
-
 from chat.core.client.agenda import Agenda
 from chat.core.client.errors import error_from
 from chat.core.client.requests import Request, Requests
-from chat.core.client.results import result_of
 from chat.core.client.room import Load, RoomCore
 from chat.wire import protocol
-from chat.wire.errors import ServerError
 from chat.wire.protocol import ReplyEvent
 
 PAGE = 100
@@ -69,16 +65,10 @@ class Loads:
     def _answered(self, room: RoomCore, load: Load, reply: ReplyEvent, now: float) -> None:
         if load not in room.loads:
             return
-        if not reply.ok:
-            self._refused(room, load, reply, now)
+        if isinstance(reply.error, protocol.ErrorBody):
+            self._refused(room, load, reply.error, now)
             return
-        try:
-            page = result_of(load.command, reply.result)
-        except msgspec.ValidationError as error:
-            room.loads.remove(load)
-            load.on_error(ServerError(f"The server's page can't be read: {error}"))
-            return
-        position = room.cursor.position
+        page, position = reply.result, room.cursor.position
         if not load.is_stale(page, position):
             room.put_page(load, page)
             return
@@ -87,10 +77,8 @@ class Loads:
             self.watch(room)
         self._ask_later(room, load, now + self._wait_s(load))
 
-    def _refused(self, room: RoomCore, load: Load, reply: ReplyEvent, now: float) -> None:
-        if not isinstance(reply.error, protocol.ErrorBody):
-            return
-        error = error_from(reply.error)
+    def _refused(self, room: RoomCore, load: Load, body: protocol.ErrorBody, now: float) -> None:
+        error = error_from(body)
         if error.retry:
             asked = (error.retry_after_ms or 0) / 1000
             self._ask_later(room, load, now + asked + self._wait_s(load))

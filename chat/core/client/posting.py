@@ -39,10 +39,10 @@ class Posting:
         self.requests.add(Request(item.as_command(), answered))
 
     def _answered(self, item: OutboxItem, reply: ReplyEvent, now: float) -> None:
-        if reply.ok:
+        if not isinstance(reply.error, protocol.ErrorBody):
             self.outbox.remove(item)
-            self.answer(Stored(item.client_id, item.room, protocol.convert_result(reply.result, protocol.PostResult)))
-        elif isinstance(reply.error, protocol.ErrorBody):
-            error = error_from(reply.error)
-            if not self.outbox.refused(item, error, now):
-                self.answer(Failed(item.client_id, item.room, error))
+            self.answer(Stored(item.client_id, item.room, reply.result))
+            return
+        error = error_from(reply.error)
+        if not self.outbox.refused(item, error, now):
+            self.answer(Failed(item.client_id, item.room, error))

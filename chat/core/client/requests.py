@@ -19,6 +19,7 @@ REPLY_WITHIN_S = 60.0
 repeats, brings certainty. A ``sync`` is excepted: its answer follows a catch-up that is paced by reading."""
 
 OnReply = Callable[[protocol.ReplyEvent, float], None]
+"""Gets a result in its typed form, or an error: see ``results.usable``."""
 AfterLoss = Literal["drop", "keep", "keep_unsent"]
 
 

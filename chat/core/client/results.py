@@ -2,13 +2,30 @@
 
 from typing import Any
 
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from chat.core.client.requests import AfterLoss
 from chat.wire import protocol
-from chat.wire.protocol import Command
+from chat.wire.protocol import Command, ErrorBody, ReplyEvent
 from chat.wire.results import RESULTS
 
 _NOT_REPEATABLE = (protocol.EditMessage, protocol.UpdateRoom, protocol.ChangeRole, protocol.AddMember)
 """Sent a second time they could undo what somebody else did in between."""
+
+
+def usable(command: Command, reply: ReplyEvent) -> ReplyEvent:
+    """The reply with its result in typed form; in the place of one that holds nothing usable, ``server.error``.
+
+    So each command ends, and the same may be asked again, whatever a server answers.
+    """
+    if not reply.ok:
+        return reply if isinstance(reply.error, ErrorBody) else protocol.unreadable_reply(reply.ref)
+    try:
+        return replace(reply, result=result_of(command, reply.result), error=UNSET)
+    except msgspec.ValidationError:
+        return protocol.unreadable_reply(reply.ref)
 
 
 def result_of(command: Command, result: Any) -> Any:
@@ -19,7 +36,7 @@ def result_of(command: Command, result: Any) -> Any:
     """
     kind = RESULTS[type(command)]
     if kind is None or kind is protocol.Done:
-        return result
+        return protocol.convert_result(result, dict[str, Any])
     if isinstance(command, protocol.ListRooms):
         each = protocol.RoomState if command.scope == "mine" else protocol.Room
         page = protocol.convert_result(result, protocol.RoomPage)

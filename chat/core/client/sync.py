@@ -11,6 +11,8 @@ from chat.wire.protocol import Cursor, ReplyEvent
 
 RETRY_S = 2.0
 RETRY_CAP_S = 30.0
+LEAST_WAIT_MS = 100
+"""A server that names a shorter time than this is not taken at its word: the client would ask in a loop."""
 ENVELOPE_BYTES = 64
 """``type``, ``ref`` and the braces around the rooms."""
 
@@ -79,7 +81,7 @@ class Syncs:
     def _answered(self, rooms: list[RoomCore], reply: ReplyEvent, now: float) -> None:
         if reply.ok:
             self._refusals = 0
-            outcomes = reply.result["rooms"]
+            outcomes = reply.result.rooms
             for room in rooms:
                 room.sync_ended(outcomes.get(room.id, "denied"), now)
         else:
@@ -100,7 +102,9 @@ class Syncs:
         else:
             asked = error.retry_after_ms if isinstance(error, protocol.ErrorBody) else None
             ceiling = min(RETRY_CAP_S, RETRY_S * 2 ** min(self._refusals, 4))
-            wait = asked / 1000 if isinstance(asked, int) else ceiling * (0.5 + self.rng() / 2)
+            wait = ceiling * (0.5 + self.rng() / 2)
+            if isinstance(asked, int) and asked >= LEAST_WAIT_MS:
+                wait = asked / 1000
             self._refusals += 1
         for room in rooms:
             room.cursor.sync_ended(now)

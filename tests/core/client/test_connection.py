@@ -1,13 +1,28 @@
 """A whole core, spoken to by hand: pages that cross with events, limits, lost connections."""
 
 import random
+from collections import Counter
 from typing import Any
+from uuid import uuid4
 
 import msgspec
+import pytest
 
-from chat.core.client.actions import Action, Answered, Connect, ConnectionChanged, Disconnect, Send, Tell
+from chat.core.client.actions import (
+    Action,
+    Answered,
+    Connect,
+    ConnectionChanged,
+    Disconnect,
+    Failed,
+    Send,
+    Stored,
+    Tell,
+)
 from chat.core.client.core import ClientCore
+from chat.core.client.outbox import OutboxItem
 from chat.wire import protocol
+from chat.wire.errors import ServerError
 from chat.wire.protocol import Cursor, HistoryPage
 from tests.core.model_server import BEN, LIMITS, ME, events
 
@@ -82,6 +97,71 @@ def test_a_reset_makes_older_pages_stale() -> None:
     talk.room.edit(2)
     talk.hear(protocol.Reset(room="1", epoch="e1", seq=11, reason="too_far", state=talk.room.state()))
     assert not any(isinstance(each, Answered) for each in talk.answer(ask, page))
+
+
+# Replies that hold nothing usable ------------------------------------------------------------------------------
+
+HOLLOW: list[dict[str, Any]] = [
+    {"ok": True}, {"ok": True, "result": None}, {"ok": True, "result": "x"}, {"ok": True, "result": []}, {},
+    {"ok": "yes", "result": {}}, {"ok": False}, {"ok": False, "error": None}, {"ok": False, "error": {}},
+    {"ok": False, "error": {"message": "No.", "retry": False}},
+]  # fmt: skip
+COMMANDS = [
+    protocol.Ping(ref=1),
+    protocol.ListRooms(ref=1, scope="mine"),
+    protocol.CreateRoom(ref=1, name="A", kind="open"),
+    protocol.JoinRoom(ref=1, room="1"),
+    protocol.LeaveRoom(ref=1, room="1"),
+    protocol.AddMember(ref=1, room="1", user="2"),
+    protocol.EditMessage(ref=1, message="1", body="x"),
+    protocol.AddReaction(ref=1, message="1", emoji="👍"),
+    protocol.Read(ref=1, room="1", number=1),
+]
+
+
+def hollow(ref: int, reply: dict[str, Any]) -> list[protocol.Event]:
+    """The events of a frame with such a reply, as the client reads them."""
+    return protocol.decode_events(msgspec.json.encode([{"type": "reply", "ref": ref, **reply}]))
+
+
+@pytest.mark.parametrize("reply", HOLLOW, ids=str)
+def test_each_command_ends_with_an_error_that_may_be_tried_again(reply: dict[str, Any]) -> None:
+    talk = Conversation()
+    for command in COMMANDS:
+        (sent,) = talk.sent(talk.core.call(command, command, 0.0))
+        (answered,) = [each for each in talk.hear(*hollow(sent.ref, reply)) if isinstance(each, Answered)]
+        assert isinstance(answered.error, ServerError) and answered.error.retry
+        assert answered.tag is command
+    assert talk.core.is_live
+
+
+@pytest.mark.parametrize("reply", [*HOLLOW, {"ok": True, "result": {}}], ids=str)
+def test_what_the_client_asks_by_itself_is_asked_again_and_never_in_a_loop(reply: dict[str, Any]) -> None:
+    talk = Conversation()
+    asked = talk.sent(talk.core.post(OutboxItem(str(uuid4()), ME.id, "1", "hello"), 0.0))
+    asked += talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "history", 0.0))
+    asked += talk.sent(talk.core.load("1", protocol.ListMembers(ref=1, room="1"), "members", 0.0))
+    asked += talk.sent(talk.hear(protocol.Lagging(rooms=["1"])))
+    asked += talk.sent(talk.hear(protocol.Heads(rooms={}, rooms_version=2, server_time="")))
+    count: Counter[type] = Counter()
+    for _ in range(600):
+        for command in asked:
+            count[type(command)] += 1
+        heard = [event for command in asked for event in hollow(command.ref, reply)]
+        talk.now += 0.1
+        done = talk.hear(protocol.Heads(rooms={}, rooms_version=2, server_time=""), *heard)
+        done += talk.core.tick(talk.now)
+        assert not [each for each in done if isinstance(each, Answered | Stored | Failed | Disconnect)]
+        asked = talk.sent(done)
+    kinds = {protocol.PostMessage, protocol.History, protocol.ListMembers, protocol.Sync, protocol.ListRooms}
+    assert set(count) == kinds
+    assert all(2 < number < 30 for number in count.values()), f"asked within a minute: {count}"
+    assert len(talk.core.outbox) == 1
+
+
+def test_a_reply_that_does_not_say_what_it_answers_can_not_be_read() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        protocol.decode_events(b'{"type": "reply", "ref": "1", "ok": true, "result": {}}')
 
 
 # The connection ----------------------------------------------------------------------------------------------
