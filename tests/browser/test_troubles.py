@@ -21,7 +21,7 @@ from chat import api
 from chat.services.importing import PastMessage
 names = ("ana", "ben", "cleo", "dan")
 ana, ben, cleo, dan = (get_user_model().objects.get(username=name) for name in names)
-for name in ("Cut", "Reset", "Killed", "Closing", "Tabs", "Elsewhere", "Signed", "Unread"):
+for name in ("Cut", "Reset", "Killed", "Closing", "Tabs", "Elsewhere", "Signed", "Unread", "Offline"):
     api.create_room(name, ana, kind="open", members=[ben, cleo])
 api.post(api.create_room("Away", ana, kind="private", members=[ben, cleo]), ana, "Not for everybody")
 from chat.models import Room
@@ -437,3 +437,23 @@ async def test_what_is_unsent_stays_to_be_seen_and_is_sent_once_whatever_the_bro
     await expect(messages(in_bens)).to_have_text(["one", "two", "three", "four", "five"], timeout=40_000)
     await all_sent(page)
     await show_the_same(page, in_bens)
+
+
+async def test_who_has_no_network_is_told_so_within_a_second_and_is_back_as_soon_as_there_is_one(
+    meet: Meet, site: Site, proxy: Proxy
+) -> None:
+    ana = await meet("ana", site)
+    room, home = await open_live(ana, through(proxy, "offline")), await ana.open(f"http://127.0.0.1:{proxy.port}/")
+    await expect(banner(home)).to_have_attribute("data-state", "live")
+    # Nobody says that the connections are dead: they are silent from now on.
+    proxy.swallow_answers()
+    await ana.context.set_offline(True)
+    for page in (room, home):
+        await expect(banner(page)).to_contain_text("You are offline. You can go on writing", timeout=1_000)
+    await write(room, "Written offline")
+    await ana.context.set_offline(False)
+    for page in (room, home):
+        await expect(banner(page)).to_be_hidden()
+    await expect(messages(room)).to_have_text(["Written offline"])
+    await expect(room.locator("[data-number]")).to_have_count(1, timeout=15_000)
+    await all_sent(room)

@@ -93,6 +93,34 @@ test("when the network comes back it doesn't wait", async () => {
   assert.equal(opened.length, before + 1)
 })
 
+test("a connection that was there before the network went has 3 s to show that it lives, once it is back", async () => {
+  const { opened, network, clock, socket } = arrange()
+  opened[0].greets()
+  network.dispatchEvent(new Event("offline"))
+  assert.equal([socket.state.name, opened[0].sent], ["live", []], "it may live")
+  network.dispatchEvent(new Event("online"))
+  assert.equal(opened[0].sent.map(({ type }) => type), ["ping"])
+  await clock.advance(2_999)
+  opened[0].says({ type: "reply", ref: 1, ok: true, result: { ts: null } })
+  await clock.advance(30_000)
+  assert.equal([socket.state.name, opened.length], ["live", 1])
+  network.dispatchEvent(new Event("online"))
+  assert.equal(opened[0].sent.length, 1, "the network was not away")
+  network.dispatchEvent(new Event("offline"))
+  network.dispatchEvent(new Event("online"))
+  await clock.advance(3_000)
+  assert.equal([opened[0].closedWith, socket.state.name, opened.length], [4001, "connecting", 2], "at once, without a back-off")
+})
+
+test("an attempt that began without a network is begun anew when there is one", async () => {
+  const { opened, network, clock } = arrange()
+  network.dispatchEvent(new Event("offline"))
+  await clock.advance(1_000)
+  network.dispatchEvent(new Event("online"))
+  network.dispatchEvent(new Event("online"))
+  assert.equal([opened.length, opened[0].closedWith, opened[1].closedWith], [2, 1000, null])
+})
+
 test("a draining server is left when it says, and not earlier", async () => {
   const { clock, opened } = arrange()
   opened[0].greets()

@@ -11,6 +11,8 @@ const HELLO_WAIT_MS = 2_000
 /** From the first byte to `hello`; a server that takes thousands of clients back at once needs a while. */
 const OPENING_MS = 30_000
 const HEARTBEATS_MISSED = 2.5
+/** A connection that the network may have taken with it has so long to show that it lives. */
+const PROBE_MS = 3_000
 
 /** @typedef {{name: "idle" | "connecting" | "live"} | {name: "waiting", until: number} |
  *   {name: "stopped", code: number}} ConnectionState */
@@ -36,7 +38,9 @@ export class Socket extends Emitter {
   #timers = { deadline: null, hello: null, retry: null, drain: null }
   #drainUntil = null
   #triedFreshToken = false
-  #online = () => this.retryNow()
+  /** The network was away since the connection was opened. */
+  #isSuspect = false
+  #networkEvents = { online: () => this.#cameBack(), offline: () => (this.#isSuspect = true) }
 
   /**
    * @param {object} options
@@ -45,7 +49,7 @@ export class Socket extends Emitter {
    *   for a fresh one at each connection. Without one, the session cookie signs in.
    * @param {import("./clock.js").Clock} options.clock
    * @param {typeof WebSocket} [options.Transport]
-   * @param {EventTarget} [options.network] says "online"; `window` in a page
+   * @param {EventTarget} [options.network] says "online" and "offline"; `window` in a page
    */
   constructor({ url, token = null, clock, Transport = globalThis.WebSocket, network = globalThis }) {
     super()
@@ -60,12 +64,12 @@ export class Socket extends Emitter {
   // Lifecycle
 
   connect() {
-    this.#network.addEventListener("online", this.#online)
+    for (const [name, heard] of Object.entries(this.#networkEvents)) this.#network.addEventListener(name, heard)
     this.#open()
   }
 
   disconnect() {
-    this.#network.removeEventListener("online", this.#online)
+    for (const [name, heard] of Object.entries(this.#networkEvents)) this.#network.removeEventListener(name, heard)
     this.#drop(1000)
     this.#become({ name: "idle" })
   }
@@ -150,6 +154,13 @@ export class Socket extends Emitter {
     this.emit("hello", hello)
   }
 
+  /** The device has a network again. What was open before may be dead, or be one that never opens. */
+  #cameBack() {
+    if (this.#isSuspect && this.#state.name === "connecting") return this.#open()
+    this.retryNow()
+    if (this.#isSuspect && this.isLive) this.#probe()
+  }
+
   #closed(transport, code) {
     if (transport !== this.#transport) return
     if (code === Close.notSignedIn && typeof this.#token === "function" && !this.#triedFreshToken) {
@@ -166,6 +177,7 @@ export class Socket extends Emitter {
   #open() {
     this.#drop(1000)
     this.#drainUntil = null
+    this.#isSuspect = false
     this.#requests = new Requests(this.#clock, (frame) => this.#transport.send(frame))
     this.#receipts = new Receipts(this.#clock, (frames) => this.tell({ type: "received", frames }))
     const transport = (this.#transport = new this.#Transport(this.#url, [SUBPROTOCOL]))
@@ -187,6 +199,17 @@ export class Socket extends Emitter {
     this.#clock.cancel(this.#timers.deadline)
     this.#timers.deadline = this.#clock.after(() => this.#lost(Close.heartbeatMissed), this.#heartbeatMs)
     this.#deadAt = this.#clock.now() + this.#heartbeatMs
+  }
+
+  /** Any frame ends the wait for one; silence is answered with a new connection at once. */
+  #probe() {
+    this.#isSuspect = false
+    this.#requests.ask({ type: "ping" }).catch(() => {})
+    this.#clock.cancel(this.#timers.deadline)
+    this.#timers.deadline = this.#clock.after(() => {
+      this.#lost(Close.heartbeatMissed)
+      this.#open()
+    }, PROBE_MS)
   }
 
   #drain(reconnectInMs) {

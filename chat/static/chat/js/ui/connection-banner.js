@@ -44,8 +44,9 @@ export class ConnectionBanner {
     this.#banner.dataset.state = name
     const isTrying = name !== "live" && name !== "stopped" && !this.#problem
     if (!isTrying || !this.#banner.hidden) this.#stopWaiting()
-    if (name === "live") {
-      this.#hadTrouble = true // the next "connecting" is one again
+    if (name === "live") this.#hadTrouble = true // the next "connecting" is one again
+    // The device knows at once; a connection without a network counts as live until it has been silent for long.
+    if (name === "live" && navigator.onLine) {
       this.#show(null)
     } else if (this.#problem) {
       this.#show(...this.#problem, () => location.reload())

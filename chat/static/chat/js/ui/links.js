@@ -20,7 +20,8 @@ export function holdLinks(client) {
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.(".chat a[href]")
     if (!link || event.defaultPrevented || !isPlain(event) || !leadsAway(link)) return
-    if (lostAt === null || performance.now() - lostAt < QUIET_MS) return
+    const isLost = lostAt !== null && performance.now() - lostAt >= QUIET_MS
+    if (navigator.onLine && !isLost) return
     event.preventDefault()
     follow(link.href)
   })
