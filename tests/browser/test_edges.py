@@ -144,3 +144,61 @@ async def test_what_came_while_the_page_was_hidden_is_read_from_its_first_messag
     await expect(page.locator(f"[data-number='{numbers[-1]}']")).not_to_be_in_viewport()
     await page.get_by_role("log").evaluate("log => { log.scrollTop = 0 }")
     await expect(page.locator(".room-link--unread", has_text="Edges")).to_have_count(0)
+
+
+async def test_the_menu_of_ones_account_closes_by_escape_by_a_press_elsewhere_and_when_the_focus_leaves(
+    meet: Meet, edges: Site
+) -> None:
+    page = await (await meet("ana", edges)).open("/rooms/edges/")
+    await is_live(page)
+    button, menu = page.locator(".account__summary"), page.get_by_role("navigation", name="Your account")
+
+    async def open_menu() -> None:
+        await button.click()
+        await expect(menu).to_be_visible()
+
+    await open_menu()
+    await page.keyboard.press("Tab")
+    await expect(menu.get_by_role("link", name="Settings")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(menu).to_be_hidden()
+    await expect(button).to_be_focused()
+
+    # A menu whose browser left the focus nowhere.
+    await open_menu()
+    await button.blur()
+    await page.keyboard.press("Escape")
+    await expect(menu).to_be_hidden()
+    await expect(button).to_be_focused()
+
+    # What can't take the focus, and the menu's own edge: a press beside its words is none elsewhere.
+    await open_menu()
+    await menu.click(position={"x": 2, "y": 2})
+    await expect(menu).to_be_visible()
+    await page.locator(".room__name").click()
+    await expect(menu).to_be_hidden()
+
+    # Forwards past the last entry, and back past the button.
+    entries = page.locator(".account__menu :is(a, button)")
+    for key, times in (("Tab", await entries.count() + 1), ("Shift+Tab", 1)):
+        await open_menu()
+        for _ in range(times):
+            await page.keyboard.press(key)
+        await expect(menu).to_be_hidden()
+        await expect(button).not_to_be_focused()
+
+    # A text that one is in keeps its own Escape, and no key is taken from it.
+    await open_menu()
+    await page.get_by_label("Message", exact=True).click()
+    await expect(menu).to_be_hidden()
+    await expect(page.get_by_label("Message", exact=True)).to_be_focused()
+
+
+async def test_the_menu_of_ones_account_closes_by_a_finger_elsewhere(meet: Meet, edges: Site) -> None:
+    page = await (await meet("ana", edges, has_touch=True, viewport={"width": 390, "height": 844})).open("/")
+    await expect(page.locator("[data-part=banner]")).to_have_attribute("data-state", "live")
+    menu = page.get_by_role("navigation", name="Your account")
+    await page.locator(".account__summary").tap()
+    await expect(menu).to_be_visible()
+    await page.get_by_role("heading", name="Direct messages").tap()
+    await expect(menu).to_be_hidden()

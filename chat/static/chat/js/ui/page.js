@@ -7,6 +7,7 @@ import { CopyField } from "./copy-field.js"
 import { alertAbout } from "./dialogs.js"
 import { listenForKeys } from "./keyboard-help.js"
 import { holdLinks } from "./links.js"
+import { closeMenus } from "./menus.js"
 import { pageClient } from "./page-client.js"
 import { config } from "./page-config.js"
 import { texts } from "./texts.js"
@@ -37,6 +38,7 @@ const { timeZone } = new Intl.DateTimeFormat().resolvedOptions()
 if (timeZone !== printed) document.cookie = `${cookie}=${timeZone}; ${attributes}`
 
 listenForKeys()
+closeMenus()
 holdLinks(client)
 
 // A timer of a hidden tab may be a minute late; who looks again doesn't wait for it.
