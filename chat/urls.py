@@ -25,6 +25,7 @@ urlpatterns = [
     page("rooms/<str:room>/<int:number>/", rooms.message, name="message"),
     page("rooms/<str:room>/settings/", room_settings.room_settings, name="room_settings"),
     page("rooms/<str:room>/join/", rooms.join, name="join"),
+    page("rooms/<str:room>/leave/", rooms.leave, name="leave"),
     page("people/", people.people, name="people"),
     page("direct/", people.direct, name="direct"),
     page("settings/tokens/", tokens.tokens, name="tokens"),

@@ -22,7 +22,7 @@ from chat.web.forms import RoomForm
 from chat.web.page_config import site_context
 from chat.web.persons import Picker, member_row, picker
 from chat.web.reading import asks_for_list, page_of, query, search_of, users_of
-from chat.web.rooms import watched
+from chat.web.rooms import left, watched
 from chat.wire.errors import ChatError, MemberNotFound, RoomForbidden, RoomInvalid, RoomNotFound
 
 ADDED_AT_ONCE = 100
@@ -151,13 +151,6 @@ def _change_role(request: HttpRequest, entry: Entry) -> HttpResponse:
     )
 
 
-def _leave(request: HttpRequest, entry: Entry) -> HttpResponse:
-    memberships.leave(user=request.user, room_id=entry.room.pk)
-    gone = _("The conversation is hidden until its next message.") if entry.room.is_direct else _("You left the room.")
-    messages.success(request, gone, fail_silently=True)
-    return redirect("chat:lobby")  # on a phone, home shows no more than one's rooms
-
-
 ACTIONS: dict[str, Callable[[HttpRequest, Entry], HttpResponse]] = {
     "update": _update,
     "archive": _archive_or_reopen,
@@ -168,7 +161,7 @@ ACTIONS: dict[str, Callable[[HttpRequest, Entry], HttpResponse]] = {
     "enter": _add,
     "remove": _remove,
     "role": _change_role,
-    "leave": _leave,
+    "leave": left,
 }
 
 

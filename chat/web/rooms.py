@@ -1,17 +1,20 @@
-"""One room's page, at its newest messages or around one of them; and the way in."""
+"""One room's page, at its newest messages or around one of them; the way in, and out."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from chat.access import doors
 from chat.access.doors import Entry
+from chat.access.policy import policy
 from chat.refusals import sentence_of
 from chat.services import memberships
 from chat.web.page_config import site_context
+from chat.web.reading import query
 from chat.web.timeline import room_context
 from chat.wire.errors import ChatError, RoomNotFound
 
@@ -52,6 +55,32 @@ def join(request: HttpRequest, room: str) -> HttpResponse:
         messages.error(request, sentence_of(error), fail_silently=True)
         return redirect("chat:lobby")
     return redirect("chat:room", room=joined.pk)
+
+
+@require_POST
+@login_required
+def leave(request: HttpRequest, room: str) -> HttpResponse:
+    """Leave the room or hide a direct one, and go into the lobby. Who could not come back by themselves is asked first.
+
+    Raises:
+        Http404: No such room, or not for this person to see.
+    """
+    entry = watched(request, room)
+    may_return = entry.room.is_direct or (not entry.room.archived and policy().can_join(request.user, entry.room))
+    if not may_return and entry.membership is not None:
+        return redirect(reverse("chat:room_settings", args=[entry.room.pk]) + query(confirm="leave"))
+    try:
+        return left(request, entry)
+    except RoomNotFound:  # lost between the look at the door and now
+        raise Http404 from None
+
+
+def left(request: HttpRequest, entry: Entry) -> HttpResponse:
+    """End the person's membership, and say so in the lobby."""
+    memberships.leave(user=request.user, room_id=entry.room.pk)
+    gone = _("The conversation is hidden until its next message.") if entry.room.is_direct else _("You left the room.")
+    messages.success(request, gone, fail_silently=True)
+    return redirect("chat:lobby")  # on a phone, home shows no more than one's rooms
 
 
 def watched(request: HttpRequest, room: str) -> Entry:

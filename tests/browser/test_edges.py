@@ -1,6 +1,7 @@
 """What browsers and readers do that nobody plans for: storage that is forbidden, a server that refuses, a page that is
 hidden while others write."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -9,7 +10,7 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
-from tests.browser.conftest import Meet, is_live, messages, write
+from tests.browser.conftest import Meet, hold_scripts, is_live, messages, write
 from tests.rig.four import BACKENDS, Backend
 from tests.rig.site import Site
 from tests.site.talk import Talk, talk_as
@@ -144,6 +145,47 @@ async def test_what_came_while_the_page_was_hidden_is_read_from_its_first_messag
     await expect(page.locator(f"[data-number='{numbers[-1]}']")).not_to_be_in_viewport()
     await page.get_by_role("log").evaluate("log => { log.scrollTop = 0 }")
     await expect(page.locator(".room-link--unread", has_text="Edges")).to_have_count(0)
+
+
+async def test_who_clicks_before_the_scripts_have_run_joins_and_leaves(meet: Meet, edges: Site) -> None:
+    cleo = await meet("cleo", edges)
+    run = await hold_scripts(cleo)
+    page = await cleo.open("/rooms/edges/", wait_until="commit")
+    await page.get_by_role("button", name="Join this room").click(no_wait_after=True)
+    await expect(page.get_by_label("Message", exact=True)).to_be_visible()
+    await page.get_by_role("button", name="Leave").click(no_wait_after=True)
+    await expect(page.get_by_text("You left the room.")).to_be_visible()
+    await page.get_by_role("button", name="Join Edges").click(no_wait_after=True)
+    await expect(page.get_by_label("Message", exact=True)).to_be_visible()
+    run.set()
+    await is_live(page)
+    # From then on one is asked first, and stays on the page meanwhile.
+    await page.get_by_role("button", name="Leave").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Leave").click()
+    await expect(page).to_have_url(f"{edges.url}/")
+
+
+async def test_who_clicks_before_there_is_a_connection_joins_as_soon_as_there_is_one(meet: Meet, edges: Site) -> None:
+    dan = await meet("dan", edges)
+    page = await dan.context.new_page()
+    connect = asyncio.Event()
+
+    async def hold(socket: WebSocketRoute) -> None:
+        await connect.wait()
+        socket.connect_to_server()
+
+    await page.route_web_socket("**/ws/chat/", hold)
+    await page.goto(f"{edges.url}/rooms/edges/")
+    await expect(page.locator("[data-part=banner]")).to_have_attribute("data-state", "connecting")
+    await page.get_by_role("button", name="Join this room").click()
+    await page.evaluate("new Promise(requestAnimationFrame)")
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    connect.set()
+    await expect(page.get_by_label("Message", exact=True)).to_be_visible()
+    await is_live(page)
+    await write(page, "Here I am")
+    await expect(messages(page).last).to_have_text("Here I am")
+    await expect(page.locator(".message__state")).to_have_count(0)
 
 
 async def test_the_menu_of_ones_account_closes_by_escape_by_a_press_elsewhere_and_when_the_focus_leaves(

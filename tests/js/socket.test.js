@@ -93,6 +93,27 @@ test("when the network comes back it doesn't wait", async () => {
   assert.equal(opened.length, before + 1)
 })
 
+test("what is asked while a connection is being made waits for it, but not for long", async () => {
+  const { opened, clock, socket } = arrange()
+  const early = socket.request({ type: "ping" })
+  opened[0].greets()
+  await clock.advance(0)
+  assert.equal(opened[0].sent.map(({ type }) => type), ["ping"])
+  opened[0].says({ type: "reply", ref: 1, ok: true, result: { ts: 1 } })
+  assert.equal(await early, { ts: 1 })
+  opened[0].onclose({ code: 1006 })
+  await assert.rejects(socket.request({ type: "ping" }), "client.disconnected")
+  socket.retryNow()
+  const failed = socket.request({ type: "ping" })
+  opened[1].onclose({ code: 1006 })
+  await assert.rejects(failed, "client.disconnected")
+  socket.retryNow()
+  const [late, at] = [socket.request({ type: "ping" }).catch(({ code }) => [code, clock.now()]), clock.now()]
+  await clock.advance(29_000)
+  assert.equal(await late, ["client.disconnected", at + 5_000])
+  assert.equal(opened[2].sent, [])
+})
+
 test("a connection that was there before the network went has 3 s to show that it lives, once it is back", async () => {
   const { opened, network, clock, socket } = arrange()
   opened[0].greets()

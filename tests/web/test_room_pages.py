@@ -5,12 +5,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.test import Client
 
 from chat.access.policy import Policy
 from chat.models import Membership, Room
 from chat.services import messages, rooms
 from tests.cast import say
-from tests.web.pages import address, field_of, opened, queries_of, sent
+from tests.web.pages import address, field_of, opened, queries_of, read, sent
 
 
 def test_a_room_is_found_by_id_and_by_short_name(ben: Any, lobby: Room, browser_of: Any):
@@ -26,6 +27,8 @@ def test_what_is_not_ones_own_is_as_missing_as_what_never_was(
         for name, rest in (("room", ()), ("message", (1,)), ("room_settings", ())):
             assert client.get(address(name, room, *rest)).status_code == 404
         assert client.post(address("room_settings", room), {"action": "leave"}).status_code == 404
+        for name in ("join", "leave"):
+            assert client.post(address(name, room)).status_code == 404
 
 
 def test_a_direct_room_is_called_after_the_others(ana: Any, ben: Any, ana_and_ben: Room, browser_of: Any):
@@ -92,6 +95,60 @@ def test_who_may_only_read_is_told_so_and_not_asked_in(
         html = browser_of(eve).get(address("room", room.pk)).content.decode()
         assert "You may read here, but not write." in html
         assert button in html
+
+
+def test_joining_and_leaving_are_forms_that_need_no_scripts(eve: Any, lobby: Room):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(eve, backend="django.contrib.auth.backends.ModelBackend")
+    for name, says in (("join", "Lobby"), ("leave", "You left the room.")):
+        page = client.get(address("room", lobby.pk))
+        place, token = form_around(page, f'data-part="{name}">')
+        assert place == address(name, lobby.pk)
+        assert client.post(place).status_code == 403, "a form of another site would do as well"
+        answer = client.post(place, {"csrfmiddlewaretoken": token}, follow=True)
+        assert answer.status_code == 200 and says in read(answer)
+        assert Membership.objects.present().of(eve).filter(room=lobby).exists() is (name == "join")
+
+
+def form_around(response: Any, button: str) -> tuple[str, str]:
+    """Where the form with that button goes, and its token."""
+    before = response.content.decode().partition(button)
+    assert before[1], f"there is no {button}"
+    form = before[0].rpartition("<form ")[2]
+    found = re.search(r'method="post" action="([^"]*)".*name="csrfmiddlewaretoken" value="([^"]*)"', form, re.DOTALL)
+    assert found and "</form>" not in form
+    return found[1], found[2]
+
+
+def test_who_could_not_come_back_by_themselves_is_asked_before_they_leave(
+    ana: Any, ben: Any, lobby: Room, staff: Room, ana_and_ben: Room, browser_of: Any
+):
+    client = browser_of(ben)
+    answer = client.post(address("leave", staff.pk), follow=True)
+    assert "Leave Staff?" in read(answer) and "somebody has to add you" in read(answer)
+    assert present(ben, staff)
+    assert "You left the room." in sent(client, "room_settings", staff.pk, action="leave")
+    assert not present(ben, staff)
+    assert "hidden until its next message" in sent(client, "leave", ana_and_ben.pk)
+    rooms.update(user=ana, room_id=lobby.pk, archived=True)
+    page = sent(client, "leave", lobby.pk)
+    assert "Leave Lobby?" in page and "once it is reopened" in page
+    assert present(ben, lobby)
+    assert client.get(address("leave", lobby.pk)).status_code == 405
+
+
+def test_leaving_is_harmless_twice_and_passes_the_last_owners_place_on(
+    ana: Any, ben: Any, lobby: Room, browser_of: Any
+):
+    client = browser_of(ana)
+    for _ in range(2):
+        assert "You left the room." in sent(client, "leave", lobby.pk)
+    assert not present(ana, lobby)
+    assert Membership.objects.present().of(ben).get(room=lobby).role == Membership.Role.OWNER
+
+
+def present(person: Any, room: Room) -> bool:
+    return Membership.objects.present().of(person).filter(room=room).exists()
 
 
 def test_hiding_a_direct_room_says_what_that_is(ana: Any, lobby: Room, ana_and_ben: Room, browser_of: Any):

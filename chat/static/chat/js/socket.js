@@ -11,6 +11,8 @@ const HELLO_WAIT_MS = 2_000
 /** From the first byte to `hello`; a server that takes thousands of clients back at once needs a while. */
 const OPENING_MS = 30_000
 const HEARTBEATS_MISSED = 2.5
+/** Who wants something of a connection that is being made waits no longer for it. */
+const SOON_MS = 5_000
 /** A connection that the network may have taken with it has so long to show that it lives. */
 const PROBE_MS = 3_000
 
@@ -97,11 +99,14 @@ export class Socket extends Emitter {
   }
 
   /**
-   * Sends a command; resolves with its result.
+   * Sends a command; resolves with its result. While a connection is being made it waits for that: what somebody clicks
+   * on as soon as they see it must not come too early.
    * @throws {ChatError} the server's refusal, or `client.disconnected` / `client.no_reply`: outcome unknown, retry
    */
-  request(command) {
-    return this.isLive ? this.#requests.ask(command) : Promise.reject(disconnected())
+  async request(command) {
+    if (this.#state.name === "connecting") await this.#settled()
+    if (!this.isLive) throw disconnected()
+    return this.#requests.ask(command)
   }
 
   // Callbacks
@@ -186,6 +191,19 @@ export class Socket extends Emitter {
     transport.onclose = ({ code }) => this.#closed(transport, code)
     this.#timers.deadline = this.#clock.after(() => this.#lost(), OPENING_MS)
     this.#become({ name: "connecting" })
+  }
+
+  /** Resolves when the connection that is being made is in another state, or takes too long for that. */
+  #settled() {
+    return new Promise((resolve) => {
+      const end = this.on("state", () => done())
+      const timer = this.#clock.after(() => done(), SOON_MS)
+      const done = () => {
+        end()
+        this.#clock.cancel(timer)
+        resolve()
+      }
+    })
   }
 
   /** A refusal is followed by a close code, success by `hello`: the reply itself says nothing new. */

@@ -100,8 +100,14 @@ export class ChatRoom extends HTMLElement {
     help.onclick = keyboardHelp
     // A click leaves the focus in the text: there it is again when the list is closed.
     help.onmousedown = (event) => event.preventDefault()
-    leave.onclick = () => this.#leave()
-    join.onclick = () => attempt(this.#client.join(id))
+    leave.form.onsubmit = (event) => {
+      event.preventDefault()
+      this.#leave()
+    }
+    join.form.onsubmit = (event) => {
+      event.preventDefault()
+      attempt(this.#client.join(id))
+    }
     toNewest.onclick = () => this.#toNewest()
     this.#ends = [
       ...this.#listenTo(this.#room),
