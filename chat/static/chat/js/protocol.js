@@ -169,7 +169,8 @@ const EVENTS = {
 /**
  * The events of one server frame, in order; unknown types are left out.
  * @param {string} frame
- * @throws {SyntaxError} the frame is not JSON @throws {TypeError} a known event is not what it should be; replies: see `replyOf`
+ * @throws {SyntaxError} the frame is not JSON
+ * @throws {TypeError} a known event is not what it should be; for replies see `replyOf`
  */
 export function decode(frame) {
   const value = JSON.parse(frame)

@@ -26,7 +26,10 @@ export class Requests {
     this.#send = send
   }
 
-  /** @returns {Promise<object>} the result @throws {ChatError} refused, unreadable (`server.error`), `client.disconnected` or `client.no_reply` */
+  /**
+   * @returns {Promise<object>} the result
+   * @throws {ChatError} refused, unreadable (`server.error`), `client.disconnected` or `client.no_reply`
+   */
   ask(command) {
     return new Promise((resolve, reject) => {
       const waiting = { command, resolve, reject, timer: null }
