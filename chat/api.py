@@ -20,7 +20,7 @@ from chat.access import doors
 from chat.live.hints import Hint, Recheck, RecheckRoom, RoomTransient, ToEverybody, ToUser
 from chat.live.publisher import publish_on_commit
 from chat.models import Message, Room
-from chat.services import deletion, importing, memberships, messages, posting, reactions, rooms
+from chat.services import deletion, importing, memberships, messages, posting, reactions, rooms, tokens
 from chat.services.importing import Imported, ImportRefused, PastMessage
 from chat.services.writer import writer
 from chat.wire import protocol
@@ -44,6 +44,7 @@ __all__ = [
     "apost",
     "archive_room",
     "aremove_member",
+    "arevoke_tokens",
     "aroom_for",
     "create_room",
     "delete",
@@ -56,6 +57,7 @@ __all__ = [
     "react",
     "recheck",
     "remove_member",
+    "revoke_tokens",
     "room_for",
     "unreact",
     "update_room",
@@ -289,6 +291,15 @@ def recheck(users: Iterable[Any] | None = None, *, room: Room | int | str | None
         raise CommandInvalid("Name users, a room or both.")
 
 
+def revoke_tokens(user: Any) -> int:
+    """End all bearer tokens of a person and the sockets that these opened; how many that were.
+
+    For your view that resets a forgotten password, in the transaction that stores the new one: whoever knew the old
+    one may have made tokens, which a new password alone does not end.
+    """
+    return tokens.revoke_all(user=user)
+
+
 def _async(call: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """The twin of ``call`` for coroutines, with its signature."""
 
@@ -307,6 +318,7 @@ aroom_for = _async(room_for)
 aadd_member = _async(add_member)
 aremove_member = _async(remove_member)
 anotify = _async(notify)
+arevoke_tokens = _async(revoke_tokens)
 
 
 def _key(thing: models.Model | int | str) -> int | str:

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 # One log-in page, with one set of limits, for the admin too.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -18,6 +19,8 @@ def icon(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("favicon.ico", icon),
+    # One page for a new password, too: it offers to revoke tokens, and limits how often the old one is guessed.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     path("", include("project.accounts.urls")),
     path("", include("chat.urls")),

@@ -11,6 +11,7 @@ from chat.access import doors
 from chat.services import tokens as service
 from chat.web.forms import TokenForm
 from chat.web.page_config import site_context
+from chat.wire.errors import UserNotFound
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -23,7 +24,10 @@ def tokens(request: HttpRequest) -> HttpResponse:
         if request.POST.get("action") == "revoke":
             return _revoke(request)
         if form.is_valid():
-            made = service.issue(user=request.user, name=form.cleaned_data["name"])
+            try:
+                made = service.issue(user=request.user, name=form.cleaned_data["name"])
+            except UserNotFound:
+                return redirect("chat:tokens")  # the session has just ended: to the sign-in page
             form = TokenForm()
     context = {"tokens": service.active(user=request.user), "form": form, "made": made}
     return render(request, "chat/tokens.html", {**site_context(request), **context})

@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -26,6 +26,7 @@ from django.utils.translation import ngettext, override
 from chat.admin.lists import BoundedListAdmin
 from project.accounts import invitations, signup, site
 from project.accounts.errors import AccountError, InvitationNotValid, LastOwner, UsedMoreOften
+from project.accounts.forms import TokenOffer
 from project.accounts.models import Invitation, SiteSettings
 
 User = get_user_model()
@@ -50,12 +51,18 @@ class PersonForm(UserChangeForm):  # type: ignore[type-arg]
         return given
 
 
+class PasswordForm(TokenOffer, AdminPasswordChangeForm):  # type: ignore[type-arg]
+    revoke_label = _("Revoke the person's tokens, too")
+
+
 @admin.register(User)
 class UserAdmin(BoundedListAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """Rights are given by superusers. Others of the staff change accounts that have none: whoever may set the password
     or the address of somebody with more rights has these rights too."""
 
     form = PersonForm
+    change_password_form = PasswordForm
+    change_user_password_template = "admin/password.html"  # noqa: S105 -- a template
     list_display = ("username", "first_name", "email", "is_active", "is_staff", "last_login", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser", "date_joined")
     search_fields = ("username", "first_name", "last_name", "email")

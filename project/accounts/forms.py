@@ -11,10 +11,13 @@ from allauth.core import context, ratelimit
 from django import forms
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
+from chat import api
 from chat.access.text import is_blank
+from chat.services import tokens
 from project.accounts import signup, usernames
 from project.accounts.adapter import INVITATION_KEY
 from project.accounts.errors import NameTaken
@@ -134,18 +137,46 @@ class OnePassword:
         put(self, "password1", label=_("New password"), hint=PASSWORD_HINT)
 
 
-class ChangePasswordForm(OnePassword, allauth.ChangePasswordForm):  # type: ignore[misc]
+class TokenOffer:
+    """Offers, ticked, to revoke the person's tokens with the old password. Whoever has none is not asked."""
+
+    fields: dict[str, forms.Field]
+    cleaned_data: dict[str, Any]
+    user: Any
+    revoke_label: Any = _("Revoke my tokens, too")
+    revoke_hint: Any = _("Programs that use one of them must be given a new one.")
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if tokens.active(user=self.user):
+            self.fields["revoke_tokens"] = forms.BooleanField(
+                label=self.revoke_label, help_text=self.revoke_hint, required=False, initial=True
+            )
+
+    def save(self, *args: Any, **kwargs: Any) -> Any:
+        with transaction.atomic():
+            saved = super().save(*args, **kwargs)  # type: ignore[misc]
+            if self.cleaned_data.get("revoke_tokens"):
+                api.revoke_tokens(self.user)
+        return saved
+
+
+class ChangePasswordForm(OnePassword, TokenOffer, allauth.ChangePasswordForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         put(self, "oldpassword", label=_("Present password"))
 
 
-class SetPasswordForm(OnePassword, allauth.SetPasswordForm):  # type: ignore[misc]
+class SetPasswordForm(OnePassword, TokenOffer, allauth.SetPasswordForm):  # type: ignore[misc]
     pass
 
 
 class ResetPasswordKeyForm(OnePassword, allauth.ResetPasswordKeyForm):  # type: ignore[misc]
-    pass
+    def save(self) -> None:
+        """Also revokes all tokens: whoever had the account before, with whatever right, must be out of it."""
+        with transaction.atomic():
+            super().save()
+            api.revoke_tokens(self.user)
 
 
 class ResetPasswordForm(allauth.ResetPasswordForm):  # type: ignore[misc]

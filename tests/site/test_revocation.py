@@ -18,6 +18,7 @@ GONE = "[each.delete() for each in Session.objects.all() if each.get_decoded()['
 ENDINGS = {
     "deactivated": ("ana", "user.is_active = False; user.save()", 4503),
     "token revoked": ("ben", f"from chat.services.tokens import active, revoke\n{REVOKE}", 4501),
+    "all tokens revoked": ("finn", "from chat import api\napi.revoke_tokens(user)", 4501),
     "account deleted": ("cleo", "user.delete()", 4503),
 }
 SESSION_ENDINGS = {

@@ -1,0 +1,207 @@
+"""Whoever sets a new password also gets rid of the tokens that were made with the old one."""
+
+import threading
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.core.management import call_command
+from django.db import transaction
+from django.test import Client
+
+from chat import api
+from chat.access import identity
+from chat.live.hints import Recheck
+from chat.services import tokens
+from chat.wire.errors import UserNotFound
+from project.accounts import forms
+from tests.accounts.conftest import PASSWORD
+from tests.admin.pages import fields_in
+from tests.cast import at_once, published
+
+pytestmark = pytest.mark.django_db
+NEW = "quiet-lantern-41"
+CHANGE = "/accounts/password/change/"
+SET = "/accounts/password/set/"
+
+
+@pytest.fixture
+def bot(ana: Any) -> str:
+    """A token of Ana's."""
+    return tokens.issue(user=ana, name="bot")
+
+
+@pytest.fixture
+def others_bot(olga: Any) -> Iterator[str]:
+    """A token of somebody else, which nothing here ends."""
+    token = tokens.issue(user=olga, name="hers")
+    yield token
+    assert works(token)
+
+
+def works(token: str) -> bool:
+    return identity.from_token(token) is not None
+
+
+def reset_link(address: str) -> str:
+    Client().post("/accounts/password/reset/", {"email": address})
+    return next(word for word in mail.outbox[-1].body.split() if "/password/reset/key/" in word)
+
+
+def reset(address: str, browser: Client | None = None) -> Any:
+    """Follow the link from the mail, as ``browser``, and choose a new password; the page after it."""
+    browser = browser or Client()
+    form = browser.get(reset_link(address), follow=True)
+    return browser.post(form.redirect_chain[-1][0], {"password1": NEW}, follow=True)
+
+
+def as_shown(browser: Client, path: str, **wanted: str) -> dict[str, str]:
+    """The form as a browser without scripts sends it back."""
+    return {**fields_in(browser.get(path).content.decode()), **wanted}
+
+
+def test_a_reset_ends_tokens_of_whoever_had_the_account_before(ana: Any, bot: str, others_bot: str) -> None:
+    with published() as hints:
+        answer = reset("ana@example.com")
+    assert "all your tokens are revoked" in answer.content.decode()
+    assert not works(bot)
+    assert Recheck(str(ana.pk)) in hints, "sockets that it opened are closed"
+
+
+def test_a_reset_that_can_not_end_the_tokens_sets_no_password(ana: Any, bot: str) -> None:
+    browser = Client(raise_request_exception=False)
+    with patch.object(api, "revoke_tokens", side_effect=RuntimeError):
+        assert reset("ana@example.com", browser).status_code == 500
+    ana.refresh_from_db()
+    assert ana.check_password(PASSWORD) and works(bot)
+
+
+@pytest.mark.parametrize("way", ["change", "set"])
+@pytest.mark.parametrize("ticked", [True, False])
+def test_a_new_password_offers_to_end_tokens_and_the_box_is_ticked(
+    ana: Any, bot: str, others_bot: str, sign_in: Any, way: str, ticked: bool
+) -> None:
+    browser = sign_in(ana)
+    path = CHANGE
+    if way == "set":  # as for somebody who came without one
+        ana.set_unusable_password()
+        ana.save()
+        browser.force_login(ana, backend="django.contrib.auth.backends.ModelBackend")
+        path = SET
+    sent = as_shown(browser, path, password1=NEW, oldpassword=PASSWORD)
+    assert sent["revoke_tokens"] == "on", "who does nothing about it is safe"
+    if not ticked:
+        sent.pop("revoke_tokens")
+    assert browser.post(path, sent).status_code == 302
+    ana.refresh_from_db()
+    assert ana.check_password(NEW)
+    assert works(bot) is not ticked
+
+
+def test_who_has_no_tokens_is_not_asked_about_them(ana: Any, sign_in: Any) -> None:
+    browser = sign_in(ana)
+    assert "revoke_tokens" not in as_shown(browser, CHANGE)
+    tokens.issue(user=ana)
+    tokens.revoke_all(user=ana)
+    assert "revoke_tokens" not in as_shown(browser, CHANGE)
+
+
+def test_a_wrong_old_password_ends_nothing(ana: Any, bot: str, sign_in: Any) -> None:
+    browser = sign_in(ana)
+    answer = browser.post(CHANGE, as_shown(browser, CHANGE, password1=NEW, oldpassword="guess"))
+    assert answer.status_code == 200 and works(bot)
+    assert 'name="revoke_tokens"' in answer.content.decode()
+
+
+@pytest.mark.parametrize("button", ["set-password", "unset-password"])
+@pytest.mark.parametrize("ticked", [True, False])
+def test_the_admin_offers_it_for_a_persons_tokens(
+    olga: Any, ana: Any, bot: str, others_bot: str, sign_in: Any, button: str, ticked: bool
+) -> None:
+    browser, path = sign_in(olga), f"/admin/auth/user/{ana.pk}/password/"
+    usable = str(button == "set-password").lower()
+    sent = as_shown(browser, path, password1=NEW, password2=NEW, usable_password=usable)
+    assert sent["revoke_tokens"] == "on"
+    if not ticked:
+        sent.pop("revoke_tokens")
+    assert browser.post(path, {**sent, button: "x"}).status_code == 302
+    ana.refresh_from_db()
+    assert ana.has_usable_password() is (button == "set-password")
+    assert works(bot) is not ticked
+
+
+def test_the_admin_has_no_other_page_for_ones_own_password(olga: Any, sign_in: Any) -> None:
+    answer = sign_in(olga).get("/admin/password_change/")
+    assert answer.headers["Location"] == CHANGE
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_command_for_a_new_password_ends_tokens_unless_told_otherwise(
+    ana: Any, bot: str, others_bot: str, keep: bool
+) -> None:
+    with patch("getpass.getpass", return_value=NEW):
+        call_command("changepassword", "ana", keep_tokens=keep, stdout=StringIO())
+    ana.refresh_from_db()
+    assert ana.check_password(NEW)
+    assert works(bot) is keep
+
+
+def test_a_host_ends_all_tokens_of_a_person_with_its_own_transaction(ana: Any, bot: str, others_bot: str) -> None:
+    second = tokens.issue(user=ana)
+    with transaction.atomic():
+        api.revoke_tokens(ana)
+        transaction.set_rollback(True)
+    assert works(bot) and works(second)
+    with published() as hints:
+        assert api.revoke_tokens(ana) == 2
+    assert hints == [Recheck(str(ana.pk))]
+    assert not works(bot) and not works(second)
+    with published() as hints:
+        assert api.revoke_tokens(ana) == 0
+    assert not hints
+
+
+def test_a_session_that_a_new_password_ended_makes_no_token(ana: Any, sign_in: Any) -> None:
+    browser, stale = sign_in(ana), get_user_model()._default_manager.get(pk=ana.pk)
+    real = tokens.issue
+
+    def late(**given: Any) -> str:
+        ana.set_password(NEW)  # since the view found out who is asking
+        ana.save()
+        return real(**given)
+
+    with patch.object(tokens, "issue", late):
+        answer = browser.post("/settings/tokens/", {"action": "make", "name": "x"}, follow=True)
+    assert answer.redirect_chain[-1][0].startswith("/accounts/login/")
+    with pytest.raises(UserNotFound):
+        tokens.issue(user=stale)
+    assert not tokens.active(user=ana)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_that_is_asked_for_during_a_reset_does_not_outlive_it(ana: Any) -> None:
+    asking, made = threading.Event(), list[str]()
+
+    def ask_for_tokens() -> None:
+        stale = get_user_model()._default_manager.get(pk=ana.pk)
+        asking.set()
+        for _ in range(50):
+            try:
+                made.append(tokens.issue(user=stale))
+            except UserNotFound:
+                return
+        pytest.fail("the old session makes tokens for ever")
+
+    def reset_it() -> None:
+        asking.wait(10)
+        form = forms.ResetPasswordKeyForm({"password1": NEW}, user=get_user_model()._default_manager.get(pk=ana.pk))
+        assert form.is_valid(), form.errors
+        form.save()
+
+    outcomes = at_once([ask_for_tokens, reset_it])
+    assert outcomes == [None, None], outcomes
+    assert not any(works(each) for each in made)
