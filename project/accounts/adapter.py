@@ -111,6 +111,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             return request.META.get("REMOTE_ADDR") or UNKNOWN_ADDRESS
 
 
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """What failed sign-ins are counted by: the name alone. allauth's key also has the host that the client asked
+        for, so each spelling of it (another port, capitals, any subdomain of ours) would be a new limit."""
+        return str(credentials.get("email", credentials.get("username", ""))).lower()
+
+
 class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]
     def end_sessions(self, sessions: Iterable[Any]) -> None:
         """End them, and their sockets as soon as that is committed."""
