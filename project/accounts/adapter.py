@@ -110,7 +110,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         except (ImproperlyConfigured, PermissionDenied):
             return request.META.get("REMOTE_ADDR") or UNKNOWN_ADDRESS
 
-
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """What failed sign-ins are counted by: the name alone. allauth's key also has the host that the client asked
         for, so each spelling of it (another port, capitals, any subdomain of ours) would be a new limit."""

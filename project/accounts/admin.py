@@ -10,8 +10,10 @@ from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -32,6 +34,7 @@ from project.accounts.models import Invitation, SiteSettings
 User = get_user_model()
 admin.site.site_header = admin.site.site_title = _("Administration of the site")
 admin.site.unregister(User)
+admin.site.unregister(Group)
 admin.site.unregister(EmailAddress)
 admin.site.unregister(UserSession)  # deleting a row there would leave the session itself, and its sockets, alive
 
@@ -148,11 +151,34 @@ def _locked(people: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _is_below(request: HttpRequest, person: Any) -> bool:
-    return person is None or _has_all_rights(request) or not (person.is_staff or person.is_superuser)
+    return person is None or _below(request, User._default_manager.filter(pk=person.pk)).exists()
 
 
 def _below(request: HttpRequest, people: QuerySet[Any]) -> QuerySet[Any]:
-    return people if _has_all_rights(request) else people.filter(is_staff=False, is_superuser=False)
+    """Those without rights. Rights of somebody who is not of the staff count too: they rest until the person is."""
+    if _has_all_rights(request):
+        return people
+    ordinary = people.filter(is_staff=False, is_superuser=False)
+    return ordinary.exclude(user_permissions__isnull=False).exclude(groups__permissions__isnull=False)
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin):
+    """Superusers say what a group may do. Others of the staff make and change groups that may do nothing."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if _has_all_rights(request) else (*fixed, "permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _gives_nothing(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _gives_nothing(request, obj) and super().has_delete_permission(request, obj)
+
+
+def _gives_nothing(request: HttpRequest, group: Any) -> bool:
+    return group is None or _has_all_rights(request) or not group.permissions.exists()
 
 
 @admin.register(EmailAddress)

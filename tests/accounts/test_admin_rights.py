@@ -7,7 +7,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from project.accounts import invitations
@@ -99,6 +99,87 @@ def test_a_password_is_not_guessed_on_the_page_that_deletes_the_account(olga: An
     answer = browser.post("/settings/delete/", {"password": PASSWORD})
     assert "Too many failed attempts" in answer.content.decode()
     assert people() == {"olga", "ana"}
+
+
+# Groups --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def helpers(clerk: Any) -> Group:
+    """The clerk's own group, which may look at rooms; they may add, change and delete groups, too."""
+    clerk.user_permissions.add(*Permission.objects.filter(content_type__model__in=("group", "permission")))
+    group = Group.objects.create(name="helpers")
+    group.permissions.add(Permission.objects.get(codename="view_room"))
+    clerk.groups.add(group)
+    return group
+
+
+def rights_of(group: Group) -> set[str]:
+    return set(group.permissions.values_list("codename", flat=True))
+
+
+def all_rights() -> list[int]:
+    return list(Permission.objects.values_list("pk", flat=True))
+
+
+def test_nobody_gives_a_group_rights_that_they_lack(clerks: Client, clerk: Any, helpers: Group) -> None:
+    path = f"/admin/auth/group/{helpers.pk}/change/"
+    assert clerks.get(path).status_code == 200, "they may see what the group may do"
+    assert clerks.post(path, {"name": "helpers", "permissions": all_rights()}).status_code == 403
+    assert rights_of(helpers) == {"view_room"}
+    answer = clerks.post("/admin/auth/group/add/", {"name": "walkers", "permissions": all_rights()})
+    assert answer.status_code == 302, "a group without rights is theirs to make"
+    made = Group.objects.get(name="walkers")
+    assert rights_of(made) == set()
+    path = f"/admin/auth/group/{made.pk}/change/"
+    assert clerks.post(path, {"name": "hikers", "permissions": all_rights()}).status_code == 302
+    made.refresh_from_db()
+    assert (made.name, rights_of(made)) == ("hikers", set())
+    clerks.post(change(clerk), {"username": "clerk", "groups": [made.pk], "user_permissions": all_rights()})
+    assert list(clerk.groups.all()) == [helpers]
+
+
+def test_a_group_with_rights_is_not_theirs_to_delete(clerks: Client, helpers: Group) -> None:
+    empty = Group.objects.create(name="empty")
+    clerks.post(f"/admin/auth/group/{helpers.pk}/delete/", {"post": "yes"})
+    for chosen in ([helpers.pk], [helpers.pk, empty.pk]):
+        clerks.post("/admin/auth/group/", {"action": "delete_selected", "_selected_action": chosen, "post": "yes"})
+    assert Group.objects.count() == 2
+    clerks.post(f"/admin/auth/group/{empty.pk}/delete/", {"post": "yes"})
+    assert list(Group.objects.all()) == [helpers]
+
+
+def test_an_owner_says_what_a_group_may_do(olga: Any, helpers: Group, sign_in: Any) -> None:
+    path = f"/admin/auth/group/{helpers.pk}/change/"
+    assert sign_in(olga).post(path, {"name": "helpers", "permissions": all_rights()}).status_code == 302
+    assert len(rights_of(helpers)) == Permission.objects.count()
+
+
+@pytest.mark.parametrize("by", ["group", "permission"])
+def test_rights_that_rest_with_an_account_put_it_out_of_reach(
+    clerks: Client, ana: Any, helpers: Group, by: str
+) -> None:
+    """Whoever had set the password would have the rights once a superuser takes the person into the staff."""
+    if by == "group":
+        ana.groups.add(helpers, Group.objects.create(name="empty"))
+    else:
+        ana.user_permissions.add(Permission.objects.get(codename="view_room"))
+    new = {"password1": ANOTHER, "password2": ANOTHER, "usable_password": "true"}
+    assert clerks.post(f"/admin/auth/user/{ana.pk}/password/", new).status_code == 403
+    assert clerks.post(change(ana), {"username": "ana", "email": "clerk@example.com"}).status_code == 403
+    for action in ("deactivate", "delete_selected"):
+        clerks.post("/admin/auth/user/", {"action": action, "_selected_action": [ana.pk], "post": "yes"})
+    ana.refresh_from_db()
+    assert ana.check_password(PASSWORD)
+    assert (ana.email, ana.is_active) == ("ana@example.com", True)
+
+
+def test_an_account_in_a_group_without_rights_stays_within_reach(clerks: Client, ana: Any) -> None:
+    ana.groups.add(Group.objects.create(name="empty"))
+    assert submit(clerks, change(ana), first_name="Anna").status_code == 302
+    clerks.post("/admin/auth/user/", {"action": "deactivate", "_selected_action": [ana.pk]})
+    ana.refresh_from_db()
+    assert (ana.first_name, ana.is_active) == ("Anna", False)
 
 
 # Invitations ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,14 @@ from django.test import Client
 
 from tests.accounts.conftest import PASSWORD
 
-HOSTS = ["chat.example.com", "CHAT.example.com", "chat.example.com:8443", "a.example.com", "b.example.com", "example.com"]
+HOSTS = [
+    "chat.example.com",
+    "CHAT.example.com",
+    "chat.example.com:8443",
+    "a.example.com",
+    "b.example.com",
+    "example.com",
+]
 LIMIT = 5
 
 
