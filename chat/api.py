@@ -218,7 +218,8 @@ def update_room(
 ) -> Room:
     """Rename, describe, open or close a room, an archived one too; what is None stays.
 
-    When it becomes ``private``, who only watched it loses it at that point of its history.
+    When it becomes ``private``, who only watched it loses it at that point of its history, and its short name is
+    another one, which nobody can guess.
     """
     return rooms.amend(room_id=_key(room), name=name, topic=topic, kind=kind)
 

@@ -122,7 +122,7 @@ def update(
 ) -> Room:
     """Rename, describe, open, close, archive or reopen a room. What is None stays; what is the same takes no seq.
 
-    When it becomes private, who only watched it loses it at that very seq.
+    When it becomes private, who only watched it loses it at that very seq, and its slug is another one.
 
     Raises:
         RoomNotFound: Missing, or hidden from ``user``.
@@ -156,7 +156,7 @@ def amend(
 ) -> Room:
     """Change a room on behalf of the site, an archived one too. What is None stays; what is the same takes no seq.
 
-    When it becomes private, who only watched it loses it at that very seq.
+    When it becomes private, who only watched it loses it at that very seq, and its slug is another one.
 
     Raises:
         RoomNotFound: Missing.
@@ -194,7 +194,12 @@ def _apply(room: Room, changed: dict[str, Any]) -> None:
     if changed:
         for field, value in changed.items():
             setattr(room, field, value)
-        announce_change(room, *changed)
+        fields = list(changed)
+        if "kind" in changed and not room.is_open:
+            # Everybody knows the old one, which would go on telling of the room.
+            room.slug = _unguessable_slug(room.name)
+            fields.append("slug")
+        announce_change(room, *fields)
 
 
 def announce_change(room: Room, *fields: str) -> None:
@@ -280,11 +285,20 @@ def _clean(text: str, field: str, most: int, *, blank: bool = False) -> str:
     return text
 
 
-def _store(*, name: str, **fields: Any) -> Room:
-    """A new room. Its slug gets a suffix where another room has the plain one, or takes it at this moment."""
-    slug = slugify(name, allow_unicode=True)[:SLUG_CHARS] or "room"
+def _store(*, name: str, kind: str, **fields: Any) -> Room:
+    """A new room. An open one has its plain slug, unless another room has that, or takes it at this moment."""
+    slug = _plain_slug(name) if kind == Room.Kind.OPEN else _unguessable_slug(name)
     try:
         with write():
-            return Room.objects.create(name=name, slug=slug, **fields)
+            return Room.objects.create(name=name, kind=kind, slug=slug, **fields)
     except IntegrityError:
-        return Room.objects.create(name=name, slug=f"{slug}-{token_hex(4)}", **fields)
+        return Room.objects.create(name=name, kind=kind, slug=_unguessable_slug(name), **fields)
+
+
+def _plain_slug(name: str) -> str:
+    return slugify(name, allow_unicode=True)[:SLUG_CHARS] or "room"
+
+
+def _unguessable_slug(name: str) -> str:
+    """For every private room: whoever makes a room learns whether its plain slug is taken."""
+    return f"{_plain_slug(name)}-{token_hex(4)}"

@@ -126,7 +126,7 @@ def test_the_list_is_filtered_by_room_author_and_state(
         "room=lobby": [second, first],
         "room=nowhere": [],
         "person=BEN": [second],
-        f"person={ana.pk}&room=staff": [third],
+        f"person={ana.pk}&room={staff.slug}": [third],
         "person=nobody": [],
         "state=edited": [first],
         "state=deleted": [second],

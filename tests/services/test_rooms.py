@@ -1,13 +1,17 @@
 """Making and changing rooms: each of a kind once, however often and however simultaneously it is asked for."""
 
+import re
 import threading
 from contextlib import suppress
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
+from django.db.migrations.loader import MigrationLoader
 
 from chat import api
 from chat.access import changes
@@ -15,7 +19,7 @@ from chat.access.policy import Policy
 from chat.live.hints import CompareRoom, RoomsMoved
 from chat.models import Membership, Room
 from chat.models.database import write
-from chat.services import memberships, people, rooms
+from chat.services import deletion, memberships, people, rooms
 from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, RoomNotFound, UserNotFound
 from tests.cast import at_once, events_in, fresh, published, say
 from tests.services.log import check_log
@@ -24,7 +28,8 @@ from tests.services.log import check_log
 def test_who_makes_a_room_owns_it_and_is_told(ana: Any, ben: Any) -> None:
     with published() as hints:
         room = rooms.create(creator=ana, name=" Long   name ", topic="What\nfor", kind="private", members=[ben, ana])
-    assert (room.name, room.topic, room.kind, room.slug) == ("Long name", "What for", "private", "long-name")
+    assert (room.name, room.topic, room.kind) == ("Long name", "What for", "private")
+    assert re.fullmatch("long-name-[0-9a-f]{8}", room.slug)
     assert list(Membership.objects.filter(room=room).order_by("pk").values_list("user", "role")) == [
         (ana.pk, "owner"),
         (ben.pk, "member"),
@@ -73,6 +78,61 @@ def test_names_may_repeat_and_slugs_differ(ana: Any) -> None:
 def test_rooms_of_one_name_made_at_once_are_all_made(transactional_db: None, ana: Any, ben: Any) -> None:
     made = at_once([lambda who=who: rooms.create(creator=who, name="Lobby") for who in (ana, ben) * 3])
     assert len({each.slug for each in made}) == 6
+
+
+def test_who_makes_a_room_does_not_learn_whether_a_hidden_one_has_its_name(
+    transactional_db: None, ana: Any, eve: Any
+) -> None:
+    hidden = rooms.create(creator=ana, name="Layoffs", kind="private")
+    api.room_for(ana, name="Mergers")
+    assert rooms.create(creator=eve, name="Layoffs", kind="private").slug != hidden.slug
+    shapes = [
+        re.sub("-[0-9a-f]{8}$", "-?", rooms.create(creator=eve, name=name, kind=kind).slug)
+        for kind in ("private", "open")
+        for name in ("Layoffs", "Mergers", "Nothing")
+    ]
+    assert shapes == ["layoffs-?", "mergers-?", "nothing-?", "layoffs", "mergers", "nothing"]
+    made = at_once([lambda: rooms.create(creator=eve, name="Layoffs", kind="private")] * 4)
+    assert len({each.slug for each in made}) == 4, made
+
+
+def test_the_address_that_everybody_knew_tells_nothing_of_a_room_that_became_private(
+    ana: Any, eve: Any, lobby: Room
+) -> None:
+    with published() as hints:
+        rooms.update(user=ana, room_id=lobby.pk, name="Layoffs", kind="private")
+    first = fresh(lobby).slug
+    assert re.fullmatch("layoffs-[0-9a-f]{8}", first)
+    assert CompareRoom(lobby.pk) in hints, "it is one change, which each client reads with its own eyes"
+    page = changes.page(ana, lobby.pk, lobby.head)
+    assert page is not None and page.room is not None
+    assert page.room.slug == first
+    assert [rooms.create(creator=eve, name=name).slug for name in ("Lobby", "Layoffs")] == ["lobby", "layoffs"]
+    rooms.update(user=ana, room_id=lobby.pk, kind="open")
+    assert fresh(lobby).slug == first, "links to an open room stay"
+    rooms.amend(room_id=lobby.pk, kind="private", topic="again")
+    assert fresh(lobby).slug not in (first, "layoffs", "lobby")
+    rooms.update(user=ana, room_id=lobby.pk, name="Gone")
+    assert fresh(lobby).slug.startswith("layoffs-"), "a new name leaves a room where it is"
+    check_log(lobby)
+
+
+def test_private_rooms_of_before_get_slugs_that_nobody_can_guess(ana: Any, lobby: Room, staff: Room) -> None:
+    dated, renamed, suffixed, deleted = (
+        rooms.create(creator=ana, name=name, kind="private") for name in ("Plan 20261126", "Plan", "Kept", "Gone")
+    )
+    deletion.delete(room_id=deleted.pk)
+    with write():
+        for room, slug in ((staff, "staff"), (dated, "plan-20261126"), (renamed, "layoffs")):
+            Room.objects.filter(pk=room.pk).update(slug=slug)
+    before = {room.pk: Room.with_deleted.get(pk=room.pk).slug for room in (lobby, suffixed, deleted)}
+    name = "0006_slugs_of_private_rooms"
+    apps = MigrationLoader(connection).project_state(("chat", name)).apps
+    import_module(f"chat.migrations.{name}").make_unguessable(apps, SimpleNamespace(connection=connection))
+    slugs = [fresh(room).slug for room in (staff, dated, renamed)]
+    for slug, plain in zip(slugs, ("staff", "plan-20261126", "plan"), strict=True):
+        assert re.fullmatch(f"{plain}-[0-9a-f]{{8}}", slug)
+    assert {pk: Room.with_deleted.get(pk=pk).slug for pk in before} == before
 
 
 def test_two_who_bring_each_other_into_a_room_do_not_wait_in_a_circle(

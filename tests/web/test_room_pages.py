@@ -31,6 +31,26 @@ def test_what_is_not_ones_own_is_as_missing_as_what_never_was(
             assert client.post(address(name, room)).status_code == 404
 
 
+def test_a_page_that_was_opened_by_its_short_name_goes_on_by_its_id(
+    ana: Any, ben: Any, eve: Any, lobby: Room, browser_of: Any
+):
+    """The short name ends when the room becomes private; for who has a page of it open, nothing does."""
+    client = browser_of(ana)
+    for name in ("room", "room_settings"):
+        html = client.get(address(name, "lobby")).content.decode()
+        assert f"/rooms/{lobby.pk}/" in html and "/rooms/lobby" not in html
+    assert client.post(address("room_settings", "lobby"), {"action": "private"}).headers["Location"] == address(
+        "room_settings", lobby.pk
+    )
+    lobby.refresh_from_db()
+    for member in (ana, ben):
+        for room in (lobby.pk, lobby.slug):
+            assert "Lobby" in opened(browser_of(member), "room", room)
+    for person in (ben, eve):
+        gone, never = (browser_of(person).get(address("room", room)) for room in ("lobby", "never"))
+        assert (gone.status_code, gone.content) == (never.status_code, never.content) == (404, never.content)
+
+
 def test_a_direct_room_is_called_after_the_others(ana: Any, ben: Any, ana_and_ben: Room, browser_of: Any):
     assert "<title>ben · " in browser_of(ana).get(address("room", ana_and_ben.pk)).content.decode()
     assert "<title>ana · " in browser_of(ben).get(address("room", ana_and_ben.pk)).content.decode()
