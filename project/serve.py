@@ -64,11 +64,15 @@ def collect_static() -> None:
     if stamp.is_file() and stamp.read_text() == now:
         return
     print("Collecting static files …", flush=True)
+    # The storage says what modes the files get, but for compressed copies and the stamp.
+    umask = os.umask(0o077 if settings.STATIC_IS_PRIVATE else 0o022)
     try:
         call_command("collectstatic", interactive=False, verbosity=0)
         stamp.write_text(now)
     except (OSError, ValueError, CommandError) as error:
         sys.exit(f"The static files can't be collected to {settings.STATIC_ROOT}: {error}")
+    finally:
+        os.umask(umask)
 
 
 def _static_files() -> str:

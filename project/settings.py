@@ -11,6 +11,7 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from chat.conf import ChatSettings
+from project import home
 from project.env import Env
 from project.logs import Repeats, refusal_in_one_line
 
@@ -35,6 +36,9 @@ MAIL = env.mail("EMAIL_URL")
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "Hearth <hearth@localhost>")
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, most=10)
 STATIC_ROOT = env.folder("STATIC_ROOT", "static", HOME)
+SQLITE = DATABASE["NAME"] if DATABASE["ENGINE"].endswith("sqlite3") else None
+HOME_IS_OURS = home.close(HOME, default=BASE_DIR / "var", database=SQLITE)
+STATIC_IS_PRIVATE = HOME_IS_OURS and STATIC_ROOT.is_relative_to(HOME)
 LOG_LEVEL = env.level("LOG_LEVEL", "INFO")
 TIME_ZONE = env.zone("TIME_ZONE", "UTC")
 POLICY = "project.policy.SitePolicy"
@@ -178,6 +182,7 @@ STORAGES = {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage" if DEBUG else "project.static.HashedStatic"
     },
 }
+FILE_UPLOAD_DIRECTORY_PERMISSIONS, FILE_UPLOAD_PERMISSIONS = (0o700, 0o600) if STATIC_IS_PRIVATE else (0o755, 0o644)
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 
 # A page runs our own files and nothing else. 'self' covers the socket of the same host, port and scheme.
