@@ -4,22 +4,31 @@ A middleware, the first of all, and no view: a probe comes by IP address and pla
 the host, the redirect to HTTPS, sessions and the set-up. The answers hold nothing that is anybody's business.
 """
 
+import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Any
 
 import redis
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
+from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from project.accounts.models import CacheEntry
 
 ANSWER_WITHIN_S = 2.0
 """A probe's own time-out is rarely shorter. What has not answered by then counts as away."""
 REDIS_WITHIN_S = 1.0
+WRITE_WITHIN_S = 1.5
+WRITE_EVERY_S = 10.0
+"""How long a write that succeeded counts. Each costs a commit: 1 to 10 ms of the disk's time."""
+PROBE, LARGE = "readyz", 16_384
 
 View = Callable[[HttpRequest], Any]
 
@@ -52,16 +61,43 @@ class Check:
 
 
 def _look_at_database() -> str:
-    global _is_migrated
+    global _is_migrated, _write_again_at
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         if not _is_migrated:
             executor = MigrationExecutor(connection)
             _is_migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-        return "ok" if _is_migrated else "not migrated"
+        if not _is_migrated:
+            return "not migrated"
+        if time.monotonic() >= _write_again_at:
+            try:
+                _write()
+            except DatabaseError:
+                return "not writable"
+            _write_again_at = time.monotonic() + WRITE_EVERY_S
+        return "ok"
     finally:
         connection.close()
+
+
+def _write() -> None:
+    """Write what a message needs: room in a table, and a commit. One row, over and over; a roll-back alone would not
+    reach the disk, and so not find that it is full or hangs."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {int(WRITE_WITHIN_S * 1000)}")
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = {int(WRITE_WITHIN_S * 1000)}")
+        large = transaction.savepoint()
+        CacheEntry.objects.create(cache_key=f"{PROBE}-{os.getpid()}", value="x" * LARGE, expires=timezone.now())
+        transaction.savepoint_rollback(large)
+        row = CacheEntry(cache_key=PROBE, value="", expires=timezone.now())
+        CacheEntry.objects.bulk_create(
+            [row], update_conflicts=True, unique_fields=["cache_key"], update_fields=["expires"]
+        )
 
 
 def _look_at_redis() -> str:
@@ -76,6 +112,7 @@ def _look_at_redis() -> str:
     return "ok" if settings.REDIS_SHARDS else "none"
 
 
+_write_again_at = 0.0
 _is_migrated = False
 """Whether the tables were once seen to be those of this code. A process outlives no migration that takes some away."""
 _database = Check(_look_at_database)

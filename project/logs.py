@@ -14,8 +14,12 @@ KINDS_AT_MOST = 100
 
 
 def refusal_in_one_line(record: LogRecord) -> bool:
-    """Lets every record pass; where somebody was refused a page, without the traceback, which says nothing more."""
-    if getattr(record, "status_code", None) == 403:
+    """Lets every record pass; where somebody was refused a page, or the database can't be written, without the
+    traceback, which says nothing more."""
+    status, error = getattr(record, "status_code", None), record.exc_info[1] if record.exc_info else None
+    if status == 503 and error:
+        record.msg, record.args = f"{record.getMessage()}: {_line(error)}", None
+    if status in (403, 503):
         record.exc_info = None
     return True
 

@@ -67,7 +67,7 @@ if REDIS_SHARDS:
 # What rate limits count by. In the database, so that all processes count together and none needs Redis.
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "BACKEND": "project.accounts.counting.CountingCache",
         "LOCATION": "accounts_cacheentry",
         # Past so many, entries go whether they have expired or not. Each write counts them, so not too many either.
         "OPTIONS": {"MAX_ENTRIES": 20_000},
@@ -97,7 +97,7 @@ MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "project.accounts.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "project.accounts.middleware.LastSeenMiddleware",
@@ -211,6 +211,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 # Whether the domain's other hosts speak TLS, and whether it goes on the browsers' preload list, isn't ours to say.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
+REPEATING = ("channels_redis.pubsub", "chat.relay", "chat.live.publisher", "chat.models.notes")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -224,8 +225,8 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"filters": ["refusals"]},
-        # What says the same each second, in every process, for as long as Redis is down.
-        **{name: {"filters": ["repeats"]} for name in ("channels_redis.pubsub", "chat.relay", "chat.live.publisher")},
+        # What says the same each second, in every process, for as long as Redis is down or the database read-only.
+        **{name: {"filters": ["repeats"]} for name in REPEATING},
         # Whoever scans the internet for hosts would fill the log with tracebacks.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # It says at INFO what start-up says already, and which extras are not installed.

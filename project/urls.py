@@ -17,6 +17,7 @@ def icon(request: HttpRequest) -> HttpResponse:
     return redirect(static("chat/icon.svg"))
 
 
+handler500 = "project.unwritable.answer"
 urlpatterns = [
     path("favicon.ico", icon),
     # One page for a new password, too: it offers to revoke tokens, and limits how often the old one is guessed.

@@ -20,6 +20,7 @@ from django.utils import timezone
 from chat.access.policy import policy
 from chat.conf import conf
 from chat.models import Token
+from chat.models.notes import note
 from chat.wire.errors import Close
 
 _ORIGIN = re.compile(r"https?://[^\s/?#@\\]+", re.IGNORECASE)
@@ -87,7 +88,7 @@ def from_token(token: str | None) -> Identity | None:
     if row is None or (row.expires_at and row.expires_at <= now) or not policy().is_welcome(row.user):
         return None
     if row.last_used_at is None or now - row.last_used_at > USED_EVERY:
-        Token.objects.filter(pk=row.pk).update(last_used_at=now)
+        note(lambda: Token.objects.filter(pk=row.pk).update(last_used_at=now))
     return Identity(row.user, token_id=row.pk)
 
 

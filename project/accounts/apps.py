@@ -1,4 +1,9 @@
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from django.apps import AppConfig
+from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import gettext_lazy as _
 
 
@@ -6,3 +11,25 @@ class AccountsConfig(AppConfig):
     name = "project.accounts"
     verbose_name = _("Site and invitations")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Make notes of what others' receivers write at a sign-in: none of it is a reason to turn somebody away.
+
+        This app stands before theirs in ``INSTALLED_APPS``: they connect what they find here, or nothing more.
+        """
+        from allauth.usersessions import signals
+        from django.contrib.auth.models import update_last_login
+        from django.contrib.auth.signals import user_logged_in
+
+        signals.on_user_logged_in = noted(signals.on_user_logged_in)
+        signals.on_password_changed = noted(signals.on_password_changed)
+        user_logged_in.connect(noted(update_last_login), dispatch_uid="update_last_login", weak=False)
+
+
+def noted(receiver: Callable[..., Any]) -> Callable[..., None]:
+    from chat.models.notes import note
+
+    def receive(sender: Any, **given: Any) -> None:
+        note(partial(receiver, sender, **given), using=DEFAULT_DB_ALIAS)
+
+    return receive

@@ -3,15 +3,22 @@ cache keeps what is nobody else's business."""
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.auth import middleware
+from django.contrib.auth.models import AnonymousUser
+from django.db import DEFAULT_DB_ALIAS, DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django.utils.functional import SimpleLazyObject
 
+from chat.access import identity
+from chat.models.notes import note
 from project.accounts import first_run, site
 
 SEEN_EVERY = timedelta(minutes=5)
@@ -21,6 +28,28 @@ ACCOUNTS = "/accounts/"
 """Where project/accounts/urls.py has the pages for those who are not signed in yet."""
 
 View = Callable[[HttpRequest], HttpResponse]
+
+
+class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
+    """Django's, but a page can be read where the session can't be written.
+
+    Django ends a session whose password was changed when it sees it the next time, and signs one anew whose key has
+    become one of ``SECRET_KEY_FALLBACKS``. Both write, and every page begins with that.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.user = SimpleLazyObject(lambda: _person(request))  # type: ignore[assignment]
+
+
+def _person(request: HttpRequest) -> Any:
+    key = request.session.session_key
+    try:
+        return middleware.get_user(request)
+    except DatabaseError:
+        request.session = type(request.session)(key)
+        who = identity.from_session(key)
+        return who.user if who else AnonymousUser()
 
 
 class LastSeenMiddleware:
@@ -33,7 +62,7 @@ class LastSeenMiddleware:
         if request.user.is_authenticated and (key := request.session.session_key):
             since = timezone.now() - SEEN_EVERY
             if not UserSession.objects.filter(session_key=key, user=request.user, last_seen_at__gt=since).exists():
-                UserSession.objects.create_from_request(request)
+                note(lambda: UserSession.objects.create_from_request(request), using=DEFAULT_DB_ALIAS)
         return self.get_response(request)
 
 

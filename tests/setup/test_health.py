@@ -4,13 +4,16 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.db.backends.signals import connection_created
 from django.test import AsyncClient, Client
 
 from project import health
+from project.accounts.models import CacheEntry
 from tests.rig.factory import SiteFactory
 from tests.rig.four import Backend
 from tests.rig.postgres import PostgresServer
@@ -34,6 +37,7 @@ def probe(url: str) -> tuple[int, Any, float]:
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_is_migrated", False)
+    monkeypatch.setattr(health, "_write_again_at", 0.0)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
@@ -69,6 +73,48 @@ def test_tables_of_an_older_version_are_not_ready(transactional_db: None, fresh:
     assert client.get("/readyz").status_code == 200
     with patch.object(health.MigrationExecutor, "migration_plan", side_effect=AssertionError):
         assert client.get("/readyz").status_code == 200, "that it is migrated is not asked again"
+
+
+@pytest.fixture
+def limits() -> Iterator[list[str]]:
+    """What new connections to SQLite are told first: the probe has one of its own."""
+    pragmas: list[str] = []
+
+    def tell(connection: Any, **_: Any) -> None:
+        for pragma in pragmas:
+            connection.cursor().execute(pragma)
+
+    connection_created.connect(tell)
+    yield pragmas
+    connection_created.disconnect(tell)
+
+
+@pytest.mark.parametrize("limit", ["PRAGMA query_only = 1", "PRAGMA max_page_count = 1"], ids=["read-only", "full"])
+def test_a_database_that_can_not_be_written_is_not_ready(
+    transactional_db: None, fresh: None, client: Client, limits: list[str], limit: str
+) -> None:
+    limits.append(limit)
+    for _ in range(2):
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()) == (
+            503,
+            {"status": "unavailable", "database": "not writable", "redis": "none"},
+        )
+    limits.clear()
+    assert client.get("/readyz").status_code == 200, "it looks again as soon as it is asked"
+    assert not CacheEntry.objects.filter(value__startswith="x").exists(), "nothing large stays"
+
+
+def test_probes_write_no_more_often_than_every_ten_seconds(
+    transactional_db: None, fresh: None, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with patch.object(health, "_write") as written:
+        for _ in range(5):
+            assert client.get("/readyz").status_code == 200
+        assert written.call_count == 1
+        monkeypatch.setattr(health, "_write_again_at", time.monotonic())
+        client.get("/readyz")
+        assert written.call_count == 2
 
 
 @pytest.mark.parametrize("backend", [Backend("postgresql", "redis")], ids=str)

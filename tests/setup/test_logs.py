@@ -4,8 +4,9 @@ import io
 import logging
 
 import pytest
+from django.db import OperationalError
 
-from project.logs import KINDS_AT_MOST, QUIET_S, Repeats
+from project.logs import KINDS_AT_MOST, QUIET_S, Repeats, refusal_in_one_line
 
 RECEIVING = "Unexpected exception in receive task"
 
@@ -85,6 +86,16 @@ def test_what_is_remembered_has_an_end(log: tuple[logging.Logger, io.StringIO]) 
     assert len(repeats._told) <= KINDS_AT_MOST
 
 
-def test_the_site_filters_what_repeats_while_redis_is_down() -> None:
-    for name in ("channels_redis.pubsub", "chat.relay", "chat.live.publisher"):
+def test_what_can_not_be_stored_is_one_line_with_the_reason(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, written = log
+    logger.filters = [refusal_in_one_line]
+    try:
+        raise OperationalError("database or disk is full\nand more")
+    except OperationalError:
+        logger.error("Service Unavailable: %s", "/new/", exc_info=True, extra={"status_code": 503})
+    assert written.getvalue() == "ERROR Service Unavailable: /new/: OperationalError: database or disk is full\n"
+
+
+def test_the_site_filters_what_repeats_while_redis_or_the_database_is_down() -> None:
+    for name in ("channels_redis.pubsub", "chat.relay", "chat.live.publisher", "chat.models.notes"):
         assert [type(each) for each in logging.getLogger(name).filters] == [Repeats], name

@@ -1,17 +1,21 @@
 """Where a person is signed in, and how to end that from here."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from allauth.usersessions.internal.flows import sessions as flows
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from chat.access import identity
+from chat.models.notes import note
 from project.accounts.devices import describe
 
 
@@ -23,10 +27,17 @@ def sessions(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         _end(request)
         return redirect("usersessions_list")
-    found = UserSession.objects.purge_and_list(request.user)
-    return render(
-        request, "usersessions/usersession_list.html", {"sessions": sorted(map(_shown, found), key=_present_first)}
-    )
+    shown = sorted(map(_shown, _live(request.user)), key=_present_first)
+    return render(request, "usersessions/usersession_list.html", {"sessions": shown})
+
+
+def _live(user: Any) -> Iterator[Any]:
+    """The person's sessions. Those that ended in some other way are struck off."""
+    for session in UserSession.objects.filter(user=user):
+        if identity.from_session(session.session_key):
+            yield session
+        else:
+            note(session.delete, using=DEFAULT_DB_ALIAS)
 
 
 def _end(request: HttpRequest) -> None:

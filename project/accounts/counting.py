@@ -1,0 +1,83 @@
+"""The cache that rate limits count in: Django's in the database, which also counts while that can't be written."""
+
+import base64
+import pickle
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.db import DatabaseError, connections, router, transaction
+from django.utils import timezone
+
+
+class CountingCache(DatabaseCache):
+    """Counts in the memory of the process what the database refuses, so that no limit is lifted and nobody is told of
+    too many attempts who made none. Django's own backend takes a database that can't be written for a lost race.
+
+    What stands in memory is newer than the database, which gets it with the next write that succeeds.
+    """
+
+    _table: str
+
+    def __init__(self, table: str, params: dict[str, Any]):
+        super().__init__(table, params)
+        self._memory = LocMemCache("accounts.counting", params)  # one for all threads of the process
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        kept = self._memory.get(key, version=version)
+        return super().get(key, default, version) if kept is None else kept
+
+    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+        try:
+            super().set(key, value, timeout, version)
+        except DatabaseError:
+            self._memory.set(key, value, timeout, version)
+        else:
+            self._memory.delete(key, version)
+
+    def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        if self._memory.has_key(key, version):
+            return False
+        try:
+            return bool(super().add(key, value, timeout, version))
+        except DatabaseError:
+            return self._memory.add(key, value, timeout, version)
+
+    def delete(self, key: Any, version: int | None = None) -> bool:
+        kept = self._memory.delete(key, version)
+        return super().delete(key, version) or kept
+
+    def _base_set(self, mode: str, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT) -> bool:
+        """Django's, in one statement and without hiding its failure: of two who ``add`` at once, one succeeds."""
+        alias = router.db_for_write(self.cache_model_class)
+        db, now = connections[alias], timezone.now().replace(microsecond=0)
+        at = self.get_backend_timeout(timeout)
+        until = datetime.max if at is None else datetime.fromtimestamp(int(at), tz=UTC)
+        table = db.ops.quote_name(self._table)
+        stored = base64.b64encode(pickle.dumps(value, self.pickle_protocol)).decode()
+        sql = (
+            f"INSERT INTO {table} (cache_key, value, expires) VALUES (%s, %s, %s) ON CONFLICT (cache_key) "  # noqa: S608
+            f"DO UPDATE SET value = excluded.value, expires = excluded.expires"
+        )
+        values = [key, stored, db.ops.adapt_datetimefield_value(until)]
+        if mode == "add":
+            sql += f" WHERE {table}.expires < %s"
+            values.append(db.ops.adapt_datetimefield_value(now))
+        with transaction.atomic(using=alias), db.cursor() as cursor:
+            cursor.execute(f"SELECT COUNT(*) FROM {table}")  # noqa: S608
+            if (entries := cursor.fetchone()[0]) > self._max_entries:
+                self._cull(alias, cursor, now, entries)  # type: ignore[attr-defined]
+            cursor.execute(sql, values)
+            return bool(cursor.rowcount)
+
+    def _base_delete_many(self, keys: Any) -> bool:
+        """What can't be deleted has expired, or soon will. Django deletes what has expired wherever it reads."""
+        if not keys:
+            return False
+        try:
+            with transaction.atomic(using=router.db_for_write(self.cache_model_class)):
+                return bool(super()._base_delete_many(keys))  # type: ignore[misc]
+        except DatabaseError:
+            return False
