@@ -16,6 +16,7 @@ TESTS = (
     "tests/services",
     "tests/live/test_hub.py",
     "tests/accounts/test_races.py",
+    "tests/accounts/test_odd_fields.py",
     "tests/accounts/test_unwritable.py",
     "tests/web/test_odd_addresses.py",
 )

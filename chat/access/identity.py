@@ -22,6 +22,7 @@ from chat.conf import conf
 from chat.models import Token
 from chat.models.notes import note
 from chat.wire.errors import Close
+from chat.wire.protocol import is_storable
 
 _ORIGIN = re.compile(r"https?://[^\s/?#@\\]+", re.IGNORECASE)
 """What a browser sends, and nothing that ``urlsplit`` would merely put up with."""
@@ -47,7 +48,7 @@ class Identity:
 
 def from_session(session_key: str | None) -> Identity | None:
     """The person of a live session, or None. Follows Django's own rules, the session hash included."""
-    if not session_key:
+    if not session_key or not is_storable(session_key):
         return None
     store = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     user = get_user(SimpleNamespace(session=_Reading(store.items())))  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from chat.access import doors
+from chat.admin.bounded import BoundedAdmin
 from chat.models import Room
 
 LISTED_AT_MOST = 10_000
@@ -60,7 +61,7 @@ class BoundedChangeList(ChangeList):
         return int(self.result_count) if isinstance(self.result_count, AtLeast) else None
 
 
-class BoundedListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class BoundedListAdmin(BoundedAdmin):
     """Its list takes no longer when the table grows, and says where it ends."""
 
     paginator = BoundedPaginator

@@ -17,7 +17,7 @@ def make_unguessable(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("chat", "0004_moved_by"),
+        ("chat", "0005_indexes"),
     ]
 
     operations = [

@@ -1,7 +1,7 @@
 """Users, invitations and the site's settings in the admin panel. What matters to others goes through the services."""
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import allauth.usersessions.admin  # noqa: F401 -- registers what is taken away here
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
@@ -16,7 +16,7 @@ from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, JSONField, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -25,6 +25,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, override
 
+from chat.admin.bounded import BoundedAdmin
 from chat.admin.lists import BoundedListAdmin
 from project.accounts import invitations, signup, site
 from project.accounts.errors import AccountError, InvitationNotValid, LastOwner, UsedMoreOften
@@ -163,7 +164,7 @@ def _below(request: HttpRequest, people: QuerySet[Any]) -> QuerySet[Any]:
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin):
+class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):
     """Superusers say what a group may do. Others of the staff make and change groups that may do nothing."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -298,6 +299,21 @@ def _is_theirs(request: HttpRequest, invitation: Invitation | None) -> bool:
     return invitation is None or _has_all_rights(request) or invitation.created_by_id == request.user.pk
 
 
+class ShortJSONField(forms.JSONField):
+    """Looks at no text whose reading could fail in other ways than Django knows: numbers of 5,000 digits, brackets in
+    brackets without end."""
+
+    MOST = 500
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and len(value) > self.MOST:
+            raise ValidationError(self.error_messages["invalid"], params={"value": value[: self.MOST]})
+        return super().to_python(value)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return super().bound_data(data[: self.MOST] if isinstance(data, str) else data, initial)
+
+
 class SiteSettingsForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_first_rooms(self) -> list[int]:
         rooms = self.cleaned_data["first_rooms"]
@@ -307,9 +323,10 @@ class SiteSettingsForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(SiteSettings)
-class SiteSettingsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SiteSettingsAdmin(BoundedAdmin):
     form = SiteSettingsForm
     list_display = ("__str__", "sign_up", "members_invite")
+    formfield_overrides: ClassVar = {JSONField: {"form_class": ShortJSONField}}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

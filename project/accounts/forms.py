@@ -11,6 +11,7 @@ from allauth.core import context, ratelimit
 from django import forms
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +25,8 @@ from project.accounts.errors import NameTaken
 from project.accounts.models import SiteSettings
 
 NAME_CHARS = 60
+LOGIN_CHARS = 254
+"""As long as an e-mail address may be; user names are shorter."""
 # Control characters, and those that would turn round the text that follows the name.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 NAME_HINT = _("What others see. Your real name helps them.")
@@ -62,6 +65,8 @@ def put(form: Any, name: str, *, label: Any = None, hint: Any = "", **attributes
 class LoginForm(allauth.LoginForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        # allauth's takes any length, which SQLite would refuse to look for.
+        self.fields["login"].validators.append(MaxLengthValidator(LOGIN_CHARS))
         put(
             self,
             "login",

@@ -9,6 +9,7 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import middleware
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions import middleware as sessions
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -19,6 +20,7 @@ from django.utils.functional import SimpleLazyObject
 
 from chat.access import identity
 from chat.models.notes import note
+from chat.wire.protocol import is_storable
 from project.accounts import first_run, site
 
 SEEN_EVERY = timedelta(minutes=5)
@@ -28,6 +30,15 @@ ACCOUNTS = "/accounts/"
 """Where project/accounts/urls.py has the pages for those who are not signed in yet."""
 
 View = Callable[[HttpRequest], HttpResponse]
+
+
+class SessionMiddleware(sessions.SessionMiddleware):
+    """Django's, which asks the database for whatever the cookie says; PostgreSQL fails at U+0000."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if not is_storable(request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
+            del request.COOKIES[settings.SESSION_COOKIE_NAME]
+        super().process_request(request)
 
 
 class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
