@@ -28,6 +28,9 @@ REFUSES_THE_ROW = frozenset({"21", "22", "23", "44", "54", "P0"})
 """Classes that speak of the row: cardinality, data, integrity, a view's check option, a program limit (an index entry
 that is too long), an exception that a trigger raised."""
 SQLSTATE_CHARS = 5
+SQLITE_UNAVAILABLE = frozenset({3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26})
+"""SQLite's primary result codes that do the same: permission, busy, locked, memory, read-only, interrupted, input or
+output, corrupt, full, can't open, locking protocol, not a database."""
 
 _in_service: ContextVar[bool] = ContextVar("chat_in_service", default=False)
 
@@ -74,6 +77,8 @@ def is_unavailable(error: Error) -> bool:
     """
     if state := _class_of(error):
         return state in UNAVAILABLE
+    if (code := getattr(error.__cause__, "sqlite_errorcode", None)) is not None:
+        return code & 0xFF in SQLITE_UNAVAILABLE
     return isinstance(error, OperationalError | InterfaceError)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from chat.faults import describe
 from chat.models.database import alias
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def note(write: Callable[[], Any], *, using: str | None = None) -> None:
                     cursor.execute(FOR_THIS_TRANSACTION)
             write()
     except Error as error:
-        logger.warning("The database can't be written: %s", str(error).strip() or type(error).__name__)
+        logger.warning("a note could not be written: %s", describe(error))
 
 
 @contextmanager

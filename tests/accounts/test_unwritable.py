@@ -22,7 +22,6 @@ from chat.access import identity
 from chat.models import Token
 from chat.models.notes import note
 from chat.services import tokens
-from project import unwritable
 from tests.accounts.conftest import PASSWORD
 from tests.cast import at_once
 from tests.walk import pages
@@ -170,7 +169,6 @@ def test_a_mistake_in_the_code_is_still_called_one(olga: Any, sign_in: Any) -> N
     with connection.execute_wrapper(lambda execute, sql, *rest: execute("SELECT nonsense", *rest)):
         answer = client.get("/rooms/")
     assert answer.status_code == 500
-    assert not unwritable.is_unwritable(ValueError())
 
 
 def test_passwords_are_not_guessed_while_attempts_can_not_be_stored(

@@ -1,5 +1,6 @@
 """What the database can't do now it may do later; what it refuses because of the row, it refuses for good."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from django.db import Error, IntegrityError, InterfaceError, OperationalError, connection
 from psycopg import errors
 
-from chat.models import Room
+from chat.models import Room, database
 from chat.services import posting, writer
 from chat.wire.errors import ServerError
 from tests.cast import numbers, post_of, posted
@@ -92,6 +93,29 @@ def test_the_class_counts_where_there_is_no_sqlstate(ana: Any, lobby: Room, sett
         with patch.object(posting, "post_many", side_effect=error):
             (outcome,) = writer.outcomes_of([post_of(ana, lobby)])
         assert outcome.retry is may_pass
+
+
+def sqlite_error(sql: str) -> Error:
+    """What Django raises for a statement on an empty database of SQLite's that is read-only."""
+    with sqlite3.connect(":memory:") as empty:
+        empty.execute("PRAGMA query_only = 1")
+        try:
+            empty.execute(sql)
+        except sqlite3.Error as cause:
+            made = OperationalError(*cause.args)
+            made.__cause__ = cause
+            return made
+    raise AssertionError("the premise")
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_away"),
+    [("CREATE TABLE room (id)", True), ("SELECT nonsense", False), ("INSERT INTO gone VALUES (1)", False)],
+)
+def test_sqlites_codes_tell_a_database_that_is_away_from_a_statement_that_is_wrong(sql: str, is_away: bool) -> None:
+    error = sqlite_error(sql)
+    assert database.is_unavailable(error) is is_away
+    assert not database.is_final(error), "a migration may still come"
 
 
 @contextmanager
