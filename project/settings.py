@@ -140,6 +140,7 @@ ACCOUNT_FORMS = {
     "add_email": "project.accounts.forms.AddEmailForm",
     "reset_password": "project.accounts.forms.ResetPasswordForm",
     "reset_password_from_key": "project.accounts.forms.ResetPasswordKeyForm",
+    "user_token": "project.accounts.forms.UserTokenForm",
     "set_password": "project.accounts.forms.SetPasswordForm",
     "reauthenticate": "project.accounts.forms.ReauthenticateForm",
 }

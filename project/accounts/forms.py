@@ -9,11 +9,13 @@ from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.core import context, ratelimit
 from django import forms
+from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from chat import api
@@ -23,6 +25,7 @@ from project.accounts import signup, usernames
 from project.accounts.adapter import INVITATION_KEY
 from project.accounts.errors import NameTaken
 from project.accounts.models import SiteSettings
+from project.accounts.reset import ResetTokens, keep_proven
 
 NAME_CHARS = 60
 LOGIN_CHARS = 254
@@ -178,16 +181,30 @@ class SetPasswordForm(OnePassword, TokenOffer, allauth.SetPasswordForm):  # type
 
 class ResetPasswordKeyForm(OnePassword, allauth.ResetPasswordKeyForm):  # type: ignore[misc]
     def save(self) -> None:
-        """Also revokes all tokens: whoever had the account before, with whatever right, must be out of it."""
+        """Also revokes all tokens, and takes away addresses that nobody has proven: whoever had the account before must
+        be out of it."""
         with transaction.atomic():
+            proven = ResetTokens().address_of(self.user, self.temp_key)
             super().save()
             api.revoke_tokens(self.user)
+            gone = keep_proven(self.user, proven) if proven else []
+        if gone:
+            said = gettext("E-mail addresses that were taken off your account: %s")
+            messages.warning(context.request, said % ", ".join(gone))
+
+
+class UserTokenForm(allauth.UserTokenForm):  # type: ignore[misc]
+    token_generator = ResetTokens()
 
 
 class ResetPasswordForm(allauth.ResetPasswordForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         put(self, "email", label=_("E-mail"))
+
+    def save(self, request: HttpRequest, **options: Any) -> str:
+        tokens_for = ResetTokens(self.cleaned_data["email"])
+        return str(super().save(request, **options, token_generator=tokens_for))
 
 
 class AddEmailForm(allauth.AddEmailForm):  # type: ignore[misc]

@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.management import call_command
@@ -19,6 +20,7 @@ from chat.live.hints import Recheck
 from chat.services import tokens
 from chat.wire.errors import UserNotFound
 from project.accounts import forms
+from project.accounts.reset import ResetTokens
 from tests.accounts.conftest import PASSWORD
 from tests.admin.pages import fields_in
 from tests.cast import at_once, published
@@ -78,6 +80,46 @@ def test_a_reset_that_can_not_end_the_tokens_sets_no_password(ana: Any, bot: str
         assert reset("ana@example.com", browser).status_code == 500
     ana.refresh_from_db()
     assert ana.check_password(PASSWORD) and works(bot)
+
+
+def addresses(person: Any) -> set[tuple[str, bool, bool]]:
+    return set(EmailAddress.objects.filter(user=person).values_list("email", "verified", "primary"))
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_who_took_somebodys_address_first_has_no_way_back_after_a_reset(olga: Any, ana: Any, confirmed: bool) -> None:
+    """ana's address was never confirmed: somebody else made the account, and put an address of their own beside it."""
+    EmailAddress.objects.create(user=ana, email="ana@example.com", primary=not confirmed)
+    EmailAddress.objects.create(user=ana, email="eve@example.com", verified=confirmed, primary=confirmed)
+    eves = reset_link("eve@example.com")
+    answer = reset("ana@example.com")
+    assert "taken off your account: eve@example.com" in answer.content.decode()
+    assert addresses(ana) == {("ana@example.com", True, True)}
+    ana.refresh_from_db()
+    assert ana.email == "ana@example.com"
+    assert "This link does not work" in Client().get(eves, follow=True).content.decode()
+    mail.outbox.clear()
+    Client().post("/accounts/password/reset/", {"email": "eve@example.com"})
+    assert "/password/reset/key/" not in mail.outbox[0].body
+
+
+def test_who_has_confirmed_addresses_keeps_them_through_a_reset(olga: Any, ana: Any) -> None:
+    EmailAddress.objects.create(user=ana, email="ana@example.com", verified=True, primary=True)
+    EmailAddress.objects.create(user=ana, email="ana@work.example", verified=True)
+    EmailAddress.objects.create(user=ana, email="new@example.com")
+    reset("ana@work.example")
+    assert addresses(ana) == {("ana@example.com", True, True), ("ana@work.example", True, False)}
+
+
+def test_a_link_is_for_the_address_that_it_was_sent_to(ana: Any, olga: Any) -> None:
+    link = reset_link("ANA@example.com")
+    assert addresses(ana) == {("ana@example.com", False, False)}
+    token = link.rstrip("/").rpartition("/")[2].partition("-")[2]
+    found = ResetTokens().address_of(ana, token)
+    assert found is not None and found.email == "ana@example.com"
+    assert ResetTokens().address_of(olga, token) is None
+    EmailAddress.objects.create(user=ana, email="eve@example.com")
+    assert not ResetTokens().check_token(ana, token), "a link ends when the addresses change"
 
 
 @pytest.mark.parametrize("way", ["change", "set"])
@@ -198,7 +240,8 @@ def test_a_token_that_is_asked_for_during_a_reset_does_not_outlive_it(ana: Any) 
 
     def reset_it() -> None:
         asking.wait(10)
-        form = forms.ResetPasswordKeyForm({"password1": NEW}, user=get_user_model()._default_manager.get(pk=ana.pk))
+        person = get_user_model()._default_manager.get(pk=ana.pk)
+        form = forms.ResetPasswordKeyForm({"password1": NEW}, user=person, temp_key="x-y")
         assert form.is_valid(), form.errors
         form.save()
 
