@@ -38,15 +38,18 @@ def overtaken(waiting: Sequence[Any]) -> dict[int, int]:
     """Which of the moves among ``waiting`` need not be made: their place, and the place of the move that stands for
     them and whose result is theirs too.
 
-    A move that may go back (``force``) stands for all before it. Of those that only go forward, the farthest stands for
-    the others, whatever change lies between them: nothing but a forced move takes a pointer back.
+    A move that may go back (``force``) stands for those before it; of those that only go forward, the farthest stands
+    for the others. No move stands for one with another change of the same room between them: a post, a joining or a
+    leaving decides how far a pointer may go.
     """
     stands_for: dict[int, int] = {}
-    standing: dict[tuple[str, str], list[int]] = {}
+    # By room and person, the places of moves that nothing has overtaken: a forced one, one that goes forward, or both.
+    standing: dict[str, dict[str, list[int]]] = {}
     for place, each in enumerate(waiting):
         if not isinstance(each, Move):
+            standing.pop(each.room_id or "", None)
             continue
-        before = standing.setdefault((str(each.actor.pk), each.room_id), [])
+        before = standing.setdefault(each.room_id, {}).setdefault(str(each.actor.pk), [])
         if each.force:
             stands_for.update(dict.fromkeys(before, place))
             before[:] = [place]

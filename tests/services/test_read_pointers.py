@@ -1,5 +1,8 @@
 """A read pointer that is overtaken while it waits is not moved twice, and ends where each move by itself would end."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +15,7 @@ from chat.services import read_pointers, writer
 from chat.services.read_pointers import Move
 from chat.services.writer import Change
 from chat.wire.errors import RoomForbidden
-from tests.cast import numbers, post_of, say
+from tests.cast import post_of, say
 
 
 class Reader:
@@ -27,29 +30,64 @@ MOVES = st.builds(
     number=st.integers(0, 9),
     force=st.booleans(),
 )
-POSTS = st.tuples(st.sampled_from([1, 2]), st.sampled_from(["1", "2"]), st.integers(1, 9))
-"""Somebody's own post takes their pointer of the room forward to its number."""
 
 
-def pointers_after(changes: list[Any], left_out: frozenset[int] = frozenset()) -> dict[tuple[int, str], int]:
-    pointers: dict[tuple[int, str], int] = {}
+@dataclass(frozen=True)
+class Posted:
+    """Somebody's own post takes the room's newest number up, and their pointer to it."""
+
+    person: int
+    room_id: str
+
+
+@dataclass(frozen=True)
+class Left:
+    """Whoever has left has no pointer, until they come back."""
+
+    person: int
+    room_id: str
+
+
+CHANGES = st.one_of(
+    MOVES,
+    st.builds(Posted, st.sampled_from([1, 2]), st.sampled_from(["1", "2"])),
+    st.builds(Left, st.sampled_from([1, 2]), st.sampled_from(["1", "2"])),
+)
+
+
+def answers_of(changes: list[Any], made: Callable[[int], bool] = lambda place: True) -> dict[int, int | None]:
+    """What each move is answered (None: refused), and under -1, -2 … where the pointers end."""
+    newest: dict[str, int] = {}
+    pointers: dict[tuple[int, str], int | None] = {}
+    answers: dict[int, int | None] = {}
     for place, each in enumerate(changes):
-        if place in left_out:
+        if not made(place):
             continue
-        person, room, number = (each.actor.pk, each.room_id, each.number) if isinstance(each, Move) else each
-        is_forced = isinstance(each, Move) and each.force
-        pointers[person, room] = number if is_forced else max(number, pointers.get((person, room), 0))
-    return pointers
+        if isinstance(each, Move):
+            pointer = (each.actor.pk, each.room_id)
+            at, number = pointers.get(pointer, 0), min(each.number, newest.get(each.room_id, 3))
+            pointers[pointer] = None if at is None else number if each.force else max(at, number)
+            answers[place] = pointers[pointer]
+        elif isinstance(each, Posted):
+            newest[each.room_id] = newest.get(each.room_id, 3) + 1
+            if pointers.get((each.person, each.room_id), 0) is not None:
+                pointers[each.person, each.room_id] = newest[each.room_id]
+        else:
+            pointer = (each.person, each.room_id)
+            pointers[pointer] = None if pointers.get(pointer, 0) is not None else newest.get(each.room_id, 3)
+    return answers | {-1 - n: pointers.get(key, 0) for n, key in enumerate(product([1, 2], ["1", "2"]))}
 
 
-@given(st.lists(st.one_of(MOVES, POSTS), max_size=14))
-def test_what_is_left_out_changes_no_pointer(changes: list[Any]) -> None:
+@given(st.lists(CHANGES, max_size=14))
+def test_what_is_left_out_changes_no_pointer_and_refuses_nobody(changes: list[Any]) -> None:
     overtaken = read_pointers.overtaken(changes)
-    assert pointers_after(changes, frozenset(overtaken)) == pointers_after(changes)
-    assert not overtaken.keys() & set(overtaken.values()), "who stands for others is moved itself"
+    every, some = answers_of(changes), answers_of(changes, lambda place: place not in overtaken)
+    assert {place: some[place] for place in range(-4, 0)} == {place: every[place] for place in range(-4, 0)}
     for place, other in overtaken.items():
+        assert other not in overtaken, "who stands for others is moved itself"
         assert changes[place].actor is changes[other].actor
         assert changes[place].room_id == changes[other].room_id
+        assert (some[other] is None) == (every[place] is None)
 
 
 @given(st.lists(MOVES, min_size=1, max_size=40))
@@ -65,15 +103,13 @@ def test_fifty_moves_that_wait_cost_one_and_are_all_answered(ana: Any, ben: Any,
     for n in range(50):
         say(ana, lobby, f"{n}")
     changes: list[Change] = [Move(ben, str(lobby.pk), number) for number in range(1, 51)]
-    changes += [post_of(ana, lobby, "between"), Move(ben, str(lobby.pk), 7), Move(eve, str(lobby.pk), 3)]
+    changes += [Move(ben, str(lobby.pk), 7), Move(eve, str(lobby.pk), 3)]
     with patch.object(read_pointers, "move", wraps=read_pointers.move) as moved:
-        *answers, post, low, refused = writer.outcomes_of(changes)
+        *answers, refused = writer.outcomes_of(changes)
     assert [each.kwargs["number"] for each in moved.call_args_list] == [50, 3]
     assert {each.read for each in answers} == {50}
-    assert (post.number, low.read) == (51, 50)
     assert isinstance(refused, RoomForbidden)
     assert Membership.objects.get(room=lobby, user=ben).rev == 1
-    assert numbers(lobby) == list(range(1, 52))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -84,3 +120,14 @@ def test_marking_unread_is_not_lost_among_moves_that_go_forward(ana: Any, ben: A
     moves: list[Change] = [Move(ben, room, 9), Move(ben, room, 2, force=True), Move(ben, room, 4)]
     assert [each.read for each in writer.outcomes_of(moves)] == [2, 2, 4]
     assert Membership.objects.get(room=lobby, user=ben).read_number == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_number_past_the_newest_does_not_swallow_the_reading_of_what_comes_after(
+    ana: Any, ben: Any, lobby: Room
+) -> None:
+    say(ana, lobby)
+    room = str(lobby.pk)
+    changes: list[Change] = [Move(ben, room, 10**9), post_of(ana, lobby), Move(ben, room, 2)]
+    first, _post, last = writer.outcomes_of(changes)
+    assert (first.read, last.read, last.unread) == (1, 2, 0)
