@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from django.db import Error, connections
@@ -86,14 +87,14 @@ def use_own_thread() -> None:
 def keep_alive(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Find out within seconds, and not after a quarter of an hour, that the database's machine is gone.
 
-    A receiver of ``connection_created``, for connections of the chat's own threads to a PostgreSQL over TCP. Where the
-    site's settings say how to keep connections alive, they count.
+    A receiver of ``connection_created``, for connections of the chat's own threads to a PostgreSQL over TCP. Those of a
+    pool are the host's as well; and where the site's settings say how to keep connections alive, they count.
     """
     if not getattr(_this_thread, "is_own", False) or connection.vendor != "postgresql":
         return
-    if any(name.startswith(("keepalives", "tcp_user_timeout")) for name in connection.settings_dict["OPTIONS"]):
+    if any(name.startswith(("keepalives", "tcp_user_timeout", "pool")) for name in connection.settings_dict["OPTIONS"]):
         return
-    with socket.socket(fileno=os.dup(connection.connection.fileno())) as wire:
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.connection.fileno())) as wire:
         if wire.family not in (socket.AF_INET, socket.AF_INET6):
             return
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -37,7 +37,7 @@ def ask(user_id: str, command: Any) -> None:
     """Count one command of this person that changes something.
 
     Raises:
-        RateLimited: They have used up what they may do at once. A refused command is not counted.
+        RateLimited: They have used up what they may do at once. What is refused for that is not counted.
     """
     wait_s = _limits()[type(command)].wait_s(user_id, time.monotonic(), COSTS[type(command)])
     if wait_s:

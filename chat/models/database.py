@@ -21,13 +21,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chat.conf import conf
 
-UNAVAILABLE = frozenset({"08", "25", "40", "53", "55", "57", "58"})
-"""Classes of SQLSTATE (PostgreSQL's manual, appendix A) that speak of the database: connection, transaction state (a
-read-only standby, a transaction that idled too long), rollback, resources (a full disk), locks, shutdown, system."""
-REFUSES_THE_ROW = frozenset({"21", "22", "23", "44", "54", "P0"})
-"""Classes that speak of the row: cardinality, data, integrity, a view's check option, a program limit (an index entry
-that is too long), an exception that a trigger raised."""
-SQLSTATE_CHARS = 5
+UNAVAILABLE = ("08", "25006", "25P03", "25P04", "40", "53", "55", "57", "58")
+"""How the SQLSTATEs (PostgreSQL's manual, appendix A) begin that speak of the database: no connection, a read-only
+standby, a transaction that idled or ran too long, a rollback, resources (a full disk), locks, shutdown, system."""
+REFUSES_THE_ROW = ("21", "22", "23", "44", "54", "P0")
+"""How those begin that speak of the row: cardinality, data, integrity, a view's check option, a program limit (an index
+entry that is too long), an exception that a trigger raised."""
+LOCK_TIMEOUT = "55P03"
 SQLITE_UNAVAILABLE = frozenset({3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26})
 """SQLite's primary result codes that do the same: permission, busy, locked, memory, read-only, interrupted, input or
 output, corrupt, full, can't open, locking protocol, not a database."""
@@ -75,8 +75,8 @@ def is_unavailable(error: Error) -> bool:
     Exception classes alone don't tell: psycopg raises ``InternalError`` for a standby that is read-only (25006), and
     ``OperationalError`` for an index entry that is too long (54000).
     """
-    if state := _class_of(error):
-        return state in UNAVAILABLE
+    if state := _sqlstate_of(error):
+        return state.startswith(UNAVAILABLE)
     if (code := getattr(error.__cause__, "sqlite_errorcode", None)) is not None:
         return code & 0xFF in SQLITE_UNAVAILABLE
     return isinstance(error, OperationalError | InterfaceError)
@@ -84,15 +84,27 @@ def is_unavailable(error: Error) -> bool:
 
 def is_final(error: Error) -> bool:
     """Whether the database refused the row that it was given, and will refuse it again."""
-    if state := _class_of(error):
-        return state in REFUSES_THE_ROW
+    if state := _sqlstate_of(error):
+        return state.startswith(REFUSES_THE_ROW)
     return isinstance(error, DataError | IntegrityError)
 
 
-def _class_of(error: Error) -> str:
-    """The class of the error's SQLSTATE; "" where the database knows none (SQLite) or was not reached."""
-    state = getattr(error.__cause__, "sqlstate", None)
-    return state[:2] if isinstance(state, str) and len(state) == SQLSTATE_CHARS else ""
+def is_lock_timeout(error: Error) -> bool:
+    """Whether somebody else held a lock for longer than this transaction waits (PostgreSQL)."""
+    return _sqlstate_of(error) == LOCK_TIMEOUT
+
+
+def _sqlstate_of(error: Error) -> str:
+    """ "" where the database knows none (SQLite) or was not reached."""
+    return getattr(error.__cause__, "sqlstate", None) or ""
+
+
+def wait_for_locks(at_most_s: float) -> None:
+    """Give up at a lock after this time, until the open transaction ends (PostgreSQL)."""
+    db = connection()
+    if db.vendor == "postgresql":
+        with db.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {round(at_most_s * 1000)}")
 
 
 def on_commit(action: Callable[[], Any]) -> None:

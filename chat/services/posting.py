@@ -53,11 +53,16 @@ def post_many(posts: list[Post]) -> list[Outcome]:
     Raises:
         IntegrityError, DataError: The database refused a row. Nothing is stored; post them one by one.
     """
+    render_missing(posts)
+    with write():
+        return _Batch(posts).store()
+
+
+def render_missing(posts: list[Post]) -> None:
+    """Render those texts that have not been, and can be stored at all."""
     for each in posts:
         if each.rendered is None and policy().is_welcome(each.author) and is_acceptable(each.body):
             each.rendered = render(each.room_id, each.body)
-    with write():
-        return _Batch(posts).store()
 
 
 _Key = tuple[Any, int | None, UUID]

@@ -32,7 +32,7 @@ from chat.faults import describe
 from chat.live.hints import CompareHeads
 from chat.live.publisher import publish
 from chat.models import Message, Room
-from chat.models.database import is_final, is_unavailable, write
+from chat.models.database import is_final, is_lock_timeout, is_unavailable, wait_for_locks, write
 from chat.services import posting, read_pointers
 from chat.services.posting import Post
 from chat.services.read_pointers import Move
@@ -57,6 +57,8 @@ class Call:
 Change = Post | Call | Move
 PAUSE_S = 0.1
 """First wait for a database that is away; doubles."""
+LOCK_WAIT_ALONE_S = 0.25
+"""A change that is run alone, after its batch has failed, waits no longer for a lock: others wait behind it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,9 +93,11 @@ class Writer:
         self._waiting.add(change, per_person)
         try:
             self._started().put_nowait(job)
-        except queue.Full:
+        except BaseException as error:
             self._waiting.remove([change])
-            raise ServerBusy from None
+            if isinstance(error, queue.Full):
+                raise ServerBusy from None
+            raise
         return job.future
 
     def _started(self) -> "queue.Queue[_Job | None]":
@@ -112,7 +116,7 @@ class Writer:
         if self._queue is not None and self._thread is not None:
             waiting, self._queue = self._queue, None
             waiting.put(None)
-            self._thread.join(timeout=conf.writer_retry_s + 1)
+            self._thread.join(timeout=conf.writer_retry_s + 2 * conf.lock_wait_s + 1)
 
     def forget(self) -> None:
         """Start anew in a forked process: the thread stayed behind, and what it was about to store it does store."""
@@ -194,28 +198,39 @@ def outcomes_of(changes: list[Change]) -> list[Any]:
     """Make the changes, in one transaction if all goes well; a result or an exception for each, in order."""
     overtaken = read_pointers.overtaken(changes)
     places = [place for place in range(len(changes)) if place not in overtaken]
-    made = _outcomes([changes[place] for place in places], deadline=time.monotonic() + conf.writer_retry_s)
+    made = _outcomes([changes[place] for place in places])
     found = dict(zip(places, made, strict=True))
     return [found[overtaken.get(place, place)] for place in range(len(changes))]
 
 
-def _outcomes(changes: list[Change], *, deadline: float, in_doubt: bool = False) -> list[Any]:
-    """``in_doubt``: whether an earlier run may have been committed."""
+def _outcomes(
+    changes: list[Change], *, deadline: float | None = None, in_doubt: bool = False, alone: bool = False
+) -> list[Any]:
+    """Run the changes until the database takes them.
+
+    Args:
+        deadline: When to give up; None until a run has failed: a first run may take as long as a dead connection is
+            not noticed, and must have a second one.
+        in_doubt: Whether an earlier run may have been committed.
+        alone: Whether the change's batch has failed already.
+    """
     pause_s = PAUSE_S
     while True:
         try:
-            outcomes = _together(changes)
+            outcomes = _together(changes, alone=alone)
             if in_doubt:
                 # What an earlier run committed was never told to anybody.
                 publish([CompareHeads()])
             return outcomes
         except Exception as error:
-            if not isinstance(error, Error) or not is_unavailable(error):
-                return _alone(changes, error, deadline=deadline, in_doubt=in_doubt)
+            if not isinstance(error, Error) or not is_unavailable(error) or is_lock_timeout(error):
+                return _one_by_one(changes, error, deadline=deadline, in_doubt=in_doubt)
             # The connection may have died after COMMIT was sent. Running the batch again finds out.
             offload.close_connections()
             in_doubt = True
-            if time.monotonic() + pause_s > deadline:
+            now = time.monotonic()
+            deadline = now + conf.writer_retry_s if deadline is None else deadline
+            if now + pause_s > deadline:
                 logger.error("writer: giving up on %d changes: %s", len(changes), describe(error))
                 return [ServerError() for _ in changes]
             logger.warning("writer: %s; again in %.1f s", describe(error), pause_s)
@@ -223,21 +238,42 @@ def _outcomes(changes: list[Change], *, deadline: float, in_doubt: bool = False)
             pause_s *= 2
 
 
-def _alone(changes: list[Change], error: Exception, *, deadline: float, in_doubt: bool) -> list[Any]:
-    """Give each change a transaction of its own after ``error``, which one of them caused: the database refused a row,
-    or the site's policy broke down. It must not fail its neighbours, nor leave a number unused."""
-    if len(changes) > 1:
-        logger.warning("writer: %s in a batch of %d; one by one", type(error).__name__, len(changes))
-        return [_outcomes([each], deadline=deadline, in_doubt=in_doubt)[0] for each in changes]
+def _one_by_one(changes: list[Change], error: Exception, *, deadline: float | None, in_doubt: bool) -> list[Any]:
+    """Give each change a transaction of its own after ``error``, which some of them caused: the database refused a row,
+    the site's policy broke down, or somebody else holds the lock of a room. The others must not fail with them, nor may
+    a number be left unused."""
+    if len(changes) == 1:
+        return [_refusal(error)]
+    logger.warning("writer: %s in a batch of %d; one by one", type(error).__name__, len(changes))
+    outcomes: list[Any] = []
+    locked: set[str] = set()
+    for each in changes:
+        if each.room_id in locked:
+            outcomes.append(ServerBusy())
+            continue
+        (outcome,) = _outcomes([each], deadline=deadline, in_doubt=in_doubt, alone=True)
+        outcomes.append(outcome)
+        if isinstance(outcome, ServerBusy) and each.room_id:
+            locked.add(each.room_id)
+    return outcomes
+
+
+def _refusal(error: Exception) -> ChatError:
     logger.error("writer: a change was refused: %s", describe(error))
+    if isinstance(error, Error) and is_lock_timeout(error):
+        return ServerBusy()
     # An outbox must not wait for ever behind a row that the database will refuse again. All else may pass: a policy is
     # mended, a table that a deployment has yet to make is made.
-    return [ServerError(retry=not (isinstance(error, Error) and is_final(error)))]
+    return ServerError(retry=not (isinstance(error, Error) and is_final(error)))
 
 
-def _together(changes: list[Change]) -> list[Any]:
+def _together(changes: list[Change], *, alone: bool) -> list[Any]:
     outcomes: list[Any] = []
+    # Not in the transaction, which holds locks and may not be idle for long.
+    posting.render_missing([each for each in changes if isinstance(each, Post)])
     with write():
+        if alone:
+            wait_for_locks(LOCK_WAIT_ALONE_S)
         calls = [each for each in changes if not isinstance(each, Post)]
         unwelcome = _unwelcome(calls) if calls else set()
         if calls:

@@ -1,8 +1,11 @@
 """What the database can't do now it may do later; what it refuses because of the row, it refuses for good."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -14,7 +17,8 @@ from psycopg import errors
 
 from chat.models import Room, database
 from chat.services import posting, writer
-from chat.wire.errors import ServerError
+from chat.wire.errors import ServerBusy, ServerError
+from chat.wire.protocol import PostResult
 from tests.cast import numbers, post_of, posted
 from tests.services.log import check_log
 
@@ -34,7 +38,7 @@ def django_error(error: psycopg.Error) -> Error:
     return made
 
 
-LATER = [
+AWAY = [
     errors.ReadOnlySqlTransaction,  # a standby, before it is promoted
     errors.IdleInTransactionSessionTimeout,
     errors.AdminShutdown,
@@ -43,17 +47,20 @@ LATER = [
     errors.DiskFull,
     errors.OutOfMemory,
     errors.TooManyConnections,
-    errors.LockNotAvailable,
     errors.QueryCanceled,
     errors.DeadlockDetected,
     errors.SerializationFailure,
     errors.ConnectionFailure,
     errors.IoError,
-    # Not away, but nothing that the row can help either: a deployment that has not migrated yet, a bug.
-    errors.UndefinedColumn,
+]
+"""The database as a whole."""
+BUGS = [
+    errors.UndefinedColumn,  # a deployment that has not migrated yet
     errors.InsufficientPrivilege,
     errors.InternalError_,
+    errors.InFailedSqlTransaction,  # a policy that has caught an error of the database's and gone on
 ]
+"""Neither the database as a whole, nor anything that the row can help."""
 NEVER = [
     errors.UniqueViolation,
     errors.NotNullViolation,
@@ -67,12 +74,79 @@ NEVER = [
 ]
 
 
-@pytest.mark.parametrize("kind", LATER, ids=lambda each: each.__name__)
+def failing_once(error: Exception) -> Any:
+    """The posting service as it is, after one failure."""
+    failures, post_many = iter([error]), posting.post_many
+
+    def fail_or_post(posts: list[posting.Post]) -> Any:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        return post_many(posts)
+
+    return patch.object(posting, "post_many", fail_or_post)
+
+
+@pytest.mark.parametrize("kind", AWAY, ids=lambda each: each.__name__)
+def test_a_database_that_is_away_for_a_moment_is_tried_again_with_the_whole_batch(
+    ana: Any, lobby: Room, caplog: pytest.LogCaptureFixture, kind: Any
+) -> None:
+    with failing_once(django_error(kind("of the test"))):
+        outcomes = writer.outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])
+    assert [each.number for each in posted(outcomes)] == [1, 2]
+    assert "again in" in caplog.text
+    assert "one by one" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", [*AWAY, *BUGS], ids=lambda each: each.__name__)
 def test_what_may_pass_is_never_answered_for_good(ana: Any, lobby: Room, settings: Any, kind: Any) -> None:
     settings.CHAT = {**settings.CHAT, "WRITER_RETRY_S": 0.0}
     with patch.object(posting, "post_many", side_effect=django_error(kind("of the test"))):
         outcomes = writer.outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])
     assert [(type(each), each.retry) for each in outcomes] == [(ServerError, True)] * 2
+
+
+@pytest.mark.parametrize("kind", BUGS, ids=lambda each: each.__name__)
+def test_a_change_that_meets_a_bug_costs_its_neighbours_nothing(ana: Any, lobby: Room, kind: Any) -> None:
+    def bug() -> None:
+        raise django_error(kind("of the test"))
+
+    first, failed, last = writer.outcomes_of([post_of(ana, lobby), writer.Call(ana, bug), post_of(ana, lobby)])
+    assert (first.number, last.number) == (1, 2)
+    assert (type(failed), failed.retry) == (ServerError, True)
+    check_log(lobby)
+
+
+def test_a_first_run_that_takes_as_long_as_a_dead_connection_has_a_second_one(
+    ana: Any, lobby: Room, settings: Any
+) -> None:
+    """The time to try again counts from the first failure: a machine that is gone is noticed after 10 s."""
+    settings.CHAT = {**settings.CHAT, "WRITER_RETRY_S": 0.5}
+    clock = count(100.0, 10.0)
+    with (
+        failing_once(OperationalError("timeout")),
+        patch.object(writer, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=time.sleep)),
+    ):
+        (outcome,) = writer.outcomes_of([post_of(ana, lobby)])
+    assert outcome.number == 1
+
+
+def test_a_room_that_somebody_else_keeps_locked_costs_the_other_rooms_nothing(
+    ana: Any, lobby: Room, staff: Room
+) -> None:
+    post_many, runs = posting.post_many, []
+
+    def locked(posts: list[posting.Post]) -> Any:
+        runs.append([each.body for each in posts])
+        if any(each.room_id == str(lobby.pk) for each in posts):
+            raise django_error(errors.LockNotAvailable("of the test"))
+        return post_many(posts)
+
+    rooms = [lobby, staff, lobby, lobby, staff]
+    with patch.object(posting, "post_many", locked):
+        outcomes = writer.outcomes_of([post_of(ana, room, f"{n}") for n, room in enumerate(rooms)])
+    assert [type(each) for each in outcomes] == [ServerBusy, PostResult, ServerBusy, ServerBusy, PostResult]
+    assert runs == [["0", "1", "2", "3", "4"], ["0"], ["1"], ["4"]], "one wait for the room, not one for each post"
+    check_log(staff)
 
 
 @pytest.mark.parametrize("kind", NEVER, ids=lambda each: each.__name__)

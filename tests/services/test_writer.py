@@ -150,10 +150,10 @@ def test_it_goes_on_when_the_database_comes_back(ana: Any, lobby: Room) -> None:
     together = writer._together
     answers: Iterator[Any] = iter([OperationalError("starting up"), OperationalError("starting up")])
 
-    def down_at_first(changes: list[Change]) -> list[Any]:
+    def down_at_first(changes: list[Change], **options: Any) -> list[Any]:
         if (error := next(answers, None)) is not None:
             raise error
-        return together(changes)
+        return together(changes, **options)
 
     with patch.object(writer, "_together", down_at_first):
         (result,) = writer.outcomes_of([post_of(ana, lobby)])
@@ -197,9 +197,9 @@ def test_what_waits_is_stored_together_in_batches(ana: Any, lobby: Room) -> None
     sizes: list[int] = []
     together = writer._together
 
-    def counted(changes: list[Change]) -> list[Any]:
+    def counted(changes: list[Change], **options: Any) -> list[Any]:
         sizes.append(len(changes))
-        return together(changes)
+        return together(changes, **options)
 
     async def work(made: Writer) -> list[Any]:
         gate = Gate()
