@@ -202,6 +202,47 @@ test("a disk that never answers counts as one that fails", async () => {
   await assert.rejects(store.put({ order }), DOMException.TIMEOUT_ERR)
 })
 
+test("what a slow disk keeps beside the memory is one message, and gone from both when it is done with", async () => {
+  const disk = new MemoryStore()
+  const add = disk.add.bind(disk)
+  const late = []
+  disk.add = (item) => new Promise((resolve) => late.push(() => resolve(add(item))))
+  const store = new SpillingStore(disk, 10)
+  const order = await store.add({ owner: "o", body: "a" })
+  late.shift()()
+  await settle()
+  assert.equal(bodies(await disk.list("o")), ["a"])
+  assert.equal(bodies(await store.list("o")), ["a"])
+  await store.remove(order)
+  assert.equal([bodies(await disk.list("o")), bodies(await store.list("o"))], [[], []])
+
+  const sent = await store.add({ owner: "o", body: "sent before the disk answers" })
+  await store.remove(sent)
+  late.shift()()
+  await settle()
+  assert.equal(bodies(await disk.list("o")), [])
+})
+
+test("who discards a message or sends it again is not kept from it by a store that can't be told", async () => {
+  const ignore = (event) => event.preventDefault()
+  addEventListener("error", ignore)
+  const disk = fragileDisk()
+  const { outbox, posts } = await arrange({ store: new SpillingStore(disk) })
+  for (const body of ["a", "b"]) await outbox.add({ room: "1", body })
+  for (const place of [0, 1]) {
+    posts[place].reject(refusal("message.forbidden", false))
+    await settle()
+  }
+  disk.broken.add("remove")
+  const [a, b] = outbox.pending("1")
+  await outbox.discard(a.clientId)
+  await outbox.retry(b.clientId)
+  await settle()
+  assert.equal(outbox.pending("1").map(({ body, state }) => [body, state]), [["b", "queued"]])
+  assert.equal(bodies(posts), ["a", "b", "b"])
+  removeEventListener("error", ignore)
+})
+
 test("what the store can't be told counts on this page all the same: nothing is sent over and over", async () => {
   const reports = []
   const listen = (event) => { event.preventDefault(); reports.push(event.message) }

@@ -112,7 +112,8 @@ export class SpillingStore extends MemoryStore {
   #disk
   /** @type {Map<number, object>} what the disk holds as this page knows, by order */
   #known = new Map()
-
+  /** @type {Map<number, number>} what the disk took too late, and holds beside the memory: the order there, by that here */
+  #late = new Map()
   #patienceMs
 
   /** @param {OutboxStore | null} disk null: there is none */
@@ -128,11 +129,15 @@ export class SpillingStore extends MemoryStore {
     // Never before what is in memory already.
     const isBehind = !this.#disk || (await super.list(item.owner)).length > 0
     if (isBehind) return keep()
-    // One that answers too late holds it as well: it is sent from there once more, and answered as the repeat it is.
-    return this.#inTime(this.#disk.add(item)).then((order) => {
+    const adding = this.#disk.add(item)
+    return this.#inTime(adding).then((order) => {
       this.#known.set(order, { ...item, order })
       return order
-    }, keep)
+    }, async () => {
+      const order = await keep()
+      adding.then((late) => this.#keptTwice(item.owner, order, late)).catch(() => {})
+      return order
+    })
   }
 
   async put(item) {
@@ -142,16 +147,29 @@ export class SpillingStore extends MemoryStore {
   }
 
   async remove(order) {
-    if (order > SPILLED) return super.remove(order)
+    if (order > SPILLED) {
+      await super.remove(order)
+      if (!this.#late.has(order)) return
+      order = this.#late.get(order)
+    }
     await this.#inTime(this.#disk.remove(order))
     this.#known.delete(order)
   }
 
   async list(owner) {
     if (this.#disk) await this.#read(owner)
-    const known = [...this.#known.values()].filter((item) => item.owner === owner).sort((a, b) => a.order - b.order)
     const here = await super.list(owner)
+    const twice = new Set(here.map(({ order }) => this.#late.get(order)))
+    const known = [...this.#known.values()].filter((item) => item.owner === owner && !twice.has(item.order))
+    known.sort((a, b) => a.order - b.order)
     return [...known, ...here.map((item) => ({ ...item, isHere: true }))]
+  }
+
+  /** The disk took an item after all: it survives the tab there, but what becomes of it is decided here. */
+  async #keptTwice(owner, order, late) {
+    const isHeld = (await super.list(owner)).some((item) => item.order === order)
+    if (!isHeld) return this.#disk.remove(late)
+    this.#late.set(order, late)
   }
 
   async #read(owner) {

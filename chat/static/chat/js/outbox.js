@@ -126,16 +126,14 @@ export class Outbox extends Emitter {
     if (item.error.code === "message.client_id_conflict") again.clientId = uuid()
     const queued = { ...again, state: "queued", error: null }
     this.#hold({ ...queued, order: await this.#store.add(queued) })
-    await this.#store.remove(order)
-    this.#items = this.#items.filter((each) => each.order !== order)
+    await this.#takeOut(order)
     await this.#changed(item.room)
   }
 
   async discard(clientId) {
     const item = this.#items.find((each) => each.clientId === clientId && each.state === "failed")
     if (!item) return
-    await this.#store.remove(item.order)
-    this.#items = this.#items.filter(({ order }) => order !== item.order)
+    await this.#takeOut(item.order)
     await this.#changed(item.room)
   }
 
@@ -237,7 +235,7 @@ export class Outbox extends Emitter {
       this.#pauses.delete(item.room)
       this.#tabs.tell({ room: item.room, stored })
       // If the disk fails here the next page sends the item again, and it is answered as the repeat it is.
-      await this.#store.remove(item.order).catch((problem) => this.#toldInVain(item.order, null, problem))
+      await this.#remove(item.order)
     } else if (error instanceof ChatError && !error.retry) {
       const failed = { ...item, state: "failed", error: { code: error.code, message: error.message } }
       await this.#store.put(failed).catch((problem) => this.#toldInVain(item.order, failed, problem))
@@ -245,6 +243,15 @@ export class Outbox extends Emitter {
       // Only the server's word ends a message: after anything else its outcome is unknown.
       this.#pause(item.room, error ?? {})
     }
+  }
+
+  async #takeOut(order) {
+    await this.#remove(order)
+    this.#items = this.#items.filter((each) => each.order !== order)
+  }
+
+  async #remove(order) {
+    await this.#store.remove(order).catch((problem) => this.#toldInVain(order, null, problem))
   }
 
   /** On this page it counts all the same: an item that came back from the store would be sent again without end. */
