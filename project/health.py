@@ -5,6 +5,7 @@ the host, the redirect to HTTPS, sessions and the set-up. The answers hold nothi
 """
 
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
 from django.utils import timezone
@@ -73,7 +74,7 @@ def _look_at_database() -> str:
         if time.monotonic() >= _write_again_at:
             try:
                 _write()
-            except DatabaseError:
+            except Error:
                 return "not writable"
             _write_again_at = time.monotonic() + WRITE_EVERY_S
         return "ok"
@@ -83,7 +84,8 @@ def _look_at_database() -> str:
 
 def _write() -> None:
     """Write what a message needs: room in a table, and a commit. One row, over and over; a roll-back alone would not
-    reach the disk, and so not find that it is full or hangs."""
+    reach the disk, and so not find that it is full or hangs. The large value is random, or PostgreSQL would compress it
+    into a page that it has already."""
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute(f"PRAGMA busy_timeout = {int(WRITE_WITHIN_S * 1000)}")
@@ -92,7 +94,8 @@ def _write() -> None:
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL statement_timeout = {int(WRITE_WITHIN_S * 1000)}")
         large = transaction.savepoint()
-        CacheEntry.objects.create(cache_key=f"{PROBE}-{os.getpid()}", value="x" * LARGE, expires=timezone.now())
+        incompressible = secrets.token_hex(LARGE // 2)
+        CacheEntry.objects.create(cache_key=f"{PROBE}-{os.getpid()}", value=incompressible, expires=timezone.now())
         transaction.savepoint_rollback(large)
         row = CacheEntry(cache_key=PROBE, value="", expires=timezone.now())
         CacheEntry.objects.bulk_create(

@@ -1,4 +1,4 @@
-"""What a person is told when what they sent can't be stored."""
+"""What a person is told when the database can't do right now what they asked for."""
 
 import sys
 
@@ -17,5 +17,6 @@ def answer(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
     if not isinstance(error, Error) or not is_unavailable(error):
         return server_error(request)
-    page = loader.get_template("503.html").render()  # without a request: it reads no database
+    # Without the request, for what a page asks of it comes from the database.
+    page = loader.get_template("503.html").render({"was_sent": request.method == "POST"})
     return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER_S)})

@@ -10,20 +10,23 @@ import pytest
 from tests.rig.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = (
-    "tests/models",
-    "tests/access",
-    "tests/services",
-    "tests/live/test_hub.py",
-    "tests/accounts/test_races.py",
-    "tests/accounts/test_odd_fields.py",
-    "tests/accounts/test_unwritable.py",
-    "tests/web/test_odd_addresses.py",
-)
+GROUPS = {
+    "services": ("tests/services",),
+    "models, access, hub and races": (
+        "tests/models",
+        "tests/access",
+        "tests/live/test_hub.py",
+        "tests/accounts/test_races.py",
+        "tests/accounts/test_odd_fields.py",
+        "tests/accounts/test_unwritable.py",
+        "tests/web/test_odd_addresses.py",
+    ),
+}
 
 
 @pytest.mark.timeout(400)
-def test_models_access_services_hub_and_races_pass_on_postgresql(postgres: PostgresServer):
+@pytest.mark.parametrize("tests", GROUPS.values(), ids=GROUPS)
+def test_what_passes_on_sqlite_passes_on_postgresql(postgres: PostgresServer, tests: tuple[str, ...]):
     url = postgres.url(postgres.create())
     done = subprocess.run(
         [
@@ -33,7 +36,7 @@ def test_models_access_services_hub_and_races_pass_on_postgresql(postgres: Postg
             "-q",
             "-p",
             "no:cacheprovider",
-            *TESTS,
+            *tests,
         ],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": url},

@@ -12,7 +12,7 @@ from django.db import migrations, models
 
 
 def without_index(model_name: str, name: str, field: Any) -> migrations.SeparateDatabaseAndState:
-    """Drop the index that the foreign key ``name`` has of its own, and nothing else.
+    """Drop the indexes of the column of the foreign key ``name`` alone, of which Django has made one.
 
     ``AlterField`` would copy the whole table for it on SQLite: minutes, and as much disk again.
     """

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.db import DatabaseError, connections, router, transaction
+from django.db import Error, connections, router, transaction
 from django.utils import timezone
 
 
@@ -16,7 +16,8 @@ class CountingCache(DatabaseCache):
     """Counts in the memory of the process what the database refuses, so that no limit is lifted and nobody is told of
     too many attempts who made none. Django's own backend takes a database that can't be written for a lost race.
 
-    What stands in memory is newer than the database, which gets it with the next write that succeeds.
+    What stands in memory counts until this process has written the same key to the database again; what other
+    processes have counted there meanwhile is lost with that.
     """
 
     _table: str
@@ -32,7 +33,7 @@ class CountingCache(DatabaseCache):
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         try:
             super().set(key, value, timeout, version)
-        except DatabaseError:
+        except Error:
             self._memory.set(key, value, timeout, version)
         else:
             self._memory.delete(key, version)
@@ -42,8 +43,11 @@ class CountingCache(DatabaseCache):
             return False
         try:
             return bool(super().add(key, value, timeout, version))
-        except DatabaseError:
+        except Error:
             return self._memory.add(key, value, timeout, version)
+
+    def has_key(self, key: Any, version: int | None = None) -> bool:
+        return self._memory.has_key(key, version) or bool(super().has_key(key, version))
 
     def delete(self, key: Any, version: int | None = None) -> bool:
         kept = self._memory.delete(key, version)
@@ -51,6 +55,8 @@ class CountingCache(DatabaseCache):
 
     def _base_set(self, mode: str, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT) -> bool:
         """Django's, in one statement and without hiding its failure: of two who ``add`` at once, one succeeds."""
+        if mode == "touch":
+            return bool(super()._base_set(mode, key, value, timeout))  # type: ignore[misc]
         alias = router.db_for_write(self.cache_model_class)
         db, now = connections[alias], timezone.now().replace(microsecond=0)
         at = self.get_backend_timeout(timeout)
@@ -79,5 +85,5 @@ class CountingCache(DatabaseCache):
         try:
             with transaction.atomic(using=router.db_for_write(self.cache_model_class)):
                 return bool(super()._base_delete_many(keys))  # type: ignore[misc]
-        except DatabaseError:
+        except Error:
             return False

@@ -15,6 +15,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -145,8 +147,24 @@ class OnePassword:
         put(self, "password1", label=_("New password"), hint=PASSWORD_HINT)
 
 
+class OfferInput(forms.CheckboxInput):
+    """A box that counts as ticked until somebody has seen it and taken the tick away."""
+
+    def render(self, name: str, *args: Any, **options: Any) -> SafeString:
+        seen = format_html('<input type="hidden" name="{}" value="1">', self._seen(name))
+        return format_html("{}{}", seen, super().render(name, *args, **options))
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> bool:
+        return self._seen(name) not in data or bool(super().value_from_datadict(data, files, name))
+
+    @staticmethod
+    def _seen(name: str) -> str:
+        return f"{name}_seen"
+
+
 class TokenOffer:
-    """Offers, ticked, to revoke the person's tokens with the old password. Whoever has none is not asked."""
+    """Offers, ticked, to revoke the person's tokens with the old password. Whoever has none is not asked; those that
+    somebody makes while the form is open are revoked."""
 
     fields: dict[str, forms.Field]
     cleaned_data: dict[str, Any]
@@ -158,7 +176,11 @@ class TokenOffer:
         super().__init__(*args, **kwargs)
         if tokens.active(user=self.user):
             self.fields["revoke_tokens"] = forms.BooleanField(
-                label=self.revoke_label, help_text=self.revoke_hint, required=False, initial=True
+                label=self.revoke_label,
+                help_text=self.revoke_hint,
+                required=False,
+                initial=True,
+                widget=OfferInput,
             )
 
     def save(self, *args: Any, **kwargs: Any) -> Any:

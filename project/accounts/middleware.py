@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth import middleware
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions import middleware as sessions
-from django.db import DEFAULT_DB_ALIAS, DatabaseError
+from django.db import DEFAULT_DB_ALIAS, Error
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -57,7 +57,7 @@ def _person(request: HttpRequest) -> Any:
     key = request.session.session_key
     try:
         return middleware.get_user(request)
-    except DatabaseError:
+    except Error:
         request.session = type(request.session)(key)
         who = identity.from_session(key)
         return who.user if who else AnonymousUser()

@@ -152,6 +152,16 @@ def test_who_has_no_tokens_is_not_asked_about_them(ana: Any, sign_in: Any) -> No
     assert "revoke_tokens" not in as_shown(browser, CHANGE)
 
 
+def test_a_token_that_somebody_makes_while_the_form_is_open_ends_with_the_old_password(ana: Any, sign_in: Any) -> None:
+    """Whoever has stolen a session would keep a way in that ana was never asked about."""
+    browser = sign_in(ana)
+    sent = as_shown(browser, CHANGE, password1=NEW, oldpassword=PASSWORD)
+    assert "revoke_tokens" not in sent, "the premise"
+    token = tokens.issue(user=ana)
+    assert browser.post(CHANGE, sent).status_code == 302
+    assert not works(token)
+
+
 def test_a_wrong_old_password_ends_nothing(ana: Any, bot: str, sign_in: Any) -> None:
     browser = sign_in(ana)
     answer = browser.post(CHANGE, as_shown(browser, CHANGE, password1=NEW, oldpassword="guess"))

@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chat.management.database import reachable
 from chat.services import tokens
+from chat.wire.errors import UserNotFound
 from chat.wire.protocol import rfc3339
 
 
@@ -40,4 +41,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Token {revoke} is revoked.")
         else:
             # Only its hash is stored: this is the one time that it can be seen.
-            self.stdout.write(tokens.issue(user=user, name=name))
+            try:
+                self.stdout.write(tokens.issue(user=user, name=name))
+            except UserNotFound:
+                raise CommandError(f"{username} was changed at this moment. Try again.") from None
