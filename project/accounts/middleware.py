@@ -1,5 +1,5 @@
-"""Three small things done at each request: who was last seen when, that a new site leads to its set-up, and that no
-cache keeps what is nobody else's business."""
+"""Small things done at each request: whose it is, who was last seen when, that a new site leads to its set-up, and that
+no cache keeps what is nobody else's business."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,9 +7,8 @@ from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.contrib.auth import middleware
+from django.contrib.auth.middleware import get_user
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.sessions import middleware as sessions
 from django.db import DEFAULT_DB_ALIAS, Error
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -32,31 +31,37 @@ ACCOUNTS = "/accounts/"
 View = Callable[[HttpRequest], HttpResponse]
 
 
-class SessionMiddleware(sessions.SessionMiddleware):
-    """Django's, which asks the database for whatever the cookie says; PostgreSQL fails at U+0000."""
+class SessionCookieMiddleware:
+    """Stands before Django's sessions, which look up whatever the cookie says; PostgreSQL fails at U+0000."""
 
-    def process_request(self, request: HttpRequest) -> None:
+    def __init__(self, get_response: View):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_storable(request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
             del request.COOKIES[settings.SESSION_COOKIE_NAME]
-        super().process_request(request)
+        return self.get_response(request)
 
 
-class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
-    """Django's, but a page can be read where the session can't be written.
+class ReadOnlyMiddleware:
+    """Lets a page be read where the session can't be written.
 
     Django ends a session whose password was changed when it sees it the next time, and signs one anew whose key has
     become one of ``SECRET_KEY_FALLBACKS``. Both write, and every page begins with that.
     """
 
-    def process_request(self, request: HttpRequest) -> None:
-        super().process_request(request)
+    def __init__(self, get_response: View):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         request.user = SimpleLazyObject(lambda: _person(request))  # type: ignore[assignment]
+        return self.get_response(request)
 
 
 def _person(request: HttpRequest) -> Any:
     key = request.session.session_key
     try:
-        return middleware.get_user(request)
+        return get_user(request)
     except Error:
         request.session = type(request.session)(key)
         who = identity.from_session(key)
