@@ -38,9 +38,11 @@ def read_only() -> Iterator[Callable[[bool], None]]:
 
     def switch(on: bool) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"PRAGMA query_only = {int(on)}" if on_sqlite else f"SET default_transaction_read_only = {on}"
-            )
+            if on_sqlite:
+                cursor.execute(f"PRAGMA query_only = {int(on)}")
+            else:
+                cursor.execute(f"SET default_transaction_read_only = {on}")
+                cursor.execute(f"SET transaction_read_only = {on}")  # of a transaction that is open already
 
     yield switch
     switch(False)

@@ -1,8 +1,6 @@
 // The wire, version 1 (docs/protocol.md): the only module that knows its keys and close codes. It turns frames into
 // events and commands into frames; inside, names are camelCase. Fields and events that it does not know are left out.
 
-import { count, flag, list, maybe, moment, name, object, oneOf, positive, table, text, whole } from "./fields.js"
-
 export const PROTOCOL_VERSION = 1
 export const SUBPROTOCOL = "chat.v1"
 
@@ -13,7 +11,7 @@ export const DEFAULT_LIMITS = Object.freeze({
 
 /** Close codes that clients give a meaning of their own. */
 export const Close = Object.freeze({
-  heartbeatMissed: 4001, draining: 4012, notSignedIn: 4501, banned: 4503, sessionEnded: 4509, unsupported: 4510,
+  heartbeatMissed: 4001, notSignedIn: 4501, banned: 4503, sessionEnded: 4509, unsupported: 4510,
 })
 
 /** Whether a client that was closed with `code` comes back after its back-off. */
@@ -40,6 +38,46 @@ export const frameBytes = (frame) => encoder.encode(frame).length
 /** Whether the server can store the text: no U+0000 and no lone surrogate. */
 export const isStorable = (text) => !text.includes("\0") && !/\p{Surrogate}/u.test(text)
 
+// Fields --------------------------------------------------------------------------------------------------------
+// Each reader returns a value of the wire and throws TypeError for any other than it should be, so that nothing half-read
+// gets in: a message without a date, say, would stop the page at each attempt to draw it. The error names no value, for it
+// may be what somebody wrote.
+
+const fit = (value, isFit) => {
+  if (isFit) return value
+  throw new TypeError("unusable")
+}
+
+const isWhole = (value) => Number.isSafeInteger(value) && value >= 0
+
+const text = (value) => fit(value, typeof value === "string")
+const name = (value) => fit(text(value), value)
+const flag = (value) => fit(value, typeof value === "boolean")
+const whole = (value) => fit(value, isWhole(value))
+const count = (value) => fit(whole(value), value)
+const positive = (value) => fit(value, Number.isFinite(value) && value > 0)
+const moment = (value) => fit(text(value), !Number.isNaN(Date.parse(value)))
+const object = (value) => fit(value, value && typeof value === "object" && !Array.isArray(value))
+const oneOf = (...values) => (value) => fit(value, values.includes(value))
+
+const listOf = (of) => (value) => fit(value, Array.isArray(value)).map((each) => of(each))
+const tableOf = (of) => (value) => new Map(Object.entries(object(value)).map(([key, each]) => [key, of(each)]))
+/** Absent fields and null say the same; so does `instead`, which stands for them. */
+const optional = (of, instead = null) => (value) => (value === undefined || value === null ? instead : of(value))
+/** For what nobody here reads closely. */
+const anything = (value) => value
+
+const camel = (key) => key.replace(/_(.)/g, (_, letter) => letter.toUpperCase())
+
+/**
+ * A reader of objects: keys of the wire and how to read each; the result has them in camelCase.
+ * @param {Record<string, (value: any) => any>} fields
+ */
+function shape(fields) {
+  const readers = Object.entries(fields).map(([key, of]) => [key, camel(key), of])
+  return (value) => Object.fromEntries(readers.map(([key, name, of]) => [name, of(value[key])]))
+}
+
 // Objects -------------------------------------------------------------------------------------------------------
 
 /** @typedef {{id: string, name: string, avatar: string | null}} User */
@@ -56,47 +94,43 @@ export const isStorable = (text) => !text.includes("\0") && !/\p{Surrogate}/u.te
  *   attachments: object[], reactions: {emoji: string, count: number, users: string[]}[], mentions: string[],
  *   createdAt: string, editedAt: string | null, deletedAt: string | null}} Message */
 
-const userOf = (u) => ({ id: text(u.id), name: text(u.name), avatar: maybe(u.avatar, text) })
+const userOf = shape({ id: text, name: text, avatar: optional(text) })
 
-const memberOf = (m) => ({
-  user: userOf(m.user), role: text(m.role), joinedAt: moment(m.joined_at), leftAt: maybe(m.left_at, moment),
-  handle: maybe(m.handle, text), by: maybe(m.by, userOf),
+const memberOf = shape({
+  user: userOf, role: text, joined_at: moment, left_at: optional(moment), handle: optional(text), by: optional(userOf),
 })
 
-const roomOf = (r) => ({
-  id: name(r.id), slug: text(r.slug), name: text(r.name), kind: text(r.kind), topic: text(r.topic),
-  archived: flag(r.archived), memberCount: whole(r.member_count), lastMessageAt: maybe(r.last_message_at, moment),
+const ROOM = {
+  id: name, slug: text, name: text, kind: text, topic: text, archived: flag, member_count: whole,
+  last_message_at: optional(moment),
+}
+const roomOf = shape(ROOM)
+
+const READ = { read: whole, unread: whole, mentions: whole, rev: whole }
+const stateOf = shape({
+  ...ROOM, ...READ, epoch: text, seq: whole, last_number: whole, role: optional(text), notify: text,
+  online: optional(whole), may_post: optional(flag), gone: optional(whole, 0),
 })
 
-const stateOf = (r) => ({
-  ...roomOf(r), epoch: text(r.epoch), seq: whole(r.seq), lastNumber: whole(r.last_number), ...readOf(r),
-  role: maybe(r.role, text), notify: text(r.notify), online: maybe(r.online, whole),
-  mayPost: maybe(r.may_post, flag), gone: maybe(r.gone, whole) ?? 0,
+const texts = listOf(text)
+const messageOf = shape({
+  id: text, room: text, number: whole, seq: whole, changed_seq: whole, author: optional(userOf),
+  client_id: optional(text), body: text, html: text, kind: text,
+  reply_to: optional(shape({ id: text, number: whole })), attachments: listOf(object),
+  reactions: listOf(shape({ emoji: text, count: whole, users: texts })), mentions: texts, created_at: moment,
+  edited_at: optional(moment), deleted_at: optional(moment),
 })
+const messagesOf = listOf(messageOf)
+const membersOf = listOf(memberOf)
 
-const replyToOf = (r) => ({ id: text(r.id), number: whole(r.number) })
-
-const reactionOf = (r) => ({ emoji: text(r.emoji), count: whole(r.count), users: texts(r.users) })
-
-const messageOf = (m) => ({
-  id: text(m.id), room: text(m.room), number: whole(m.number), seq: whole(m.seq), changedSeq: whole(m.changed_seq),
-  author: maybe(m.author, userOf), clientId: maybe(m.client_id, text), body: text(m.body), html: text(m.html),
-  kind: text(m.kind), replyTo: maybe(m.reply_to, replyToOf), attachments: list(m.attachments, object),
-  reactions: list(m.reactions, reactionOf), mentions: texts(m.mentions), createdAt: moment(m.created_at),
-  editedAt: maybe(m.edited_at, moment), deletedAt: maybe(m.deleted_at, moment),
+const limitsOf = shape({
+  frame_bytes: whole, body_chars: whole, sync_rooms: count, history: whole, catch_up: whole, unanswered: count,
 })
-
-const limitsOf = (l) => ({
-  frameBytes: whole(l.frame_bytes), bodyChars: whole(l.body_chars), syncRooms: count(l.sync_rooms),
-  history: whole(l.history), catchUp: whole(l.catch_up), unanswered: count(l.unanswered),
-})
-
-const flowOf = (f) => ({ frames: count(f.frames), seconds: positive(f.seconds) })
 
 /** @throws {TypeError} no error of the contract: nobody can tell from it whether to try again */
 const errorOf = (e) => new ChatError({
   code: name(e.code), message: text(e.message), retry: flag(e.retry), retryAfterMs: waitOf(e.retry_after_ms),
-  field: maybe(e.field, text),
+  field: optional(text)(e.field),
 })
 
 /** What says no time that one can wait is as good as nothing; and nobody is told to come back a thousand times a second. */
@@ -108,25 +142,27 @@ const unreadable = (cause) => {
   return Object.assign(error, { cause })
 }
 
-const texts = (all) => list(all, text)
-const mineOf = (mine) => table(mine, texts)
+const mineOf = tableOf(texts)
 
 // Events --------------------------------------------------------------------------------------------------------
 
-const numbered = (e) => {
-  const seq = whole(e.seq)
-  return { room: text(e.room), seq, prev: maybe(e.prev, whole) ?? seq - 1 }
+/** A reader of a numbered event: without `prev` it follows the seq before its own. */
+const numbered = (fields) => {
+  const read = shape({ room: text, seq: whole, prev: optional(whole), ...fields })
+  return (e) => {
+    const event = read(e)
+    event.prev ??= event.seq - 1
+    return event
+  }
 }
-const ofMember = (e) => ({
-  ...numbered(e), member: memberOf(e.member), by: maybe(e.by, userOf), memberCount: maybe(e.member_count, whole),
-})
-const ofMessage = (e) => ({ ...numbered(e), message: messageOf(e.message) })
-const position = (e) => ({ room: text(e.room), epoch: text(e.epoch), seq: whole(e.seq) })
+const ofMember = numbered({ member: memberOf, by: optional(userOf), member_count: optional(whole) })
+const ofMessage = numbered({ message: messageOf })
+const POSITION = { room: text, epoch: text, seq: whole }
 
-const helloOf = (e) => ({
-  protocol: e.protocol, user: userOf(e.user), server: e.server, heartbeatS: positive(e.heartbeat_s),
-  limits: limitsOf(e.limits), flow: maybe(e.flow, flowOf), rooms: list(e.rooms, stateOf),
-  roomsVersion: whole(e.rooms_version), more: maybe(e.more, flag) ?? false,
+const helloOf = shape({
+  protocol: anything, user: userOf, server: anything, heartbeat_s: positive, limits: limitsOf,
+  flow: optional(shape({ frames: count, seconds: positive })), rooms: listOf(stateOf), rooms_version: whole,
+  more: optional(flag, false),
 })
 
 /** It ends its command whatever it holds; one that says not even which costs the connection, and so ends them all. */
@@ -145,25 +181,24 @@ const EVENTS = {
   "hello": (e) => (e.protocol === PROTOCOL_VERSION ? helloOf(e) : { protocol: e.protocol }),
   "message.posted": ofMessage,
   "message.changed": ofMessage,
-  "room.changed": (e) => ({ ...numbered(e), state: roomOf(e.state) }),
+  "room.changed": numbered({ state: roomOf }),
   "member.joined": ofMember,
   "member.changed": ofMember,
   "member.left": ofMember,
-  "changes": (e) => ({
-    room: text(e.room), epoch: text(e.epoch), messages: list(e.messages, messageOf), mine: mineOf(e.mine),
-    members: list(e.members, memberOf), state: maybe(e.state, roomOf),
+  "changes": shape({
+    room: text, epoch: text, messages: messagesOf, mine: mineOf, members: membersOf, state: optional(roomOf),
   }),
-  "synced": position,
-  "reset": (e) => ({ ...position(e), reason: e.reason, state: stateOf(e.state) }),
-  "room.added": (e) => ({ state: stateOf(e.state), roomsVersion: whole(e.rooms_version) }),
-  "room.removed": (e) => ({ room: text(e.room), roomsVersion: whole(e.rooms_version) }),
-  "heads": (e) => ({ rooms: table(e.rooms, whole), roomsVersion: whole(e.rooms_version), serverTime: e.server_time }),
-  "read.changed": (e) => ({ room: text(e.room), ...readOf(e) }),
-  "notice": (e) => ({ payload: e.payload }),
-  "typing": (e) => ({ room: text(e.room), user: text(e.user), active: flag(e.active) }),
-  "lagging": (e) => ({ rooms: texts(e.rooms) }),
-  "drain": (e) => ({ reconnectInMs: whole(e.reconnect_in_ms) }),
-  "error": (e) => ({ error: errorOf(e.error) }),
+  "synced": shape(POSITION),
+  "reset": shape({ ...POSITION, reason: anything, state: stateOf }),
+  "room.added": shape({ state: stateOf, rooms_version: whole }),
+  "room.removed": shape({ room: text, rooms_version: whole }),
+  "heads": shape({ rooms: tableOf(whole), rooms_version: whole, server_time: anything }),
+  "read.changed": shape({ room: text, ...READ }),
+  "notice": shape({ payload: anything }),
+  "typing": shape({ room: text, user: text, active: flag }),
+  "lagging": shape({ rooms: texts }),
+  "drain": shape({ reconnect_in_ms: whole }),
+  "error": shape({ error: errorOf }),
 }
 
 /**
@@ -181,35 +216,30 @@ export function decode(frame) {
 
 // Commands and their results ------------------------------------------------------------------------------------
 
-const readOf = (r) => ({ read: whole(r.read), unread: whole(r.unread), mentions: whole(r.mentions), rev: whole(r.rev) })
-const oneRoom = (r) => ({ room: stateOf(r.room) })
-const changed = (r) => ({ seq: whole(r.seq) })
-const reacted = (r) => ({ ...changed(r), mine: texts(r.mine) })
+const oneRoom = shape({ room: stateOf })
+const changed = shape({ seq: whole })
+const reacted = shape({ seq: whole, mine: texts })
+const ownRooms = shape({ rooms: listOf(stateOf), more: flag })
+const openRooms = shape({ rooms: listOf(roomOf), more: flag })
 
 const RESULTS = {
-  "sync": (r) => ({ rooms: table(r.rooms, oneOf("live", "reset", "denied")) }),
-  "room.list": (r, { scope }) => ({ rooms: list(r.rooms, scope === "open" ? roomOf : stateOf), more: flag(r.more) }),
+  "sync": shape({ rooms: tableOf(oneOf("live", "reset", "denied")) }),
+  "room.list": (r, { scope }) => (scope === "open" ? openRooms : ownRooms)(r),
   "room.create": oneRoom,
   "room.direct": oneRoom,
   "room.join": oneRoom,
   "room.update": oneRoom,
-  "member.list": (r) => ({
-    members: list(r.members, memberOf), more: flag(r.more), epoch: text(r.epoch), seq: whole(r.seq),
-  }),
-  "message.post": (r) => ({
-    id: text(r.id), number: whole(r.number), seq: whole(r.seq), epoch: text(r.epoch), createdAt: text(r.created_at),
-    duplicate: flag(r.duplicate),
-  }),
+  "member.list": shape({ members: membersOf, more: flag, epoch: text, seq: whole }),
+  "message.post": shape({ id: text, number: whole, seq: whole, epoch: text, created_at: text, duplicate: flag }),
   "message.edit": changed,
   "message.delete": changed,
   "reaction.add": reacted,
   "reaction.remove": reacted,
-  "history": (r) => ({
-    messages: list(r.messages, messageOf), mine: mineOf(r.mine), moreBefore: flag(r.more_before),
-    moreAfter: flag(r.more_after), members: list(r.members ?? [], memberOf), quoted: list(r.quoted ?? [], messageOf),
-    epoch: text(r.epoch), seq: whole(r.seq),
+  "history": shape({
+    messages: messagesOf, mine: mineOf, more_before: flag, more_after: flag, members: optional(membersOf, []),
+    quoted: optional(messagesOf, []), epoch: text, seq: whole,
   }),
-  "read": readOf,
+  "read": shape(READ),
 }
 
 const FIELDS = { clientId: "client_id", replyTo: "reply_to" }
