@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
@@ -140,8 +141,12 @@ def test_two_processes_that_lock_the_same_rooms_take_turns(
 
 def test_it_gives_up_with_an_error_that_says_try_again(ana: Any, lobby: Room, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "WRITER_RETRY_S": 0.35}
-    with patch.object(writer, "_together", side_effect=OperationalError("no route to host")) as runs:
+    slept: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
+    away = patch.object(writer, "_together", side_effect=OperationalError("no route to host"))
+    with patch.object(writer, "time", clock), away as runs:
         outcomes = writer.outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])
+    assert slept == [0.1, 0.2]
     assert runs.call_count == 3, "at once, after 0.1 s, after 0.3 s"
     assert [(type(each), each.retry) for each in outcomes] == [(ServerError, True)] * 2
 
