@@ -1,5 +1,7 @@
-"""How often one person may change something, in this process. A limit is asked before the work: for whoever is over it,
-nothing is rendered, read from the database or put into the writer's queue.
+"""How often one person may change something, in this process.
+
+The limit is asked before the work: a command that is over it renders nothing, reads nothing from the database and puts
+nothing into the writer's queue.
 """
 
 import time

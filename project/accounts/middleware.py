@@ -46,7 +46,7 @@ class SessionCookieMiddleware:
 class ReadOnlyMiddleware:
     """Lets a page be read where the session can't be written.
 
-    Django ends a session whose password was changed when it sees it the next time, and signs one anew whose key has
+    Django ends a session whose password was changed when it sees it the next time, and signs one again whose key has
     become one of ``SECRET_KEY_FALLBACKS``. Both write, and every page begins with that.
     """
 

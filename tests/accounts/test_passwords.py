@@ -1,5 +1,6 @@
 """Whoever sets a new password also gets rid of the tokens that were made with the old one."""
 
+import re
 import threading
 from collections.abc import Iterator
 from io import StringIO
@@ -142,6 +143,13 @@ def test_a_new_password_offers_to_end_tokens_and_the_box_is_ticked(
     ana.refresh_from_db()
     assert ana.check_password(NEW)
     assert works(bot) is not ticked
+
+
+def test_the_box_looks_like_every_other_box(ana: Any, bot: str, sign_in: Any) -> None:
+    """Its widget is one of our own, which the template took for a line of text."""
+    page = sign_in(ana).get(CHANGE).content.decode()
+    box = re.search(r'<label class="choice"[^>]*>(?:(?!</label>).)*name="revoke_tokens"', page, re.DOTALL)
+    assert box, page
 
 
 def test_who_has_no_tokens_is_not_asked_about_them(ana: Any, sign_in: Any) -> None:
