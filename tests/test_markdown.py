@@ -485,7 +485,7 @@ def _cpu_s(work) -> float:
 
 @pytest.fixture
 def parser_log(caplog: pytest.LogCaptureFixture) -> Iterator[logging.Logger]:
-    """The parser's logger, as a site has it whose root logger is at DEBUG; the parser is made anew."""
+    """The parser's logger in a site whose root logger is at DEBUG. The parser is built again under it."""
     caplog.set_level(logging.DEBUG)
     log = logging.getLogger("markdown_it")
     before = log.level

@@ -133,7 +133,7 @@ test("a connection that was there before the network went has 3 s to show that i
   assert.equal([opened[0].closedWith, socket.state.name, opened.length], [4001, "connecting", 2], "at once, without a back-off")
 })
 
-test("an attempt that began without a network is begun anew when there is one", async () => {
+test("an attempt that began without a network starts again when there is one", async () => {
   const { opened, network, clock } = arrange()
   network.dispatchEvent(new Event("offline"))
   await clock.advance(1_000)

@@ -34,7 +34,7 @@ def test_what_is_not_ones_own_is_as_missing_as_what_never_was(
 def test_a_page_that_was_opened_by_its_short_name_goes_on_by_its_id(
     ana: Any, ben: Any, eve: Any, lobby: Room, browser_of: Any
 ):
-    """The short name ends when the room becomes private; for who has a page of it open, nothing does."""
+    """The short name ends when the room becomes private, and pages that are open go on working."""
     client = browser_of(ana)
     for name in ("room", "room_settings"):
         html = client.get(address(name, "lobby")).content.decode()
