@@ -7,7 +7,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
 from chat.web import lobby, new_room, people, room_settings, rooms, tokens
-from chat.web.zone import in_readers_zone
+from chat.web.time_zone import in_readers_zone
 
 app_name = "chat"
 

@@ -105,7 +105,7 @@ MIDDLEWARE = [
     "project.accounts.middleware.LastSeenMiddleware",
     "project.accounts.middleware.PrivateMiddleware",
     "project.accounts.middleware.FirstRunMiddleware",
-    "chat.web.zone.in_readers_zone",  # the chat's own pages do it themselves: for account pages and the admin
+    "chat.web.time_zone.in_readers_zone",  # the chat's own pages do it themselves: for account pages and the admin
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "project.urls"

@@ -18,8 +18,8 @@ from chat.access.policy import policy
 from chat.models import Room
 from chat.models.database import alias
 from chat.web.page_config import page_config
+from chat.web.time_zone import readers_zone
 from chat.web.timeline import room_context
-from chat.web.zone import readers_zone
 from chat.wire.errors import RoomNotFound
 
 register = template.Library()
@@ -107,4 +107,4 @@ def _sign_in(request: HttpRequest) -> SafeString:
 
 def _hint(room: Any) -> SafeString:
     """Why there is nothing, for who builds the site: with DEBUG alone, since it tells "missing" from "not yours"."""
-    return render_to_string("chat/_no_room.html", {"is_missing": not _id_of(room), "given": room})
+    return render_to_string("chat/_embedding_hint.html", {"is_missing": not _id_of(room), "given": room})

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from chat.access import lobby as listing
 from chat.access.policy import policy
 from chat.web.page_config import site_context
-from chat.web.reading import page_of, query
+from chat.web.request_parameters import page_of, query
 
 
 @require_safe

@@ -9,8 +9,8 @@ from chat.access import directory
 from chat.services import rooms
 from chat.web.forms import NewRoomForm
 from chat.web.page_config import site_context
-from chat.web.persons import picker
-from chat.web.reading import asks_for_list, page_of, search_of, users_of
+from chat.web.person_rows import picker
+from chat.web.request_parameters import asks_for_list, page_of, search_of, users_of
 from chat.wire.errors import ChatError
 
 

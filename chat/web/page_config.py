@@ -8,10 +8,10 @@ from django.urls import get_script_prefix, reverse
 from chat.access import queries
 from chat.access.policy import policy
 from chat.conf import conf
+from chat.web.script_texts import script_texts
 from chat.web.sidebar import sections
 from chat.web.socket_path import socket_path
-from chat.web.texts import script_texts
-from chat.web.zone import script_zone
+from chat.web.time_zone import script_zone
 
 PLACE = "0"
 """Stands for an id or a number in an address that scripts fill in; no room and no message has it."""

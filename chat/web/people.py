@@ -14,8 +14,8 @@ from chat.conf import conf
 from chat.refusals import sentence_of
 from chat.services import rooms
 from chat.web.page_config import site_context
-from chat.web.persons import picker
-from chat.web.reading import asks_for_list, page_of, query, search_of, users_of
+from chat.web.person_rows import picker
+from chat.web.request_parameters import asks_for_list, page_of, query, search_of, users_of
 from chat.wire.errors import ChatError
 
 

@@ -20,8 +20,8 @@ from chat.refusals import sentence_of
 from chat.services import memberships, rooms
 from chat.web.forms import RoomForm
 from chat.web.page_config import site_context
-from chat.web.persons import Picker, member_row, picker
-from chat.web.reading import asks_for_list, page_of, query, search_of, users_of
+from chat.web.person_rows import Picker, member_row, picker
+from chat.web.request_parameters import asks_for_list, page_of, query, search_of, users_of
 from chat.web.rooms import left, watched
 from chat.wire.errors import ChatError, MemberNotFound, RoomForbidden, RoomInvalid, RoomNotFound
 

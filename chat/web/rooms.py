@@ -14,7 +14,7 @@ from chat.access.policy import policy
 from chat.refusals import sentence_of
 from chat.services import memberships
 from chat.web.page_config import site_context
-from chat.web.reading import query
+from chat.web.request_parameters import query
 from chat.web.timeline import room_context
 from chat.wire.errors import ChatError, RoomNotFound
 

@@ -1,7 +1,7 @@
 """What the first paint of a room shows: its state, one page of its messages, and both as data for the scripts.
 
 The markup that comes of it is the one that ``static/chat/js/ui/message-view.js`` makes, so that nothing moves when the
-scripts take over: in the reader's time zone, too, once their browser has told it (chat/web/zone.py).
+scripts take over: in the reader's time zone, too, once their browser has told it (chat/web/time_zone.py).
 """
 
 from datetime import date, datetime, timedelta
@@ -19,8 +19,8 @@ from chat.access import queries
 from chat.access.doors import Entry
 from chat.access.policy import policy
 from chat.models.database import snapshot
-from chat.web.rows import Day, Line, Notice, Row, colour_of, excerpt_of, initials_of, rows
-from chat.web.texts import script_texts
+from chat.web.script_texts import script_texts
+from chat.web.timeline_rows import Day, Line, Notice, Row, colour_of, excerpt_of, initials_of, rows
 from chat.wire import protocol
 from chat.wire.errors import RoomNotFound
 from chat.wire.protocol import HistoryPage, Message, RoomState, User

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from chat.web.page_config import site_context
-from chat.web.persons import person
+from chat.web.person_rows import person
 from project.accounts import invitations, signup
 from project.accounts import site as site_settings
 from project.accounts.adapter import INVITATION_KEY, mail_is_set_up

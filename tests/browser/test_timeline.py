@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from chat.web.rows import excerpt_of
+from chat.web.timeline_rows import excerpt_of
 from tests.browser.conftest import Meet, Person, hold_scripts, is_live, messages
 from tests.rig.four import BACKENDS, Backend
 from tests.rig.site import Site

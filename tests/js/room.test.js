@@ -139,12 +139,12 @@ test("only who is in the room, and is connected, tells what was seen", async () 
 test("to be put among unread messages further down reads none of them; to ask for the newest reads all", async () => {
   const { room, asked } = arrange(200, page(101, 200, 200), { read: 0, unread: 200 })
   await room.seek(195)
-  room.reading.leap()
+  room.readPointer.leap()
   room.saw(look(190, 200, true))
-  assert.equal([asked, room.unseen, room.reading.isAhead], [[], 200, true])
+  assert.equal([asked, room.unseen, room.readPointer.isAhead], [[], 200, true])
   await room.seek(null)
   room.saw(look(190, 200, true))
-  assert.equal([asked, room.unseen, room.reading.isAhead], [[["read", 200]], 0, false])
+  assert.equal([asked, room.unseen, room.readPointer.isAhead], [[["read", 200]], 0, false])
 })
 
 test("who comes and goes is counted, once", async () => {

@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils.translation import override
 
 from chat import refusals
-from chat.web.texts import SENTENCES, script_texts
+from chat.web.script_texts import SENTENCES, script_texts
 from chat.wire.errors import ChatError, CommandInvalid, RoomInvalid
 from tests.conftest import CI
 

@@ -1,6 +1,6 @@
 // Naming somebody while one writes: which "@…" the caret is in, who fits, and the text with the name in it.
 
-import { plain } from "./plain.js"
+import { fold } from "./fold.js"
 
 const MOST = 8
 /** As the server reads a handle: it stands alone, not in an address or a path. */
@@ -19,12 +19,12 @@ export function mentionAt(text, caret) {
  * @param {import("./protocol.js").Member[]} members
  */
 export function fitting(members, query, me) {
-  const wanted = plain(query)
+  const wanted = fold(query)
   const rank = ({ handle, user }) => {
-    const words = plain(user.name)
-    if (plain(handle).startsWith(wanted)) return 0
+    const words = fold(user.name)
+    if (fold(handle).startsWith(wanted)) return 0
     if (words.split(/\s+/).some((word) => word.startsWith(wanted))) return 1
-    return plain(handle).includes(wanted) || words.includes(wanted) ? 2 : null
+    return fold(handle).includes(wanted) || words.includes(wanted) ? 2 : null
   }
   return members
     .filter(({ handle, user }) => handle && user.id !== me)

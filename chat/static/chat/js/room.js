@@ -6,8 +6,8 @@ import { Cursor } from "./cursor.js"
 import { Emitter } from "./emitter.js"
 import { Members } from "./members.js"
 import { ChatError } from "./protocol.js"
-import { Reading } from "./reading.js"
-import { withCount, withMessage, withRead, withRoom } from "./summary.js"
+import { ReadPointer } from "./read-pointer.js"
+import { withCount, withMessage, withRead, withRoom } from "./room-state.js"
 import { Typing } from "./typing.js"
 
 const RETRY_MS = 2_000
@@ -20,7 +20,7 @@ const MANY_UNREAD = 40
 export class Room extends Emitter {
   typing
   members
-  reading
+  readPointer
   /** Whether somebody follows the newest messages: then the oldest ones are let go of, else the newest. */
   isFollowed = true
   /** Whether somebody looks at the page: what comes while nobody does, or without a connection, is marked as new. */
@@ -53,7 +53,7 @@ export class Room extends Emitter {
     this.#request = request
     this.#cursor = new Cursor({ clock, apply: (event) => this.#apply(event), sync: () => sync(this) })
     this.#conversation = new Conversation({ room: id, me, request, clock })
-    this.reading = new Reading({ clock, tell: (number) => this.#tellRead(number) })
+    this.readPointer = new ReadPointer({ clock, tell: (number) => this.#tellRead(number) })
     this.members = new Members({ room: id, request, clock })
     this.typing = new Typing(clock, () => this.emit("change"))
   }
@@ -92,12 +92,12 @@ export class Room extends Emitter {
 
   /** @returns {number | null} the first message that was unread when the room was opened, or was marked so */
   get unreadFrom() {
-    return this.reading.unreadFrom
+    return this.readPointer.unreadFrom
   }
 
   /** @returns {number} how many messages are newer than what this person has read or seen */
   get unseen() {
-    return this.#state ? Math.max(0, this.#state.lastNumber - Math.max(this.#state.read, this.reading.seen)) : 0
+    return this.#state ? Math.max(0, this.#state.lastNumber - Math.max(this.#state.read, this.readPointer.seen)) : 0
   }
 
   get isLoading() {
@@ -118,7 +118,7 @@ export class Room extends Emitter {
       this.#cursor.reset(history)
     }
     this.#conversation.adopt(history)
-    this.reading.opened(this.#state)
+    this.readPointer.opened(this.#state)
     this.emit("change")
   }
 
@@ -199,12 +199,12 @@ export class Room extends Emitter {
   /** The loaded part goes where message `number` is; null: to the newest. @throws {import("./protocol.js").ChatError} */
   async seek(number) {
     await this.#load((cursor) => this.#conversation.seek(number, cursor))
-    if (number === null) this.reading.arrive()
+    if (number === null) this.readPointer.arrive()
   }
 
-  /** Messages were on the screen of somebody who looked at them: see Reading. */
+  /** Messages were on the screen of somebody who looked at them: see ReadPointer. */
   saw(look) {
-    if (this.#state?.role && this.#access === "live") this.reading.saw(look)
+    if (this.#state?.role && this.#access === "live") this.readPointer.saw(look)
   }
 
   async loadMembers() {
@@ -279,7 +279,7 @@ export class Room extends Emitter {
   #takeReset({ epoch, seq, state }) {
     this.#conversation.clear()
     this.members.clear()
-    this.reading.startOver()
+    this.readPointer.startOver()
     this.#state = null
     this.#setState(state)
     this.#access = "live"
@@ -301,8 +301,8 @@ export class Room extends Emitter {
   }
 
   #setState(next) {
-    this.reading.isLookedAt = this.isLookedAt && this.#access === "live"
-    this.reading.follow(this.#state, next)
+    this.readPointer.isLookedAt = this.isLookedAt && this.#access === "live"
+    this.readPointer.follow(this.#state, next)
     this.#state = next
   }
 
@@ -312,7 +312,7 @@ export class Room extends Emitter {
 
   async #loadNewest() {
     if (this.timeline.isLoaded || this.isLoading) return
-    const isFirst = this.#state !== null && this.reading.opened(this.#state)
+    const isFirst = this.#state !== null && this.readPointer.opened(this.#state)
     const around = isFirst && this.#state.unread > MANY_UNREAD ? this.unreadFrom : null
     try {
       await this.#load((cursor) => this.#conversation.seek(around, cursor))

@@ -2,7 +2,7 @@
 
 import { Emitter } from "./emitter.js"
 import { Room } from "./room.js"
-import { compareRooms } from "./summary.js"
+import { compareRooms } from "./room-state.js"
 
 const PAGE = 200
 

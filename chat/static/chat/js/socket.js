@@ -4,7 +4,7 @@
 import { Backoff } from "./backoff.js"
 import { Emitter } from "./emitter.js"
 import { Close, PROTOCOL_VERSION, SUBPROTOCOL, decode, encode, mayReconnect } from "./protocol.js"
-import { Receipts } from "./receipts.js"
+import { FlowControl } from "./flow-control.js"
 import { Requests, disconnected } from "./requests.js"
 
 const HELLO_WAIT_MS = 2_000
@@ -33,7 +33,7 @@ export class Socket extends Emitter {
   #transport = null
   #state = { name: "idle" }
   #requests = null
-  #receipts = null
+  #flow = null
   #heartbeatMs = 0
   /** From then on, silence means that the connection is dead. */
   #deadAt = Infinity
@@ -136,7 +136,7 @@ export class Socket extends Emitter {
       if (transport !== this.#transport) return
       this.#dispatch(event)
     }
-    this.#receipts.took(frame.length)
+    this.#flow.took(frame.length)
   }
 
   #dispatch(event) {
@@ -151,7 +151,7 @@ export class Socket extends Emitter {
     this.#clock.cancel(this.#timers.hello)
     this.#requests.limit = hello.limits.unanswered
     this.#heartbeatMs = hello.heartbeatS * 1000 * HEARTBEATS_MISSED
-    this.#receipts.flow = hello.flow
+    this.#flow.flow = hello.flow
     this.#triedFreshToken = false
     this.#backoff.live()
     this.#expectMore()
@@ -184,7 +184,7 @@ export class Socket extends Emitter {
     this.#drainUntil = null
     this.#isSuspect = false
     this.#requests = new Requests(this.#clock, (frame) => this.#transport.send(frame))
-    this.#receipts = new Receipts(this.#clock, (frames) => this.tell({ type: "received", frames }))
+    this.#flow = new FlowControl(this.#clock, (frames) => this.tell({ type: "received", frames }))
     const transport = (this.#transport = new this.#Transport(this.#url, [SUBPROTOCOL]))
     transport.onopen = () => transport === this.#transport && this.#opened(transport)
     transport.onmessage = ({ data }) => this.#received(transport, data)
@@ -247,7 +247,7 @@ export class Socket extends Emitter {
 
   #drop(code) {
     Object.values(this.#timers).forEach((timer) => this.#clock.cancel(timer))
-    this.#receipts?.stop()
+    this.#flow?.stop()
     this.#heartbeatMs = 0
     const transport = this.#transport
     this.#transport = null

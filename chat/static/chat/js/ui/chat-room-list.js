@@ -1,5 +1,5 @@
 import { hasDraft } from "../drafts.js"
-import { plain } from "../plain.js"
+import { fold } from "../fold.js"
 import { sectionsOf } from "../room-sections.js"
 import { ConnectionBanner } from "./connection-banner.js"
 import { h, partsOf } from "./dom.js"
@@ -85,9 +85,9 @@ export class ChatRoomList extends HTMLElement {
 
   /** Only the rooms that are looked for. */
   #filter() {
-    const wanted = plain(this.#parts.find.value.trim())
+    const wanted = fold(this.#parts.find.value.trim())
     for (const { line } of this.#lines.values()) {
-      line.hidden = !plain(line.querySelector(".room-link__name").textContent).includes(wanted)
+      line.hidden = !fold(line.querySelector(".room-link__name").textContent).includes(wanted)
     }
     if (wanted) this.#parts.archived.parentElement.open = true
     this.#drawBelow()

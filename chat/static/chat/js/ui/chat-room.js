@@ -1,6 +1,6 @@
 import { Close, firstOf } from "../protocol.js"
-import { rowsOf } from "../rows.js"
-import { mayWrite } from "../summary.js"
+import { rowsOf } from "../timeline-rows.js"
+import { mayWrite } from "../room-state.js"
 import { Composer } from "./composer.js"
 import { ConnectionBanner } from "./connection-banner.js"
 import { alertAbout, attempt, confirm, say } from "./dialogs.js"
@@ -65,7 +65,7 @@ export class ChatRoom extends HTMLElement {
       nearTop: () => this.#load("loadOlder"),
       nearBottom: () => this.#load("loadNewer"),
       moved: () => this.#moved(),
-      movedByHand: () => this.#room.reading.resume(),
+      movedByHand: () => this.#room.readPointer.resume(),
       shortcut: (name, message, opener) => this.#actions.shortcut(name, message, opener),
       leave: () => this.#composer.focus(),
     })
@@ -196,7 +196,7 @@ export class ChatRoom extends HTMLElement {
 
   #pauseReading() {
     this.#timeline.handsOff()
-    this.#room.reading.pause()
+    this.#room.readPointer.pause()
   }
 
   // Callbacks
@@ -221,11 +221,11 @@ export class ChatRoom extends HTMLElement {
     this.#room.isFollowed = isThere
     this.#look()
     // Who was put there past much that is unread is done with that when they say so.
-    drawToNewest(this.#parts, this.#room, (isThere && !this.#room.reading.isAhead) || this.#room.timeline.isEmpty)
+    drawToNewest(this.#parts, this.#room, (isThere && !this.#room.readPointer.isAhead) || this.#room.timeline.isEmpty)
   }
 
   #leaving() {
-    this.#room.reading.flush()
+    this.#room.readPointer.flush()
     keepPlace(this.#room.id, this.#before ?? (this.#room.isFollowed ? null : this.#timeline.place))
   }
 
@@ -288,7 +288,7 @@ export class ChatRoom extends HTMLElement {
     const before = this.#before
     if (before && !this.#room.timeline.at(before.number)) return this.#seekBefore(before)
     this.#isPlaced = true
-    if (before || this.#seeks) this.#room.reading.leap()
+    if (before || this.#seeks) this.#room.readPointer.leap()
     if (before) this.#timeline.keepInPlace(before)
     else if (!(this.#seeks ? this.#timeline.show(this.#target) : this.#timeline.showUnread())) this.#timeline.scrollToBottom()
     this.#before = null

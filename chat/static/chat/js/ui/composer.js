@@ -1,5 +1,5 @@
 import { DraftKeeper, shelf } from "../drafts.js"
-import { excerptOf } from "../rows.js"
+import { excerptOf } from "../timeline-rows.js"
 import { TypingSignal } from "../typing.js"
 import { h, put, wordsOf } from "./dom.js"
 import { MentionList } from "./mention-list.js"

@@ -1,6 +1,6 @@
 // What one can do with a message, from its menu, by a key, or at a reaction.
 
-import { mayWrite } from "../summary.js"
+import { mayWrite } from "../room-state.js"
 import { copy } from "./clipboard.js"
 import { alertAbout, attempt, confirm, say } from "./dialogs.js"
 import { MessageMenu } from "./message-menu.js"

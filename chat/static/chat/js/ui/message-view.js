@@ -2,13 +2,13 @@
 // moves when it takes the place of what the server printed. Only `message.html`, which the server has sanitised, goes
 // in as markup.
 
-import { colourOf, excerptOf, initialsOf } from "../rows.js"
+import { colourOf, excerptOf, initialsOf } from "../timeline-rows.js"
 import { dayName, daysAgo, h, momentOf, timeOf, wordsOf } from "./dom.js"
 import { messageUrl } from "./page-config.js"
 import { sentenceOf, texts } from "./texts.js"
 
 /**
- * @param {import("../rows.js").Row} row
+ * @param {import("../timeline-rows.js").Row} row
  * @param {object} actions
  * @param {(message: object, opener: HTMLElement) => void} actions.openMenu
  * @param {(message: object, emoji: string, isOn: boolean) => void} actions.react

@@ -1,4 +1,4 @@
-// Every sentence that scripts show comes translated from chat/web/texts.py; here only the names in it are filled in.
+// Every sentence that scripts show comes translated from chat/web/script_texts.py; here only the names in it are filled in.
 
 import { config } from "./page-config.js"
 

@@ -21,7 +21,7 @@ const SHORTCUTS = { r: "reply", e: "edit", Delete: "remove", Backspace: "remove"
 export class TimelineView {
   #log
   #rows
-  /** @type {Map<string, {element: HTMLElement, version: string | null, row: import("../rows.js").Row | null}>} by key */
+  /** @type {Map<string, {element: HTMLElement, version: string | null, row: import("../timeline-rows.js").Row | null}>} by key */
   #shown = new Map()
   #isAtBottom = true
   /** Whether the last line shown was the room's newest: only then new ones may push the others up. */
@@ -89,7 +89,7 @@ export class TimelineView {
     return this.#isAtBottom
   }
 
-  /** @returns {{first: number, last: number, isEnd: boolean} | null} the messages on the screen, see Reading */
+  /** @returns {{first: number, last: number, isEnd: boolean} | null} the messages on the screen, see ReadPointer */
   get visible() {
     if (!this.#log.clientHeight) return null
     const edges = this.#log.getBoundingClientRect()
@@ -105,7 +105,7 @@ export class TimelineView {
     return { first: numberOf(first), last: numberOf(last), isEnd: this.#endsLive && last === elements.length - 1 }
   }
 
-  /** @param {import("../rows.js").Row[]} rows @param {{isNewest: boolean} & object} context see viewOf */
+  /** @param {import("../timeline-rows.js").Row[]} rows @param {{isNewest: boolean} & object} context see viewOf */
   update(rows, actions, context) {
     const anchor = this.#isAtBottom && this.#endsLive ? null : this.place
     const shown = new Map()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.utils.translation import override
 
-from chat.web.texts import SENTENCES, script_texts
+from chat.web.script_texts import SENTENCES, script_texts
 from chat.wire.errors import ChatError
 
 JS = Path(__file__).parents[2] / "chat/static/chat/js"

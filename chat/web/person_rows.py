@@ -8,7 +8,7 @@ from chat.access.lobby import SEARCH_CHARS
 from chat.access.names import DELETED_ACCOUNT
 from chat.access.policy import policy
 from chat.models import Membership
-from chat.web.rows import colour_of, initials_of
+from chat.web.timeline_rows import colour_of, initials_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def person(user: Any, *, is_chosen: bool = False) -> Person:
 
 @dataclass(frozen=True)
 class Picker:
-    """A list of people to tick: those ticked before, then a page of what a search found (chat/_pick.html)."""
+    """A list of people to tick: those ticked before, then a page of what a search found (chat/_person_picker.html)."""
 
     people: list[Person]
     search: str

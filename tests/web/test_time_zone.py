@@ -14,7 +14,7 @@ from django.urls import set_script_prefix
 from django.utils import timezone
 
 from chat.models import Room
-from chat.web.zone import COOKIE, in_readers_zone, script_zone, zone_of
+from chat.web.time_zone import COOKIE, in_readers_zone, script_zone, zone_of
 from tests.cast import say
 from tests.web.pages import address
 

@@ -1,5 +1,5 @@
 // What a timeline shows, line by line: days, the unread line, comings and goings, messages, holes, and what waits to
-// be sent. Pure data for a view. chat/web/rows.py makes the same lines for the first paint; tests/wire/rows.json binds
+// be sent. Pure data for a view. chat/web/timeline_rows.py makes the same lines for the first paint; tests/wire/timeline_rows.json binds
 // the two together.
 
 const GROUP_MS = 5 * 60_000

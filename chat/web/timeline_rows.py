@@ -1,6 +1,6 @@
-"""What a timeline shows, line by line, for the first paint: the twin of ``static/chat/js/rows.js``.
+"""What a timeline shows, line by line, for the first paint: the twin of ``static/chat/js/timeline-rows.js``.
 
-``tests/wire/rows.json`` binds the two together: what the server prints is what the scripts draw.
+``tests/wire/timeline_rows.json`` binds the two together: what the server prints is what the scripts draw.
 """
 
 import re

@@ -17,7 +17,7 @@ def page_of(fields: QueryDict) -> int:
 
 
 def asks_for_list(fields: QueryDict) -> bool:
-    """Whether a form that holds a list to tick was sent to search it or to turn its page (chat/_pick.html).
+    """Whether a form that holds a list to tick was sent to search it or to turn its page (chat/_person_picker.html).
 
     The Enter key presses a form's first button, ``enter``. After a change in the search field it means: search.
     """

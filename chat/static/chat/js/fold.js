@@ -1,2 +1,2 @@
 /** Words without case and accents, to compare by: the same here and on the server, in whatever language the page is. */
-export const plain = (words) => words.normalize("NFKD").replace(/\p{Mn}/gu, "").toLowerCase()
+export const fold = (words) => words.normalize("NFKD").replace(/\p{Mn}/gu, "").toLowerCase()

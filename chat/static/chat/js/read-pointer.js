@@ -5,7 +5,7 @@
 
 const EVERY_MS = 1_000
 
-export class Reading {
+export class ReadPointer {
   #clock
   #tell
   /** The highest number that was seen, and the highest that the server knows of or is being told. */

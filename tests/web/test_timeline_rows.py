@@ -1,4 +1,4 @@
-"""The lines of the first paint, against the examples that bind rows.py and rows.js together."""
+"""The lines of the first paint, against the examples that bind timeline_rows.py and timeline-rows.js together."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from chat.web.rows import Day, Line, Notice, Row, Unread, colour_of, excerpt_of, initials_of, rows
+from chat.web.timeline_rows import Day, Line, Notice, Row, Unread, colour_of, excerpt_of, initials_of, rows
 from chat.wire.protocol import Member, Message, Reply, User
 
-EXAMPLES = json.loads((Path(__file__).parents[1] / "wire/rows.json").read_text())
+EXAMPLES = json.loads((Path(__file__).parents[1] / "wire/timeline_rows.json").read_text())
 
 
 def user(name: str | None) -> User | None:

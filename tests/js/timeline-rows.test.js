@@ -1,6 +1,6 @@
-import { colourOf, excerptOf, initialsOf, rowsOf } from "/chat/js/rows.js"
+import { colourOf, excerptOf, initialsOf, rowsOf } from "/chat/js/timeline-rows.js"
 import { Timeline } from "/chat/js/timeline.js"
-import { withMessage, withRead } from "/chat/js/summary.js"
+import { withMessage, withRead } from "/chat/js/room-state.js"
 import { assert, example, test } from "./runner.js"
 
 const at = (day, minute) => `2026-11-${day}T10:${String(minute).padStart(2, "0")}:00.000Z`
@@ -16,7 +16,7 @@ function rows(messages, pending = []) {
   return rowsOf({ timeline, pending, me: "ana", mine: new Map(), dayOf })
 }
 
-const examples = await example("rows")
+const examples = await example("timeline_rows")
 const moment = (short) => `2026-11-${short}:00.000Z`
 
 function seen(row) {

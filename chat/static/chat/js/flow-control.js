@@ -2,7 +2,7 @@
 const CHARS = 256 * 1024
 
 /** Tells the server how much this connection has taken in, as often as `hello.flow` asks for; null: never. */
-export class Receipts {
+export class FlowControl {
   /** @type {{frames: number, seconds: number} | null} as `hello` says; null: not wanted */
   flow = null
   #clock

@@ -1,4 +1,4 @@
-import { Reading } from "/chat/js/reading.js"
+import { ReadPointer } from "/chat/js/read-pointer.js"
 import { ChatError } from "/chat/js/protocol.js"
 import { FakeClock, settle } from "./fake-clock.js"
 import { assert, test } from "./runner.js"
@@ -10,7 +10,7 @@ function arrange() {
   const clock = new FakeClock()
   const told = []
   let answer = () => Promise.resolve()
-  const reading = new Reading({ clock, tell: (number) => (told.push(number), answer()) })
+  const reading = new ReadPointer({ clock, tell: (number) => (told.push(number), answer()) })
   reading.follow(null, at(10, 1))
   return { clock, told, reading, answers: (with_) => (answer = with_) }
 }
