@@ -15,12 +15,12 @@ from uuid import UUID, uuid4
 
 from django.db import models
 
-from chat import offload
-from chat.access import doors
+from chat.access import lookup
 from chat.live.hints import Hint, Recheck, RecheckRoom, RoomTransient, ToEverybody, ToUser
 from chat.live.publisher import publish_on_commit
 from chat.models import Message, Room
-from chat.services import deletion, importing, memberships, messages, posting, reactions, rooms, tokens
+from chat.runtime import pools
+from chat.services import importing, memberships, messages, posting, reactions, room_deletion, rooms, tokens
 from chat.services.importing import Imported, ImportRefused, PastMessage
 from chat.services.writer import writer
 from chat.wire import protocol
@@ -118,13 +118,13 @@ async def apost(
         result: PostResult = await writer.submit(request)
         return result
     except RoomNotFound as error:
-        await offload.site.run(_explain, error, room, author)
+        await pools.site.run(_explain, error, room, author)
         raise
 
 
 def _explain(error: RoomNotFound, room: Room | int | str, author: Any) -> None:
     """Say in a traceback what no client may be told: that the room is there."""
-    key = doors.key(str(_key(room)))
+    key = lookup.key(str(_key(room)))
     if key is not None and Room.objects.filter(pk=key).exists():
         error.add_note(f"User {author.pk} is no member of room {key}, and the policy does not let them in.")
 
@@ -191,9 +191,9 @@ async def acreate_room(
     client_id: UUID | None = None,
 ) -> Room:
     """``create_room``, without blocking the event loop."""
-    # A lane runs its work again when the database connection dies in it, perhaps after the commit.
+    # A pool runs its work again when the database connection dies in it, perhaps after the commit.
     once, people = client_id or uuid4(), list(members)
-    return await offload.site.run(
+    return await pools.site.run(
         partial(create_room, name, creator, kind=kind, topic=topic, members=people, client_id=once)
     )
 
@@ -230,7 +230,7 @@ def delete_room(room: Room | int | str) -> None:
     It is gone from every page once your transaction commits. Its messages are taken out of the database right after
     that, in pieces: some seconds for a hundred thousand.
     """
-    deletion.delete(room_id=_key(room))
+    room_deletion.delete(room_id=_key(room))
 
 
 def add_member(room: Room | int | str, user: Any, *, role: str = "member") -> None:
@@ -306,7 +306,7 @@ def _async(call: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
     @wraps(call)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await offload.site.run(partial(call, *args, **kwargs))
+        return await pools.site.run(partial(call, *args, **kwargs))
 
     run.__name__ = run.__qualname__ = f"a{call.__name__}"
     run.__doc__ = f"``{call.__name__}``, without blocking the event loop."
@@ -327,6 +327,6 @@ def _key(thing: models.Model | int | str) -> int | str:
 
 
 def _room_key(room: Room | int | str) -> int:
-    if (pk := doors.key(str(_key(room)))) is None:
+    if (pk := lookup.key(str(_key(room)))) is None:
         raise RoomNotFound
     return pk

@@ -9,4 +9,7 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         # Registration happens on import; both need loaded models.
-        from chat import checks, signals  # noqa: F401
+        from chat import (
+            checks,  # noqa: F401
+            receivers,  # noqa: F401
+        )

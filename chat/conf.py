@@ -103,7 +103,7 @@ class ChatSettings:
     """Messages that one person may post at once."""
     change_rate: float = 5.0
     """Other changes of one kind (reactions, read pointers …) a second that one person may make over a longer time, in
-    one process. Edits, joins and new rooms count for several (chat/commands/limits.py)."""
+    one process. Edits, joins and new rooms count for several (chat/services/limits.py)."""
     change_burst: int = 50
     """Other changes of one kind that one person may make at once."""
     sockets_per_user: int = 20

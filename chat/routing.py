@@ -9,7 +9,7 @@ from typing import Any
 from django.core.handlers.asgi import get_script_prefix
 from django.urls import path
 
-from chat.consumers import ChatConsumer
+from chat.sockets.consumers import ChatConsumer
 from chat.web.socket_path import socket_path
 
 websocket_urlpatterns = [path("ws/chat/", ChatConsumer.as_asgi())]

@@ -1,46 +1,170 @@
-"""What happens to people elsewhere in the site and matters to their sockets at once."""
+"""Signals that tell the site's own code what happened in the chat, once it is stored.
 
+    from chat.signals import message_posted
+
+    @receiver(message_posted)
+    def mail_who_waits(message, **_):
+        ...
+
+Receivers run in a thread of their own, ``chat-events``, of the process that made the change, one after the other in
+the order of the commits: no acknowledgement and no page waits for them, so they may query the database and send mail.
+What a receiver raises is logged, and the others are called all the same.
+
+They are told at most once. What waits when a process is killed is not told, nor what finds 10,000 others waiting (that
+is logged). Of an import nothing is told: who mails what is posted must not mail years of it. Where nothing may be
+missed, keep the number of the last message that you dealt with and read on from there.
+"""
+
+import atexit
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.signals import user_logged_out
-from django.db.models.signals import post_save, pre_delete
-from django.dispatch import receiver
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import Error, models
+from django.dispatch import Signal
 
-from chat.access.identity import digest
-from chat.live.hints import Recheck, SessionEnded
-from chat.live.publisher import publish, publish_on_commit
-from chat.models.database import alias
-from chat.services import memberships, reactions
+from chat.models import Membership, Message, Room
+from chat.models.database import is_unavailable, on_commit
+from chat.runtime import pools
+from chat.runtime.safe_logging import describe
+from chat.wire import protocol
 
+logger = logging.getLogger(__name__)
 
-@receiver(user_logged_out)
-def close_sockets_of_the_session(request: Any, user: Any, **_: Any) -> None:
-    # Sent before Django deletes the session, so the sockets are closed by name and not by a look at the database.
-    key = getattr(getattr(request, "session", None), "session_key", None)
-    if user is not None and key:
-        publish([SessionEnded(str(user.pk), digest(key))])
+message_posted = Signal()
+"""``message``: the new Message, with its room and author. Not for what was imported."""
+message_changed = Signal()
+"""``message``: a Message as it is after an edit, a reaction or its deletion (``message.is_deleted``)."""
+member_joined = Signal()
+"""``membership``: the Membership, with its room and user."""
+member_left = Signal()
+"""``membership``: the same, of who left or was removed; its ``user`` is None where the account was deleted."""
+room_changed = Signal()
+"""``room``: a Room with a new name or topic, or archived, or opened again."""
 
-
-@receiver(post_save, sender=get_user_model())
-def recheck_sockets_of_the_person(instance: Any, created: bool, update_fields: Any, **_: Any) -> None:
-    """A deactivated account or a new password ends sockets. Each sign-in saves ``last_login``, which does not."""
-    if not created and set(update_fields or ()) != {"last_login"}:
-        publish_on_commit([Recheck(str(instance.pk))])
-
-
-@receiver(pre_delete, sender=get_user_model())
-def end_memberships_of_the_person(instance: Any, **_: Any) -> None:
-    """Messages stay without an author. Who is a member, and who reacted, must change with a seq, or open pages and
-    cursors miss it."""
-    _take_leave(instance)
-    # Rooms are locked before people, everywhere. With the row locked too, nobody can bring the person into a room any
-    # more; somebody may have until now, and a member without an account would stay there for ever.
-    get_user_model()._base_manager.using(alias()).select_for_update().filter(pk=instance.pk).first()
-    _take_leave(instance)
-    publish_on_commit([Recheck(str(instance.pk))])
+WAITING_AT_MOST = 10_000
+LAST_WORDS_S = 5.0
+"""How long a process that ends goes on telling."""
 
 
-def _take_leave(person: Any) -> None:
-    reactions.withdraw_all(user=person)
-    memberships.end_all(user=person)
+@dataclass(frozen=True, slots=True)
+class _News:
+    signal: Signal
+    model: type[models.Model]
+    name: str
+    key: dict[str, Any]
+
+    def tell(self) -> None:
+        # None is for no relation: from Django 6.1 on, to call it without a name is deprecated.
+        related = _RELATED.get(self.model, (None,))
+        row: Any = self.model._default_manager.select_related(*related).get(**self.key)
+        self.signal.send_robust(self.model, **{self.name: row})
+
+
+_RELATED: dict[type[models.Model], tuple[str, ...]] = {
+    Message: ("room", "author"),
+    Membership: ("room", "user"),
+}
+
+
+def tell_on_commit(room: Room, events: Iterable[protocol.RoomEvent]) -> None:
+    """Tell receivers, if there are any, of durable changes made in the open transaction; not if it rolls back."""
+    told = [_news_of(room, event) for event in events]
+    news = [each for each in told if each is not None and each.signal.has_listeners(each.model)]
+    if news:
+        on_commit(lambda: _herald.hand_in(news))
+
+
+def wait_until_told(timeout_s: float = 5.0) -> bool:
+    """Wait until the receivers have heard of everything committed so far; whether they have. For tests."""
+    return _herald.wait(timeout_s)
+
+
+def _news_of(room: Room, event: protocol.RoomEvent) -> _News | None:
+    match event:
+        case protocol.MessagePosted(message=message):
+            return _News(message_posted, Message, "message", {"pk": int(message.id)})
+        case protocol.MessageChanged(message=message):
+            return _News(message_changed, Message, "message", {"pk": int(message.id)})
+        case protocol.MemberJoined(member=member):
+            return _News(member_joined, Membership, "membership", {"room": room.pk, "user_key": member.user.id})
+        case protocol.MemberLeft(member=member):
+            return _News(member_left, Membership, "membership", {"room": room.pk, "user_key": member.user.id})
+        case protocol.RoomChanged():
+            return _News(room_changed, Room, "room", {"pk": room.pk})
+        case _:
+            return None
+
+
+class _Herald:
+    """The thread that calls receivers. It starts with the first news."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew in a forked process: the thread stayed behind, and tells what waited."""
+        self._queue: queue.Queue[_News] = queue.Queue(WAITING_AT_MOST)
+        self._starting = threading.Lock()  # the other may have been held
+        self._thread: threading.Thread | None = None
+
+    def hand_in(self, news: list[_News]) -> None:
+        self._start()
+        for done, each in enumerate(news):
+            try:
+                self._queue.put_nowait(each)
+            except queue.Full:
+                logger.error("%d events were not told: %d others wait already", len(news) - done, WAITING_AT_MOST)
+                return
+
+    def wait(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        with self._queue.all_tasks_done:
+            while self._queue.unfinished_tasks:
+                if (left_s := deadline - time.monotonic()) <= 0:
+                    return False
+                self._queue.all_tasks_done.wait(left_s)
+        return True
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="chat-events", daemon=True)
+                self._thread.start()
+                atexit.register(self.wait, LAST_WORDS_S)
+
+    def _run(self) -> None:
+        pools.use_own_thread()
+        while True:
+            news = self._queue.get()
+            try:
+                _twice(news.tell)
+            except ObjectDoesNotExist:
+                pass  # it is gone again
+            except Exception as error:
+                logger.error("an event was not told: %s", describe(error))
+            finally:
+                # An idle thread keeps no connection: the next event may be hours away.
+                pools.release_connections() if self._queue.qsize() else pools.close_connections()
+                self._queue.task_done()
+
+
+def _twice(work: Callable[[], None]) -> None:
+    """Once more on a new connection where the old one had died."""
+    try:
+        work()
+    except Error as error:
+        if not is_unavailable(error):
+            raise
+        pools.close_connections()
+        work()
+
+
+_herald = _Herald()
+os.register_at_fork(after_in_child=_herald.forget)

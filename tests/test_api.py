@@ -12,10 +12,11 @@ import msgspec
 import pytest
 from django.db import OperationalError, connections, transaction
 
-from chat import api, offload
+from chat import api
 from chat.live import publisher
 from chat.live.hints import Hint, Recheck, RoomTransient, ToEverybody, ToUser
 from chat.models import Message, Room
+from chat.runtime import pools
 from chat.services import messages, posting, rooms
 from chat.services.writer import Writer
 from chat.wire.errors import (
@@ -319,7 +320,7 @@ def test_every_coroutine_does_what_its_twin_does(transactional_db: None, ana: An
 
 
 def test_a_room_whose_making_is_in_doubt_is_made_once(transactional_db: None, ana: Any) -> None:
-    """A lane runs its work once more when the connection dies in it; two rooms were made of one call."""
+    """A pool runs its work once more when the connection dies in it; two rooms were made of one call."""
     create, runs = rooms.create, []
 
     def die_after_commit(**options: Any) -> Room:
@@ -338,9 +339,9 @@ class unused_lanes:  # noqa: N801  (used like a function)
     """Lanes of this test's own, whose threads and connections end with it."""
 
     def __enter__(self) -> None:
-        self._readers, self._writer = offload.Lane("test", lambda: 1), Writer()
+        self._readers, self._writer = pools.Pool("test", lambda: 1), Writer()
         self._patches = [
-            patch.object(offload, "readers", self._readers),
+            patch.object(pools, "readers", self._readers),
             patch.object(api, "writer", self._writer),
         ]
         for each in self._patches:
@@ -350,7 +351,7 @@ class unused_lanes:  # noqa: N801  (used like a function)
         for each in self._patches:
             each.stop()
         self._writer.stop()
-        asyncio.run(self._readers.run(offload.close_connections))
+        asyncio.run(self._readers.run(pools.close_connections))
         if self._readers._pool:
             self._readers._pool.shutdown()
 
@@ -382,7 +383,7 @@ async def everything(text):
         await api.anotify(text, everyone=True)
         return seq
 
-asyncio.run(everything("from a parent"))  # so writer, lanes and publisher are at work
+asyncio.run(everything("from a parent"))  # so writer, pools and publisher are at work
 connections.close_all()
 if child := os.fork():
     raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -16,9 +16,9 @@ GROUPS = {
         "tests/models",
         "tests/access",
         "tests/live/test_hub.py",
-        "tests/accounts/test_races.py",
-        "tests/accounts/test_odd_fields.py",
-        "tests/accounts/test_unwritable.py",
+        "tests/project/accounts/test_races.py",
+        "tests/project/test_odd_fields.py",
+        "tests/project/test_unwritable.py",
         "tests/web/test_odd_addresses.py",
     ),
 }

@@ -11,8 +11,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from chat.access import doors, queries, shapes
-from chat.core.feed import FeedEvent
+from chat.access import lookup, reads, serializers
+from chat.live.feed import FeedEvent
 from chat.models import Membership, Message, Room
 from chat.models.database import snapshot
 from chat.wire import protocol
@@ -54,11 +54,11 @@ class Page:
         return protocol.Changes(
             room=room_id,
             epoch=self.epoch,
-            messages=[shapes.message(each) for each in self.messages],
+            messages=[serializers.message(each) for each in self.messages],
             mine=self.mine,
-            members=[shapes.member(each) for each in self.members],
+            members=[serializers.member(each) for each in self.members],
             # With its people too: how many there are now can't be counted from who changed.
-            state=shapes.room(self.room) if self.is_room_changed or self.members else None,
+            state=serializers.room(self.room) if self.is_room_changed or self.members else None,
         )
 
     @property
@@ -68,7 +68,7 @@ class Page:
 
 def standings(user: Any, room_ids: Iterable[str]) -> dict[str, Standing]:
     """Epoch and head of those of the rooms that ``user`` may watch, in two queries; the others are left out."""
-    watched = doors.watched_rooms(user, room_ids)
+    watched = lookup.watched_rooms(user, room_ids)
     return {wire_id: Standing(each.room.pk, each.room.epoch, each.room.head) for wire_id, each in watched.items()}
 
 
@@ -84,11 +84,11 @@ def page(user: Any, room_id: int, cursor: int) -> Page | None:
     """The next page of what changed past ``cursor``, bounded in things and bytes; None if ``user`` may not watch."""
     with snapshot():
         try:
-            entry = doors.watched_room(user, room_id)
+            entry = lookup.watched_room(user, room_id)
         except RoomNotFound:
             return None
         found = _read(entry.room, cursor)
-        return Page(**{**found.__dict__, "mine": queries.own_reactions(user, found.messages)})
+        return Page(**{**found.__dict__, "mine": reads.own_reactions(user, found.messages)})
 
 
 def for_feed(room_id: int, cursor: int) -> Page | None:
@@ -105,7 +105,7 @@ def reset_state(user: Any, room_id: int) -> protocol.RoomState | None:
     """The room's present state, for a reset; None if ``user`` may not watch it."""
     with snapshot():
         try:
-            return queries.state_of(user, doors.watched_room(user, room_id))
+            return reads.state_of(user, lookup.watched_room(user, room_id))
         except RoomNotFound:
             return None
 
@@ -138,12 +138,12 @@ def _read(room: Room, cursor: int) -> Page:
 def _cut(head: int, messages: list[Message], members: list[Membership]) -> int:
     """The seq up to which things, of all kinds together, fit into one page."""
     sizes = sorted(
-        [(each.changed_seq, queries.size_of(each)) for each in messages] + [(each.changed_seq, 300) for each in members]
+        [(each.changed_seq, reads.size_of(each)) for each in messages] + [(each.changed_seq, 300) for each in members]
     )
     total = 0
     for place, (_seq, size) in enumerate(sizes):
         total += size
-        if place and (place >= PAGE_THINGS or total > queries.PAGE_BYTES):
+        if place and (place >= PAGE_THINGS or total > reads.PAGE_BYTES):
             return sizes[place - 1][0]
     return head
 
@@ -170,14 +170,14 @@ def _event(thing: Message | Membership | Room, prev: int, room: Room) -> protoco
     link: Any = {"seq": seq} if prev == seq - 1 else {"seq": seq, "prev": prev}
     if isinstance(thing, Message):
         posted = protocol.MessagePosted if thing.seq == seq else protocol.MessageChanged
-        return posted(room=str(thing.room_id), message=shapes.message(thing), **link)
+        return posted(room=str(thing.room_id), message=serializers.message(thing), **link)
     if isinstance(thing, Room):
-        return protocol.RoomChanged(room=str(thing.pk), state=shapes.room(thing), **link)
+        return protocol.RoomChanged(room=str(thing.pk), state=serializers.room(thing), **link)
     moved: type[protocol.MemberJoined | protocol.MemberChanged | protocol.MemberLeft] = protocol.MemberChanged
     if not thing.is_present:
         moved = protocol.MemberLeft
     elif thing.joined_seq == seq:
         moved = protocol.MemberJoined
-    member = shapes.member(thing)
+    member = serializers.member(thing)
     by = UNSET if moved is protocol.MemberChanged else member.by
     return moved(room=str(room.pk), member=member, member_count=room.member_count, by=by, **link)

@@ -1,6 +1,6 @@
 """Who is calling: from a session cookie, from a bearer token; and whether the page that asks is one of ours.
 
-Synchronous. What reads the database is called on the ``auth`` lane, never on the event loop.
+Synchronous. What reads the database is called on the ``auth`` pool, never on the event loop.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from django.utils import timezone
 from chat.access.policy import policy
 from chat.conf import conf
 from chat.models import Token
-from chat.models.notes import note
+from chat.models.best_effort import write_if_possible
 from chat.wire.errors import Close
 from chat.wire.protocol import is_storable
 
@@ -89,7 +89,7 @@ def from_token(token: str | None) -> Identity | None:
     if row is None or (row.expires_at and row.expires_at <= now) or not policy().is_welcome(row.user):
         return None
     if row.last_used_at is None or now - row.last_used_at > USED_EVERY:
-        note(lambda: Token.objects.filter(pk=row.pk).update(last_used_at=now))
+        write_if_possible(lambda: Token.objects.filter(pk=row.pk).update(last_used_at=now))
     return Identity(row.user, token_id=row.pk)
 
 

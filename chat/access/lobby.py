@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q
 
-from chat.access import doors, shapes
+from chat.access import lookup, serializers
 from chat.access.policy import policy
 from chat.models import Membership, Room
 from chat.wire import protocol
@@ -54,12 +54,12 @@ def open_rooms(user: Any, *, search: str = "", archived: bool = False, page: int
     found = list(in_order[start : start + PAGE + 1])
     rooms = [
         OpenRoom(
-            room=shapes.room(each.room),
+            room=serializers.room(each.room),
             last_message_at=each.room.last_message_at,
             is_in=each.membership is not None,
             may_join=each.membership is None and policy().can_join(user, each.room),
         )
-        for each in doors.seen(user, found[:PAGE])
+        for each in lookup.seen(user, found[:PAGE])
     ]
     return rooms, len(found) > PAGE and page < PAGES
 
@@ -73,7 +73,7 @@ def by_id(user: Any, *, after: int, most: int) -> tuple[list[Room], bool]:
     shown: list[Room] = []
     for size in (most + 1, *[SCANNED] * SCANS):
         found = list(rows.filter(pk__gt=after)[:size])
-        shown += [each.room for each in doors.seen(user, found)]
+        shown += [each.room for each in lookup.seen(user, found)]
         if len(shown) > most or len(found) < size:
             return shown[:most], len(shown) > most
         after = found[-1].pk

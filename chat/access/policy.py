@@ -15,9 +15,9 @@ from django.core.signals import setting_changed
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
-from chat.access.text import is_blank
 from chat.conf import conf
 from chat.models import Membership, Message, Room
+from chat.rendering.visible_text import is_blank
 
 _HANDLE = re.compile(r"\w[\w.+-]{0,149}")
 

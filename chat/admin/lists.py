@@ -17,8 +17,8 @@ from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from chat.access import doors
-from chat.admin.bounded import BoundedAdmin
+from chat.access import lookup
+from chat.admin.search_bounds import BoundedAdmin
 from chat.models import Room
 
 LISTED_AT_MOST = 10_000
@@ -81,7 +81,7 @@ def newest(queryset: QuerySet[Any]) -> QuerySet[Any]:
 def room_called(text: str) -> Room | None:
     """The room with this id or short name."""
     text = text.strip().replace("\x00", "")
-    return Room.objects.filter(pk=doors.key(text) or 0).first() or Room.objects.filter(slug=text).first()
+    return Room.objects.filter(pk=lookup.key(text) or 0).first() or Room.objects.filter(slug=text).first()
 
 
 def person_called(text: str) -> Model | None:

@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from chat.admin.base import ChatAdmin, link, name_of, page_of, people_of_direct, title_of
 from chat.admin.lists import PersonFilter, RoomFilter, newest
-from chat.admin.live import LiveAdmin, link, name_of, page_of, people_of_direct, title_of
 from chat.admin.rooms import NewMemberForm
 from chat.models import Membership
 from chat.services import memberships
@@ -51,7 +51,7 @@ class NewMembershipForm(NewMemberForm):
 
 
 @admin.register(Membership)
-class MembershipAdmin(LiveAdmin):
+class MembershipAdmin(ChatAdmin):
     list_display = ("person", "where", "role", "joined_at", "left_at")
     list_display_links = ("person",)
     list_select_related = ("room", "user")

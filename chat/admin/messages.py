@@ -13,11 +13,11 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from chat.admin.base import ChatAdmin, chat_page, link, name_of, page_of, people_of_direct, title_of
 from chat.admin.lists import SCANNED_AT_MOST, AuthorFilter, RoomFilter, excerpt, newest, room_called, short_moment
-from chat.admin.live import LiveAdmin, chat_page, link, name_of, page_of, people_of_direct, title_of
+from chat.error_messages import sentence_of
 from chat.models import Message
-from chat.refusals import sentence_of
-from chat.services import bodies
+from chat.services import message_bodies
 from chat.services import messages as services
 from chat.wire.errors import ChatError
 
@@ -82,13 +82,13 @@ class MessageForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_body(self) -> str:
         try:
-            return bodies.checked(self.cleaned_data["body"])
+            return message_bodies.checked(self.cleaned_data["body"])
         except ChatError as refusal:
             raise ValidationError(sentence_of(refusal)) from None
 
 
 @admin.register(Message)
-class MessageAdmin(LiveAdmin):
+class MessageAdmin(ChatAdmin):
     form = MessageForm
     list_display = ("number", "where", "person", "text", "posted", "state")
     list_display_links = ("number", "text")

@@ -14,18 +14,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from chat.access.policy import policy
-from chat.admin.live import (
-    LiveAdmin,
-    chat_page,
-    link,
-    list_of,
-    name_of,
-    people_of_direct,
-    searchable_person,
-    title_of,
-)
+from chat.admin.base import ChatAdmin, chat_page, link, list_of, name_of, people_of_direct, searchable_person, title_of
 from chat.models import Membership, Room
-from chat.services import deletion, memberships, rooms
+from chat.services import memberships, room_deletion, rooms
 
 EDITABLE = ("name", "topic", "kind", "archived")
 INLINE_AT_MOST = 100
@@ -145,7 +136,7 @@ class NewMembersInline(_Inline):
 
 
 @admin.register(Room)
-class RoomAdmin(LiveAdmin):
+class RoomAdmin(ChatAdmin):
     form = RoomForm
     list_display = ("title", "kind", "member_count", "last_message_at", "archived")
     list_filter = ("kind", "archived", ActivityFilter)
@@ -228,7 +219,7 @@ class RoomAdmin(LiveAdmin):
             memberships.withdraw(room_id=room.pk, user=gone.user)
 
     def delete_model(self, request: HttpRequest, obj: Room) -> None:
-        deletion.delete(room_id=obj.pk)
+        room_deletion.delete(room_id=obj.pk)
 
     @admin.action(permissions=["change"], description=_("Archive selected %(verbose_name_plural)s"))
     def archive(self, request: HttpRequest, queryset: QuerySet[Room]) -> None:

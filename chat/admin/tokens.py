@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from chat.admin.base import ChatAdmin, name_of
 from chat.admin.lists import PersonFilter, newest
-from chat.admin.live import LiveAdmin, name_of
 from chat.models import Token
 from chat.services import tokens
 
@@ -42,7 +42,7 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Token)
-class TokenAdmin(LiveAdmin):
+class TokenAdmin(ChatAdmin):
     form = TokenForm
     list_display = ("label", "person", "created_at", "expires_at", "last_used_at", "revoked_at")
     list_select_related = ("user",)

@@ -1,10 +1,7 @@
 """The reference Python client. It needs ``websockets`` and ``msgspec``, and no Django (docs/python-client.md)."""
 
 from chat.client.client import ChatClient
-from chat.client.cursors import CursorStore, FileCursors, RoomPosition
-from chat.client.outbox import MemoryOutbox, OutboxInUse, OutboxStore, SqliteOutbox
-from chat.client.room import Room
-from chat.core.client.actions import (
+from chat.client.core.actions import (
     ConnectionChanged,
     Failed,
     OutboxFull,
@@ -13,6 +10,9 @@ from chat.core.client.actions import (
     Stopped,
     TooManyRequests,
 )
+from chat.client.cursor_store import CursorStore, FileCursors, RoomPosition
+from chat.client.outbox_store import MemoryOutbox, OutboxInUse, OutboxStore, SqliteOutbox
+from chat.client.room import Room
 from chat.wire.errors import ChatError
 from chat.wire.protocol import (
     MemberChanged,

@@ -1,4 +1,4 @@
-"""The Python client: ``chat.core.client`` with a WebSocket, a clock and an outbox around it (docs/python-client.md)."""
+"""The Python client: ``chat.client.core`` with a WebSocket, a clock and an outbox around it (docs/python-client.md)."""
 
 import asyncio
 import logging
@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Mapping
 from ssl import SSLContext
 from typing import Any, Literal
 
-from chat.client.connection import Target, TokenSource, socket_url
-from chat.client.cursors import CursorStore, Positions, RoomPosition
+from chat.client.core.actions import ClientNews, ConnectionState, Failed, RoomNews
+from chat.client.core.client import ClientCore
+from chat.client.core.outbox import OutboxItem
+from chat.client.cursor_store import CursorStore, Positions, RoomPosition
 from chat.client.engine import NEWS_AT_MOST, Engine
-from chat.client.outbox import MemoryOutbox, OutboxStore
+from chat.client.outbox_store import MemoryOutbox, OutboxStore
 from chat.client.room import Room
-from chat.core.client.actions import ClientNews, ConnectionState, Failed, RoomNews
-from chat.core.client.core import ClientCore
-from chat.core.client.outbox import OutboxItem
+from chat.client.websocket import Target, TokenSource, socket_url
 from chat.wire import protocol
 
 log = logging.getLogger("chat.client")

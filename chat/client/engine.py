@@ -8,10 +8,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from chat.client.connection import Target, Writer
-from chat.client.outbox import OutboxStore
-from chat.client.room import Room
-from chat.core.client.actions import (
+from chat.client.core.actions import (
     Action,
     Answered,
     ClientNews,
@@ -26,7 +23,10 @@ from chat.core.client.actions import (
     Stored,
     Tell,
 )
-from chat.core.client.core import ClientCore
+from chat.client.core.client import ClientCore
+from chat.client.outbox_store import OutboxStore
+from chat.client.room import Room
+from chat.client.websocket import Target, Writer
 from chat.wire import protocol
 
 log = logging.getLogger("chat.client")

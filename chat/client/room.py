@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from chat.core.client.actions import RoomNews
-from chat.core.client.members import Members
-from chat.core.client.outbox import OutboxItem
-from chat.core.client.room import RoomCore
-from chat.core.client.timeline import Timeline
+from chat.client.core.actions import RoomNews
+from chat.client.core.members import Members
+from chat.client.core.outbox import OutboxItem
+from chat.client.core.room import RoomCore
+from chat.client.core.timeline import Timeline
 from chat.wire import protocol
 from chat.wire.errors import RoomNotFound
 

@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator
 from typing import TextIO
 
 from chat.client.client import ChatClient
-from chat.client.outbox import OutboxInUse, OutboxStore, SqliteOutbox
+from chat.client.core.actions import ConnectionChanged, Failed, Overflowed, RoomNews, Stopped
+from chat.client.outbox_store import OutboxInUse, OutboxStore, SqliteOutbox
 from chat.client.room import Room
-from chat.core.client.actions import ConnectionChanged, Failed, Overflowed, RoomNews, Stopped
 from chat.wire import protocol
 from chat.wire.errors import ChatError
 

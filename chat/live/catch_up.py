@@ -9,12 +9,12 @@ import logging
 import time
 from typing import Any, Literal
 
-from chat import offload
-from chat.access import changes, doors, queries
+from chat.access import changes, lookup, reads
 from chat.conf import conf
-from chat.core.feed import FeedEvent
 from chat.live.connection import Connection
+from chat.live.feed import FeedEvent
 from chat.live.hub import Hub
+from chat.runtime import pools
 from chat.wire import protocol
 from chat.wire.errors import ServerBusy
 
@@ -43,12 +43,12 @@ class CatchUp:
             ServerBusy: The database or the room gave no chance to catch up; rooms done so far are live.
         """
         await connection.room_for_page()
-        standings = await offload.readers.run(changes.standings, connection.user, list(cursors))
+        standings = await pools.readers.run(changes.standings, connection.user, list(cursors))
         outcomes: dict[str, Outcome] = {}
         for wire_id, cursor in cursors.items():
             standing = standings.get(wire_id)
             outcomes[wire_id] = await self._bring(connection, standing, cursor) if standing else "denied"
-            if outcomes[wire_id] == "denied" and (room_id := doors.key(wire_id)) is not None:
+            if outcomes[wire_id] == "denied" and (room_id := lookup.key(wire_id)) is not None:
                 self._hub.detach(connection, room_id)
         return outcomes
 
@@ -83,7 +83,7 @@ class CatchUp:
             return "live"
         # So many seqs back, there can't be more things than that to deliver.
         is_far = standing.head - cursor.seq > conf.catch_up
-        if is_far and await offload.readers.run(changes.is_more_than, room_id, cursor.seq, conf.catch_up):
+        if is_far and await pools.readers.run(changes.is_more_than, room_id, cursor.seq, conf.catch_up):
             return await self._reset(connection, room_id, "too_far")
         if (reading := self._first_reads.get(room_id)) is not None:
             # After a restart all clients come at once, from about the same place: what is read for one serves them all.
@@ -106,7 +106,7 @@ class CatchUp:
         if room is None or room.feed.epoch != standing.epoch or room.feed.head < standing.head:
             return False
         missing = room.feed.since(seq)
-        if missing is None or sum(len(event.encoded) for event in missing) > queries.PAGE_BYTES:
+        if missing is None or sum(len(event.encoded) for event in missing) > reads.PAGE_BYTES:
             return False
         if any(event.leaver == connection.user_id for event in missing if event.seq > standing.head):
             return False
@@ -143,10 +143,10 @@ class CatchUp:
         """A page; the first one of a room whose feed has no memory yet also as events for it."""
         room = self._hub.rooms.get(room_id)
         if room_id in self._first_reads or (room is not None and room.feed.has_memory):
-            return await offload.readers.run(_read_page, user, room_id, seq, for_memory=False)
+            return await pools.readers.run(_read_page, user, room_id, seq, for_memory=False)
         done = self._first_reads[room_id] = self._hub.loop.create_future()
         try:
-            return await offload.readers.run(_read_page, user, room_id, seq, for_memory=True)
+            return await pools.readers.run(_read_page, user, room_id, seq, for_memory=True)
         finally:
             del self._first_reads[room_id]
             # Who waits goes on in a later turn of the loop, after this page's own attachment.
@@ -155,7 +155,7 @@ class CatchUp:
     async def _reset(self, connection: Connection, room_id: int, reason: Reason) -> Outcome:
         for _ in range(JOINS_AT_MOST):
             await connection.room_for_page()
-            state = await offload.readers.run(changes.reset_state, connection.user, room_id)
+            state = await pools.readers.run(changes.reset_state, connection.user, room_id)
             if state is None:
                 return "denied"
             told = protocol.Reset(room=str(room_id), epoch=state.epoch, seq=state.seq, reason=reason, state=state)

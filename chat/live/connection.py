@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from chat.access.identity import Identity
 from chat.conf import conf
-from chat.core.flow import Window
-from chat.core.rate import RateLimit
-from chat.faults import describe
+from chat.live.flow import Window
+from chat.runtime.safe_logging import describe
+from chat.services.rates import RateLimit
 from chat.wire import protocol
 
 if TYPE_CHECKING:

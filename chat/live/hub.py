@@ -12,8 +12,8 @@ from typing import Protocol
 
 from chat.access import identity
 from chat.conf import conf
-from chat.core.feed import Feed, FeedEvent
 from chat.live.connection import Chunk, Connection
+from chat.live.feed import Feed, FeedEvent
 from chat.live.hints import (
     ALL,
     CompareHeads,
@@ -41,7 +41,7 @@ ENDINGS_AT_MOST = 10_000
 """People whose endings are remembered; the oldest go first, and the re-validation finds what they would have."""
 
 
-class Relay(Protocol):
+class Groups(Protocol):
     """The process's seat in the channel layer. Both return at once; joining may take effect later, or never."""
 
     def join(self, group: str) -> None: ...
@@ -49,7 +49,7 @@ class Relay(Protocol):
     def leave(self, group: str) -> None: ...
 
 
-class NoRelay:
+class NoGroups:
     """Stands in until the relay runs, and where nothing leads out of the process."""
 
     def join(self, group: str) -> None:
@@ -69,7 +69,7 @@ class Hub:
         self.users: dict[str, dict[Connection, None]] = defaultdict(dict)
         self.rooms: dict[int, LiveRoom] = {}
         self.versions: dict[str, int] = {}
-        self.relay: Relay = NoRelay()
+        self.groups: Groups = NoGroups()
         self.on_behind: Callable[[LiveRoom], None] = lambda room: None
         self.on_compare: Callable[[list[int]], None] = lambda room_ids: None
         self.on_recheck: Callable[[set[str]], None] = lambda user_ids: None
@@ -89,10 +89,10 @@ class Hub:
         if len(self.users.get(connection.user_id, ())) >= conf.sockets_per_user:
             return False
         if not self.connections:
-            self.relay.join(ALL)
+            self.groups.join(ALL)
         mine = self.users[connection.user_id]
         if not mine:
-            self.relay.join(user_group(connection.user_id))
+            self.groups.join(user_group(connection.user_id))
         self.connections[connection] = None
         mine[connection] = None
         if self._ended_lately(connection.user_id):
@@ -124,7 +124,7 @@ class Hub:
             if not mine:
                 del self.users[connection.user_id]
                 self.versions.pop(connection.user_id, None)
-                self.relay.leave(user_group(connection.user_id))
+                self.groups.leave(user_group(connection.user_id))
 
     def send(self, connection: Connection, *encoded: bytes) -> None:
         """Queue events or replies for one connection; they leave in this turn of the loop."""
@@ -156,7 +156,7 @@ class Hub:
         room = self.rooms.get(room_id)
         if room is None:
             room = self.rooms[room_id] = LiveRoom(room_id, self._new_feed(epoch, seq), self.loop.time())
-            self.relay.join(room_group(room_id))
+            self.groups.join(room_group(room_id))
         if room.feed.epoch != epoch:
             self.on_compare([room_id])
             return False
@@ -190,7 +190,7 @@ class Hub:
         self._sender.forget_room(room)
         if self.rooms.get(room.room_id) is room:
             del self.rooms[room.room_id]
-            self.relay.leave(room_group(room.room_id))
+            self.groups.leave(room_group(room.room_id))
         return followers
 
     def _new_feed(self, epoch: str, head: int) -> Feed:

@@ -12,15 +12,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from chat import offload
-from chat.access import changes, identity, queries
+from chat.access import changes, identity, reads
 from chat.conf import conf
-from chat.core.feed import FeedEvent
-from chat.faults import describe
 from chat.live.catch_up import CatchUp
 from chat.live.connection import Connection
+from chat.live.feed import FeedEvent
 from chat.live.hub import Hub
 from chat.live.rooms import LiveRoom
+from chat.runtime import pools
+from chat.runtime.safe_logging import describe
 from chat.wire import protocol
 from chat.wire.errors import Close
 
@@ -110,7 +110,7 @@ class Keeper:
     async def _compare(self, room_ids: list[int]) -> None:
         # What a feed had delivered, or been told of, before the query began, the database must know.
         before = {each: self._hub.rooms[each].feed.known_head for each in room_ids if each in self._hub.rooms}
-        heads = await offload.readers.run(changes.heads, list(before))
+        heads = await pools.readers.run(changes.heads, list(before))
         for room_id, known in before.items():
             room = self._hub.rooms.get(room_id)
             if room is None:
@@ -120,7 +120,7 @@ class Keeper:
                 self._start_over(room)
             elif head < known:
                 logger.error("room %s: numbers went back from %s to %s; renewing its epoch", room_id, known, head)
-                await offload.site.run(self._renew_epoch, room_id, epoch)
+                await pools.site.run(self._renew_epoch, room_id, epoch)
                 self._start_over(room)
             else:
                 room.feed.expect(head, self._hub.loop.time())
@@ -158,7 +158,7 @@ class Keeper:
 
     async def _read_missing(self, room: LiveRoom) -> None:
         start = room.feed.head
-        page = await offload.readers.run(_repair_page, room.room_id, start)
+        page = await pools.readers.run(_repair_page, room.room_id, start)
         if page is None or page[0] != room.feed.epoch:
             self._start_over(room)
             return
@@ -169,7 +169,7 @@ class Keeper:
 
     async def _say_removed(self, user_id: str, room_id: int) -> None:
         """Tell a person's connections that they lost a room, where no hint did; who is back in it is asked to sync."""
-        is_member, version = await offload.readers.run(_standing_of, user_id, room_id)
+        is_member, version = await pools.readers.run(_standing_of, user_id, room_id)
         told: protocol.Lagging | protocol.RoomRemoved
         if is_member:
             told = protocol.Lagging(rooms=[str(room_id)])
@@ -206,7 +206,7 @@ class Keeper:
         people = {each.user_id for each in connections}
         try:
             async with asyncio.timeout(VERSIONS_S):
-                versions = await offload.readers.run(queries.rooms_versions, people)
+                versions = await pools.readers.run(reads.rooms_versions, people)
         except Exception as error:
             logger.warning("rooms_version: %s", type(error).__name__)  # the hearts beat on with what is known
             return
@@ -256,7 +256,7 @@ class Keeper:
         """Close whose session, token or account has ended; take away live rooms that policy no longer grants."""
         connections = [each for user_id in user_ids for each in self._hub.users.get(user_id, ())]
         identities = [each.identity for each in connections if each.identity]
-        check = await offload.auth.run(identity.check, identities)
+        check = await pools.auth.run(identity.check, identities)
         for connection in connections:
             if connection.identity is None:
                 continue
@@ -279,7 +279,7 @@ class Keeper:
         live = {room_id for each in mine for room_id in each.rooms}
         if not live:
             return
-        granted = await offload.auth.run(changes.standings, mine[0].user, [str(each) for each in live])
+        granted = await pools.auth.run(changes.standings, mine[0].user, [str(each) for each in live])
         for room_id in live - {each.room_id for each in granted.values()}:
             for connection in mine:
                 self._hub.detach(connection, room_id)
@@ -292,7 +292,7 @@ def _syncs_of(connections: Iterable[Connection]) -> set[asyncio.Future[None]]:
 
 def _standing_of(user_id: str, room_id: int) -> tuple[bool, int]:
     """Whether the person is a member now, and their ``rooms_version``."""
-    return queries.is_member(user_id, room_id), queries.rooms_versions([user_id]).get(user_id, 0)
+    return reads.is_member(user_id, room_id), reads.rooms_versions([user_id]).get(user_id, 0)
 
 
 def _repair_page(room_id: int, cursor: int) -> tuple[str, int, list[FeedEvent]] | None:

@@ -33,9 +33,9 @@ LAST_WORDS_S = 2.0
 """How long a process that ends waits for its last hints to leave."""
 
 _hubs: dict[asyncio.AbstractEventLoop, Callable[[list[Hint]], None]] = {}
-_outlets: dict[asyncio.AbstractEventLoop, "Outlet"] = {}
+_senders: dict[asyncio.AbstractEventLoop, "LayerSender"] = {}
 _background_lock = threading.Lock()
-_background: "Outlet | None" = None
+_background: "LayerSender | None" = None
 
 
 def origin() -> str:
@@ -62,27 +62,27 @@ def publish(hints: list[Hint]) -> None:
         except RuntimeError:  # the loop is closed: its hub went with it
             unregister(loop)
     if _reaches_others():
-        outlet = next(iter(_outlets.values()), None) or _background_outlet()
-        outlet.put_threadsafe(hints)
+        sender = next(iter(_senders.values()), None) or _background_sender()
+        sender.put_threadsafe(hints)
 
 
 def register(loop: asyncio.AbstractEventLoop, take: Callable[[list[Hint]], None]) -> None:
-    """Let the hub that runs on ``loop`` take what this process publishes, and its loop carry the outlet."""
+    """Let the hub that runs on ``loop`` take what this process publishes, and its loop carry the sender."""
     _hubs[loop] = take
-    _outlets[loop] = Outlet(loop)
+    _senders[loop] = LayerSender(loop)
 
 
 def unregister(loop: asyncio.AbstractEventLoop) -> None:
     _hubs.pop(loop, None)
-    if (outlet := _outlets.pop(loop, None)) and not loop.is_closed():
-        loop.call_soon_threadsafe(outlet.stop)
+    if (sender := _senders.pop(loop, None)) and not loop.is_closed():
+        loop.call_soon_threadsafe(sender.stop)
 
 
 def _forget_threads() -> None:
     """Start anew in a forked process: its loops and threads stayed behind, with what they were about to send."""
     global _background, _background_lock
     _hubs.clear()
-    _outlets.clear()
+    _senders.clear()
     _background, _background_lock = None, threading.Lock()  # the other may have been held
     atexit.unregister(_end_background)
 
@@ -96,7 +96,7 @@ def _reaches_others() -> bool:
     return layer is not None and not isinstance(layer, InMemoryChannelLayer)
 
 
-class Outlet:
+class LayerSender:
     """Sends hints into the channel layer, in order, from one task on ``loop``. Never raises to who puts them in."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
@@ -188,20 +188,20 @@ class Outlet:
         self._resting_until = self._loop.time() + REST_AFTER_FAILURE_S
 
 
-def _background_outlet() -> Outlet:
+def _background_sender() -> LayerSender:
     """For a process without a hub (a task queue, a shell, a management command): a loop in a thread of its own."""
     global _background
     with _background_lock:
         if _background is None:
             loop = asyncio.new_event_loop()
-            _background = Outlet(loop)
+            _background = LayerSender(loop)
             thread = threading.Thread(target=loop.run_forever, name="chat-publisher", daemon=True)
             thread.start()
             atexit.register(_end_background, _background, loop, thread)
     return _background
 
 
-def _end_background(outlet: Outlet, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+def _end_background(sender: LayerSender, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     """A command that posts and ends: its hints leave before it does, and its loop ends in order."""
 
     async def cancel_tasks() -> None:
@@ -210,7 +210,7 @@ def _end_background(outlet: Outlet, loop: asyncio.AbstractEventLoop, thread: thr
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    outlet.is_idle.wait(LAST_WORDS_S)
+    sender.is_idle.wait(LAST_WORDS_S)
     with suppress(TimeoutError):
         asyncio.run_coroutine_threadsafe(cancel_tasks(), loop).result(LAST_WORDS_S)
     loop.call_soon_threadsafe(loop.stop)

@@ -1,7 +1,7 @@
 """One room with a local audience: its feed, who follows it, and what waits to be sent to them."""
 
-from chat.core.feed import Feed, FeedEvent
 from chat.live.connection import FRAME_BYTES, Chunk, Connection
+from chat.live.feed import Feed, FeedEvent
 
 
 class LiveRoom:

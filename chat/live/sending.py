@@ -8,9 +8,9 @@ from collections.abc import Callable
 from itertools import islice
 
 from chat.conf import conf
-from chat.faults import describe
 from chat.live.connection import Connection
 from chat.live.rooms import LiveRoom
+from chat.runtime.safe_logging import describe
 from chat.wire.errors import Close
 
 logger = logging.getLogger(__name__)

@@ -14,15 +14,15 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from chat.access import doors, shapes
-from chat.access.shapes import REACTION_USERS
+from chat.access import lookup, serializers
+from chat.access.serializers import REACTION_USERS
 from chat.conf import conf
 from chat.live.hints import Hint, RoomEvents
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Message, Reaction, Room
 from chat.models.database import write
-from chat.services import ledger, places, posting, read_pointers
-from chat.services.bodies import Rendered, checked, is_acceptable, render_many, store_mentions
+from chat.services import membership_rows, posting, read_pointers, sequence
+from chat.services.message_bodies import Rendered, checked, is_acceptable, render_many, store_mentions
 from chat.services.reactions import is_emoji
 from chat.wire import protocol
 from chat.wire.errors import (
@@ -122,7 +122,7 @@ class _Batch:
     def store(self) -> Imported:
         rendered = self._render()
         with write(waits_are_bounded=False):
-            room = doors.locked_room(self._room_id)
+            room = lookup.locked_room(self._room_id)
             # After the lock: another import of the same run has committed, or waits.
             known = self._known(room)
             before = dict(known)
@@ -142,7 +142,7 @@ class _Batch:
 
     def _render(self) -> dict[UUID, Rendered]:
         """As HTML what can be stored and isn't yet; before the transaction, which holds up others."""
-        room = Room.objects.filter(pk=doors.key(self._room_id) or 0).first()
+        room = Room.objects.filter(pk=lookup.key(self._room_id) or 0).first()
         if room is None:
             return {}
         stored = self._known(room)
@@ -200,13 +200,13 @@ class _Batch:
             for emoji, user in _distinct(self._past[client_id])
         )
         changed = _predate(room, messages)
-        ledger.save_numbers(room, "last_number", "last_message_at")
+        sequence.save_numbers(room, "last_number", "last_message_at")
         newest = {str(each.author_id): each.number for each in messages if each.author_id is not None}
-        authors = places.present(room).filter(user_key__in=newest).values_list("pk", "user_key")
+        authors = membership_rows.present(room).filter(user_key__in=newest).values_list("pk", "user_key")
         read_pointers.follow_own_posts({pk: newest[user_key] for pk, user_key in authors})
         hints: list[Hint] = [_told(room, [*map(posting.posted, messages), *changed])]
         if room.is_direct:
-            hints += places.unhide(room)
+            hints += membership_rows.unhide(room)
         publish_on_commit(hints)
 
 
@@ -225,8 +225,8 @@ def _predate(room: Room, messages: list[Message]) -> list[protocol.RoomEvent]:
     events: list[protocol.RoomEvent] = []
     for member in late:
         member.joined_at = since[member.user_key]
-        member.changed_seq = ledger.next_seq(room)
-        shape = shapes.member(member)
+        member.changed_seq = sequence.next_seq(room)
+        shape = serializers.member(member)
         events.append(protocol.MemberChanged(room=str(room.pk), seq=member.changed_seq, member=shape))
     Membership.objects.bulk_update(late, ["joined_at", "changed_seq"], batch_size=BATCH)
     return events
@@ -236,7 +236,7 @@ def _told(room: Room, events: list[protocol.RoomEvent]) -> RoomEvents:
     # A feed that gets the last event alone holds it, and reads what lies before from the database in bounded pages,
     # once for all of its clients: the way of every lost hint. So the channel layer never carries a whole history.
     # The site's receivers hear nothing: what they do about a message that is posted is for what is said now.
-    return ledger.hint_of(room, events if len(events) <= TOLD_AT_MOST else events[-1:])
+    return sequence.hint_of(room, events if len(events) <= TOLD_AT_MOST else events[-1:])
 
 
 def _check_times(past: PastMessage) -> None:

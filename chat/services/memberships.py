@@ -5,12 +5,12 @@ What then happens to the places in the room, ``services.places`` does."""
 from collections.abc import Iterable
 from typing import Any
 
-from chat.access import doors
+from chat.access import lookup
 from chat.access.policy import policy
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Room
 from chat.models.database import write
-from chat.services import people, places
+from chat.services import membership_rows, people
 from chat.wire import protocol
 from chat.wire.errors import CommandInvalid, MemberNotFound, RoomArchived, RoomForbidden, RoomNotFound
 
@@ -26,14 +26,14 @@ def join(*, user: Any, room_id: str | int) -> Room:
         RoomForbidden: Policy does not let ``user`` in.
     """
     with write():
-        entry = doors.room(user, room_id, lock=True)
+        entry = lookup.room(user, room_id, lock=True)
         if entry.membership is None:
             if entry.room.archived:
                 raise RoomArchived
             if not policy().can_join(user, entry.room):
                 raise RoomForbidden
-            people.keep(user, gone=RoomNotFound)
-            publish_on_commit(places.enter(entry.room, [user]))
+            people.lock_accounts(user, gone=RoomNotFound)
+            publish_on_commit(membership_rows.add(entry.room, [user]))
         return entry.room
 
 
@@ -47,17 +47,20 @@ def leave(*, user: Any, room_id: str | int) -> None:
     """
     with write():
         try:
-            entry = doors.room(user, room_id, lock=True)
+            entry = lookup.room(user, room_id, lock=True)
         except RoomNotFound:
-            if Membership.objects.of(user).filter(room=doors.key(room_id) or 0, left_at__isnull=False).exists():
+            if Membership.objects.of(user).filter(room=lookup.key(room_id) or 0, left_at__isnull=False).exists():
                 return  # left before; who was here may know
             raise
         if entry.membership is None:
             return
         if entry.room.is_direct:
-            publish_on_commit(places.hide(entry.room, entry.membership))
+            publish_on_commit(membership_rows.hide(entry.room, entry.membership))
             return
-        publish_on_commit(places.pass_on(entry.room, entry.membership) + places.leave(entry.room, entry.membership))
+        publish_on_commit(
+            membership_rows.promote_successor(entry.room, entry.membership)
+            + membership_rows.end(entry.room, entry.membership)
+        )
 
 
 def add(*, actor: Any, room_id: str | int, user_id: str, role: str = Role.MEMBER) -> None:
@@ -82,9 +85,9 @@ def add_all(*, actor: Any, room_id: str | int, user_ids: Iterable[str], role: st
             raise RoomForbidden
         wanted = people.welcome(set(user_ids), by=actor)
         keys = [str(each.pk) for each in wanted]
-        here = set(places.present(entry.room).filter(user_key__in=keys).values_list("user_key", flat=True))
+        here = set(membership_rows.present(entry.room).filter(user_key__in=keys).values_list("user_key", flat=True))
         if new := [each for each in wanted if str(each.pk) not in here]:
-            publish_on_commit(places.enter(entry.room, new, role=role, by=actor))
+            publish_on_commit(membership_rows.add(entry.room, new, role=role, by=actor))
 
 
 def remove(*, actor: Any, room_id: str | int, user_id: str) -> None:
@@ -102,8 +105,8 @@ def remove(*, actor: Any, room_id: str | int, user_id: str) -> None:
             return
         if membership.role != Role.MEMBER and not policy().can_own(actor, entry.room, entry.membership):
             raise RoomForbidden
-        places.keep_an_owner(entry.room, membership)
-        publish_on_commit(places.leave(entry.room, membership, by=actor))
+        membership_rows.keep_an_owner(entry.room, membership)
+        publish_on_commit(membership_rows.end(entry.room, membership, by=actor))
 
 
 def change_role(*, actor: Any, room_id: str | int, user_id: str, role: str) -> None:
@@ -116,7 +119,7 @@ def change_role(*, actor: Any, room_id: str | int, user_id: str, role: str) -> N
         LastOwner: It would leave the room without an owner.
     """
     with write():
-        entry = doors.room(actor, room_id, lock=True)
+        entry = lookup.room(actor, room_id, lock=True)
         mine = entry.membership
         if mine is not None and (mine.user_key, mine.role) == (user_id, role):
             return  # also when giving up the role took the right to do it: a repeat is harmless
@@ -126,8 +129,8 @@ def change_role(*, actor: Any, room_id: str | int, user_id: str, role: str) -> N
         if not membership.is_present:
             raise MemberNotFound
         if membership.role != role:
-            places.keep_an_owner(entry.room, membership)
-            publish_on_commit(places.change_role(entry.room, membership, role, by=actor))
+            membership_rows.keep_an_owner(entry.room, membership)
+            publish_on_commit(membership_rows.change_role(entry.room, membership, role, by=actor))
 
 
 def place(*, room_id: str | int, user: Any, role: str = Role.MEMBER) -> Membership:
@@ -142,8 +145,8 @@ def place(*, room_id: str | int, user: Any, role: str = Role.MEMBER) -> Membersh
     _check_role(role)
     with write():
         room = _changeable(room_id)
-        if doors.membership_of(user, room) is None:
-            publish_on_commit(places.enter(room, [user], role=role))
+        if lookup.membership_of(user, room) is None:
+            publish_on_commit(membership_rows.add(room, [user], role=role))
         return _membership(room, str(user.pk))
 
 
@@ -160,12 +163,12 @@ def assign_role(*, room_id: str | int, user: Any, role: str) -> None:
     _check_role(role)
     with write():
         room = _changeable(room_id)
-        membership = doors.membership_of(user, room)
+        membership = lookup.membership_of(user, room)
         if membership is None:
             raise MemberNotFound
         if membership.role != role:
-            places.keep_an_owner(room, membership)
-            publish_on_commit(places.change_role(room, membership, role, by=None))
+            membership_rows.keep_an_owner(room, membership)
+            publish_on_commit(membership_rows.change_role(room, membership, role, by=None))
 
 
 def withdraw(*, room_id: str | int, user: Any) -> None:
@@ -179,8 +182,10 @@ def withdraw(*, room_id: str | int, user: Any) -> None:
     """
     with write():
         room = _changeable(room_id)
-        if (membership := doors.membership_of(user, room)) is not None:
-            publish_on_commit(places.pass_on(room, membership) + places.leave(room, membership))
+        if (membership := lookup.membership_of(user, room)) is not None:
+            publish_on_commit(
+                membership_rows.promote_successor(room, membership) + membership_rows.end(room, membership)
+            )
 
 
 def end_all(*, user: Any) -> None:
@@ -193,10 +198,12 @@ def end_all(*, user: Any) -> None:
         wanted = Membership.objects.present().of(user).values("room")
         # In id order, as the writer locks them.
         for room in Room.objects.select_for_update().filter(pk__in=wanted).order_by("pk"):
-            if (membership := doors.membership_of(user, room)) is not None:
-                publish_on_commit(places.pass_on(room, membership) + places.leave(room, membership))
+            if (membership := lookup.membership_of(user, room)) is not None:
+                publish_on_commit(
+                    membership_rows.promote_successor(room, membership) + membership_rows.end(room, membership)
+                )
                 if room.is_direct:
-                    publish_on_commit(places.rename(room))
+                    publish_on_commit(membership_rows.rename(room))
 
 
 def _check_role(role: str) -> None:
@@ -205,17 +212,17 @@ def _check_role(role: str) -> None:
 
 
 def _changeable(room_id: str | int) -> Room:
-    room = doors.locked_room(room_id)
+    room = lookup.locked_room(room_id)
     if room.is_direct:
         raise RoomForbidden
     return room
 
 
-def _moderated(actor: Any, room_id: str | int) -> doors.Entry:
-    entry = doors.room(actor, room_id, lock=True)
+def _moderated(actor: Any, room_id: str | int) -> lookup.Entry:
+    entry = lookup.room(actor, room_id, lock=True)
     if entry.room.is_direct or not policy().can_moderate(actor, entry.room, entry.membership):
         raise RoomForbidden
-    people.keep(actor, gone=RoomNotFound)
+    people.lock_accounts(actor, gone=RoomNotFound)
     return entry
 
 

@@ -5,13 +5,13 @@ from uuid import UUID, uuid4
 
 from django.utils import timezone
 
-from chat.access import doors, shapes
+from chat.access import lookup, serializers
 from chat.access.policy import policy
 from chat.live.publisher import publish_on_commit
 from chat.models import Mention, Message, Reaction, Room
 from chat.models.database import write
-from chat.services import ledger
-from chat.services.bodies import Rendered, checked, render, store_mentions
+from chat.services import sequence
+from chat.services.message_bodies import Rendered, checked, render, store_mentions
 from chat.services.posting import Post, post_many
 from chat.wire import protocol
 from chat.wire.errors import ChatError, MessageForbidden, MessageNotFound, RoomArchived
@@ -64,7 +64,7 @@ def edit(*, actor: Any, message_id: str | int, body: str, rendered: Rendered | N
     """
     text = checked(body)
     with write():
-        message, entry = doors.message(actor, message_id, lock=True)
+        message, entry = lookup.message(actor, message_id, lock=True)
         if message.is_deleted:
             raise MessageNotFound
         if not policy().can_edit(actor, entry.room, entry.membership, message):
@@ -83,7 +83,7 @@ def delete(*, actor: Any, message_id: str | int) -> int:
         RoomArchived.
     """
     with write():
-        message, entry = doors.message(actor, message_id, lock=True)
+        message, entry = lookup.message(actor, message_id, lock=True)
         if not policy().can_delete(actor, entry.room, entry.membership, message):
             raise MessageForbidden
         if entry.room.archived and not message.is_deleted:
@@ -100,7 +100,7 @@ def rewrite(*, message_id: str | int, body: str) -> int:
     """
     text = checked(body)
     with write():
-        message, room = doors.locked_message(message_id)
+        message, room = lookup.locked_message(message_id)
         if message.is_deleted:
             raise MessageNotFound
         return _replace(room, message, text)
@@ -113,7 +113,7 @@ def remove(*, message_id: str | int) -> int:
         MessageNotFound: Missing.
     """
     with write():
-        message, room = doors.locked_message(message_id)
+        message, room = lookup.locked_message(message_id)
         return _empty(room, message)
 
 
@@ -141,12 +141,14 @@ def _empty(room: Room, message: Message) -> int:
 
 def announce_change(room: Room, message: Message, *fields: str) -> None:
     """Store changed ``fields`` of a message in a locked room as the room's next durable change, and tell it."""
-    message.changed_seq = ledger.next_seq(room)
+    message.changed_seq = sequence.next_seq(room)
     message.save(update_fields=["changed_seq", *fields])
-    ledger.save_numbers(room)
-    publish_on_commit([ledger.events_of(room, [message_changed(message)])])
+    sequence.save_numbers(room)
+    publish_on_commit([sequence.events_of(room, [message_changed(message)])])
 
 
 def message_changed(message: Message) -> protocol.MessageChanged:
     """The event that tells a message's present state."""
-    return protocol.MessageChanged(room=str(message.room_id), seq=message.changed_seq, message=shapes.message(message))
+    return protocol.MessageChanged(
+        room=str(message.room_id), seq=message.changed_seq, message=serializers.message(message)
+    )

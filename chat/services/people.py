@@ -46,7 +46,7 @@ def _not_found(user_ids: set[str], by: Any) -> UserNotFound:
     return UserNotFound("There is no such person: {users}.", values={"users": ", ".join(told + more)})
 
 
-def keep(*persons: Any, gone: type[ChatError] = UserNotFound) -> None:
+def lock_accounts(*persons: Any, gone: type[ChatError] = UserNotFound) -> None:
     """See to it that nobody deletes these accounts before the transaction ends, so that rows of it may name them.
 
     Called with the rooms locked: rooms come before people, everywhere.
@@ -54,11 +54,11 @@ def keep(*persons: Any, gone: type[ChatError] = UserNotFound) -> None:
     Raises:
         ``gone``: One of them is deleted already.
     """
-    if kept(persons) != {str(each.pk) for each in persons}:
+    if existing_accounts(persons) != {str(each.pk) for each in persons}:
         raise gone
 
 
-def kept(persons: Iterable[Any]) -> set[str]:
+def existing_accounts(persons: Iterable[Any]) -> set[str]:
     """The same, for those of them whose accounts are still there; their wire ids."""
     keys = {each.pk for each in persons}
     if not keys:

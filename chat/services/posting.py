@@ -8,14 +8,14 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from chat.access import doors, shapes
+from chat.access import lookup, serializers
 from chat.access.policy import policy
 from chat.live.hints import Hint
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Message, Room
 from chat.models.database import write
-from chat.services import ledger, people, places, read_pointers
-from chat.services.bodies import Rendered, checked, is_acceptable, render, store_mentions
+from chat.services import membership_rows, people, read_pointers, sequence
+from chat.services.message_bodies import Rendered, checked, is_acceptable, render, store_mentions
 from chat.wire import protocol
 from chat.wire.errors import (
     AttachmentNotFound,
@@ -81,7 +81,9 @@ class _Batch:
         self._stored = self._find_stored()
         self._memberships = self._find_memberships()
         # Of a present member none can go now: to end their membership takes the room's lock.
-        self._outsiders = people.kept(each.author for each in self._posts if self._membership(each) is None)
+        self._outsiders = people.existing_accounts(
+            each.author for each in self._posts if self._membership(each) is None
+        )
         self._replies = self._find_replies()
         answers = [self._answer(each) for each in self._posts]
         if self._new:
@@ -105,12 +107,12 @@ class _Batch:
             return refusal
 
     def _lock_rooms(self) -> dict[int, Room]:
-        wanted = sorted({pk for each in self._posts if (pk := doors.key(each.room_id))})
+        wanted = sorted({pk for each in self._posts if (pk := lookup.key(each.room_id))})
         # In id order, so that two writers never wait for each other in a circle.
         return {room.pk: room for room in Room.objects.select_for_update().filter(pk__in=wanted).order_by("pk")}
 
     def _key(self, request: Post) -> _Key:
-        return request.author.pk, doors.key(request.room_id), request.client_id
+        return request.author.pk, lookup.key(request.room_id), request.client_id
 
     def _find_stored(self) -> dict[_Key, Message]:
         rows = Message.objects.filter(
@@ -129,10 +131,10 @@ class _Batch:
         return {(each.room_id, each.user_key): each for each in rows}
 
     def _membership(self, request: Post) -> Membership | None:
-        return self._memberships.get((doors.key(request.room_id) or 0, str(request.author.pk)))
+        return self._memberships.get((lookup.key(request.room_id) or 0, str(request.author.pk)))
 
     def _find_replies(self) -> dict[int, Message]:
-        wanted = {pk for each in self._posts if each.reply_to and (pk := doors.key(each.reply_to))}
+        wanted = {pk for each in self._posts if each.reply_to and (pk := lookup.key(each.reply_to))}
         return Message.objects.only("number", "room_id").in_bulk(wanted) if wanted else {}
 
     def _accept(self, request: Post) -> Message:
@@ -142,7 +144,7 @@ class _Batch:
             ChatError: Why it may not be stored.
         """
         text = checked(request.body)
-        room = self._rooms.get(doors.key(request.room_id) or 0)
+        room = self._rooms.get(lookup.key(request.room_id) or 0)
         membership = self._membership(request)
         # The membership's user is as of this transaction; who is none is judged as of the socket's last check.
         author = membership.user if membership else request.author
@@ -171,7 +173,7 @@ class _Batch:
     def _reply_of(self, request: Post, room: Room) -> Message | None:
         if request.reply_to is None:
             return None
-        reply = self._replies.get(doors.key(request.reply_to) or 0)
+        reply = self._replies.get(lookup.key(request.reply_to) or 0)
         if reply is None or reply.room_id != room.pk:
             raise MessageNotFound("The message that this replies to is not in this room.", field="reply_to")
         return reply
@@ -195,9 +197,9 @@ class _Batch:
         hints: list[Hint] = []
         for room in rooms.values():
             events = [posted(each) for each in messages if each.room_id == room.pk]
-            hints.append(ledger.events_of(room, events))
+            hints.append(sequence.events_of(room, events))
             if room.is_direct:
-                hints += places.unhide(room)
+                hints += membership_rows.unhide(room)
         publish_on_commit(hints)
 
     def _result(self, message: Message, duplicate: bool) -> PostResult:
@@ -220,7 +222,7 @@ def next_of(
     """
     room.last_number += 1
     room.last_message_at = max(room.last_message_at or created_at, created_at)
-    seq = ledger.next_seq(room)
+    seq = sequence.next_seq(room)
     return Message(
         room=room,
         body_hash=hash_of(given),
@@ -238,7 +240,7 @@ def next_of(
 
 def posted(message: Message) -> protocol.MessagePosted:
     """The event that tells a message's birth."""
-    return protocol.MessagePosted(room=str(message.room_id), seq=message.seq, message=shapes.message(message))
+    return protocol.MessagePosted(room=str(message.room_id), seq=message.seq, message=serializers.message(message))
 
 
 def hash_of(body: str) -> bytes:

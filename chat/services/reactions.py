@@ -5,15 +5,15 @@ from typing import Any
 
 from django.db.models import Q
 
-from chat.access import doors, queries
+from chat.access import lookup, reads
 from chat.access.policy import policy
-from chat.access.shapes import REACTION_USERS
+from chat.access.serializers import REACTION_USERS
 from chat.conf import conf
 from chat.live.hints import CompareRoom
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Message, Reaction, Room
 from chat.models.database import write
-from chat.services import ledger, people
+from chat.services import people, sequence
 from chat.services.messages import announce_change, message_changed
 from chat.wire.errors import EmojiInvalid, MessageForbidden, MessageNotFound, RoomArchived, TooManyReactions
 from chat.wire.protocol import ReactionResult
@@ -53,7 +53,7 @@ def add(*, actor: Any, message_id: str | int, emoji: str) -> ReactionResult:
             if emoji not in summary and len(summary) >= conf.reactions_per_message:
                 raise TooManyReactions
             if entry.membership is None:
-                people.keep(actor, gone=MessageNotFound)
+                people.lock_accounts(actor, gone=MessageNotFound)
             Reaction.objects.create(message=message, user=actor, emoji=emoji)
             message.reactions = _with_fresh(message, emoji)
             announce_change(entry.room, message, "reactions")
@@ -95,11 +95,11 @@ def _withdraw_some(room: Room, user: Any) -> bool:
     for message in messages:
         for emoji in [each["emoji"] for each in message.reactions if (message.pk, each["emoji"]) in given]:
             message.reactions = _without(message, emoji, str(user.pk))
-        message.changed_seq = ledger.next_seq(room)
+        message.changed_seq = sequence.next_seq(room)
     Message.objects.bulk_update(messages, ["reactions", "changed_seq"], batch_size=100)
-    ledger.save_numbers(room)
+    sequence.save_numbers(room)
     events = [message_changed(each) for each in messages]
-    told = ledger.events_of(room, events)
+    told = sequence.events_of(room, events)
     # So many at once are not sent around: each process reads them, page by page, where somebody follows the room.
     publish_on_commit([told if len(events) <= TOLD_AT_MOST else CompareRoom(room.pk)])
     return True
@@ -119,8 +119,8 @@ def is_emoji(text: str) -> bool:
     return len(text) <= EMOJI_CHARS and _EMOJI.fullmatch(text) is not None
 
 
-def _reactable(actor: Any, message_id: str | int) -> tuple[Message, doors.Entry]:
-    message, entry = doors.message(actor, message_id, lock=True)
+def _reactable(actor: Any, message_id: str | int) -> tuple[Message, lookup.Entry]:
+    message, entry = lookup.message(actor, message_id, lock=True)
     if message.is_deleted:
         raise MessageNotFound
     if not policy().can_post(actor, entry.room, entry.membership):
@@ -143,5 +143,5 @@ def _with_fresh(message: Message, emoji: str) -> list[dict[str, Any]]:
 
 
 def _result(actor: Any, message: Message) -> ReactionResult:
-    mine = queries.own_reactions(actor, [message]).get(str(message.pk), [])
+    mine = reads.own_reactions(actor, [message]).get(str(message.pk), [])
     return ReactionResult(seq=message.changed_seq, mine=mine)

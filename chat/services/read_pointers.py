@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chat.access import doors, queries
+from chat.access import lookup, reads
 from chat.access.policy import policy
 from chat.live.hints import ToUser
 from chat.live.publisher import publish_on_commit
@@ -84,7 +84,7 @@ def move(
         RoomForbidden: ``user`` only watches: there is no pointer to move.
     """
     with write():
-        room = doors.room(user, room_id).room
+        room = lookup.room(user, room_id).room
         membership = Membership.objects.present().of(user).select_for_update().filter(room=room).first()
         if membership is None:
             raise RoomForbidden
@@ -96,7 +96,7 @@ def move(
             membership.read_number = number
             membership.rev += 1
             membership.save(update_fields=["read_number", "rev"])
-        state = queries.read_state(membership, room.last_number)
+        state = reads.read_state(membership, room.last_number)
         if moved:
             told = protocol.ReadChanged(
                 room=str(room.pk), read=state.read, unread=state.unread, mentions=state.mentions, rev=state.rev

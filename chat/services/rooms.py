@@ -10,16 +10,16 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, models
 from django.utils.text import slugify
 
-from chat.access import doors, shapes
+from chat.access import lookup, serializers
 from chat.access.policy import policy
-from chat.access.text import is_blank
 from chat.conf import conf
 from chat.live.hints import CompareRoom
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Room
 from chat.models.database import alias, connection, write
 from chat.models.rooms import NAME_CHARS, TOPIC_CHARS, direct_key_of, new_epoch
-from chat.services import ledger, people, places
+from chat.rendering.visible_text import is_blank
+from chat.services import membership_rows, people, sequence
 from chat.wire import protocol
 from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, RoomNotFound, UserNotFound
 from chat.wire.protocol import is_storable
@@ -64,7 +64,7 @@ def create(
         _check_kind(kind)
         if not policy().can_create_room(creator, kind):
             raise RoomForbidden
-        people.keep(creator, gone=RoomForbidden)
+        people.lock_accounts(creator, gone=RoomForbidden)
         room = _store(
             name=_clean(name, "name", NAME_CHARS),
             topic=_clean(topic, "topic", TOPIC_CHARS, blank=True),
@@ -72,10 +72,10 @@ def create(
             created_by=creator,
             client_id=client_id or uuid4(),
         )
-        hints = places.enter(room, [creator], role=Membership.Role.OWNER)
+        hints = membership_rows.add(room, [creator], role=Membership.Role.OWNER)
         named = people.welcome(set(user_ids), by=creator)
         if others := {each.pk: each for each in (*members, *named) if each.pk != creator.pk}:
-            hints += places.enter(room, list(others.values()), by=creator)
+            hints += membership_rows.add(room, list(others.values()), by=creator)
         publish_on_commit(hints)
         return room
 
@@ -103,11 +103,11 @@ def open_direct(*, user: Any, user_ids: Iterable[str] = (), members: Iterable[An
             defaults={"kind": Room.Kind.DIRECT, "slug": f"direct-{token_hex(8)}"},
         )
         room = Room.objects.select_for_update().get(pk=room.pk)
-        people.keep(user, gone=RoomForbidden)
+        people.lock_accounts(user, gone=RoomForbidden)
         if made:
-            publish_on_commit(places.enter(room, persons, hidden_for=[each for each in persons if each != user]))
+            publish_on_commit(membership_rows.add(room, persons, hidden_for=[each for each in persons if each != user]))
         else:
-            publish_on_commit(places.unhide(room, [str(user.pk)]))
+            publish_on_commit(membership_rows.unhide(room, [str(user.pk)]))
         return room
 
 
@@ -132,7 +132,7 @@ def update(
         RoomArchived: It is archived, and this does not reopen it.
     """
     with write():
-        entry = doors.room(user, room_id, lock=True)
+        entry = lookup.room(user, room_id, lock=True)
         room = entry.room
         if not policy().can_manage(user, room, entry.membership) or (room.is_direct and kind is not None):
             raise RoomForbidden
@@ -165,7 +165,7 @@ def amend(
         RoomForbidden: A direct room has no name or topic, and stays one.
     """
     with write():
-        room = doors.locked_room(room_id)
+        room = lookup.locked_room(room_id)
         if room.is_direct and (name, topic, kind) != (None, None, None):
             raise RoomForbidden
         _apply(room, _differing(room, _wanted(name, topic, kind, archived)))
@@ -204,13 +204,13 @@ def _apply(room: Room, changed: dict[str, Any]) -> None:
 
 def announce_change(room: Room, *fields: str) -> None:
     """Store changed ``fields`` of a locked room as its next durable change, and tell it."""
-    room.changed_seq = ledger.next_seq(room)
+    room.changed_seq = sequence.next_seq(room)
     is_closed = "kind" in fields and not room.is_open
     if is_closed:
         room.private_seq = room.changed_seq
-    ledger.save_numbers(room, "changed_seq", "private_seq", *fields)
-    changed = protocol.RoomChanged(room=str(room.pk), seq=room.changed_seq, state=shapes.room(room))
-    told = ledger.events_of(room, [changed])
+    sequence.save_numbers(room, "changed_seq", "private_seq", *fields)
+    changed = protocol.RoomChanged(room=str(room.pk), seq=room.changed_seq, state=serializers.room(room))
+    told = sequence.events_of(room, [changed])
     # An event would carry the feeds, and with them who only watched, past the point where the room became private.
     # Each process reads the database instead, and asks about each of its clients.
     publish_on_commit([CompareRoom(room.pk) if is_closed else told])

@@ -24,15 +24,15 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import Error
 
-from chat import offload
-from chat.access import doors
+from chat.access import lookup
 from chat.access.policy import policy
 from chat.conf import conf
-from chat.faults import describe
 from chat.live.hints import CompareHeads
 from chat.live.publisher import publish
 from chat.models import Message, Room
 from chat.models.database import is_final, is_lock_timeout, is_unavailable, wait_for_locks, write
+from chat.runtime import pools
+from chat.runtime.safe_logging import describe
 from chat.services import posting, read_pointers
 from chat.services.posting import Post
 from chat.services.read_pointers import Move
@@ -125,7 +125,7 @@ class Writer:
         self._starting = threading.Lock()  # the other may have been held
 
     def _run(self, waiting: "queue.Queue[_Job | None]") -> None:
-        offload.use_own_thread()
+        pools.use_own_thread()
         going_on = True
         while going_on:
             jobs, going_on = _gather(waiting)
@@ -134,7 +134,7 @@ class Writer:
                 outcomes = outcomes_of(changes)
                 self._waiting.remove(changes)
                 answer(jobs, outcomes)
-        offload.close_connections()
+        pools.close_connections()
 
 
 class _Waiting:
@@ -226,7 +226,7 @@ def _outcomes(
             if not isinstance(error, Error) or not is_unavailable(error) or is_lock_timeout(error):
                 return _one_by_one(changes, error, deadline=deadline, in_doubt=in_doubt)
             # The connection may have died after COMMIT was sent. Running the batch again finds out.
-            offload.close_connections()
+            pools.close_connections()
             in_doubt = True
             now = time.monotonic()
             deadline = now + conf.writer_retry_s if deadline is None else deadline
@@ -301,8 +301,8 @@ def _unwelcome(calls: "list[Call | Move]") -> set[Any]:
 def _lock_rooms(changes: list[Change]) -> None:
     """Lock the rooms of all changes in id order, before any of them locks its own: two processes whose batches lock
     the same rooms in another order would wait for each other until the database notices."""
-    messages_ = {pk for each in changes if isinstance(each, Call) and (pk := doors.key(each.message_id or ""))}
-    rooms = {pk for each in changes if (pk := doors.key(each.room_id or ""))}
+    messages_ = {pk for each in changes if isinstance(each, Call) and (pk := lookup.key(each.message_id or ""))}
+    rooms = {pk for each in changes if (pk := lookup.key(each.room_id or ""))}
     if messages_:
         rooms |= set(Message.objects.filter(pk__in=messages_).values_list("room_id", flat=True))
     if rooms:

@@ -13,7 +13,7 @@ from django.template import Context
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from chat.access import doors
+from chat.access import lookup
 from chat.access.policy import policy
 from chat.models import Room
 from chat.models.database import alias
@@ -43,7 +43,7 @@ def chat_room(context: Context, room: Any) -> SafeString:
     if not request.user.is_authenticated:
         return chat_styles(context) + _sign_in(request)
     try:
-        entry = doors.watched_room(request.user, _id_of(room))
+        entry = lookup.watched_room(request.user, _id_of(room))
         with readers_zone(request):
             page = {**room_context(request, entry), "embed": True}
     except (RoomNotFound, Http404):
@@ -97,7 +97,7 @@ def _id_of(room: Any) -> str | int:
         kind = ContentType.objects.db_manager(alias()).get_for_model(room)
         about = Room.objects.filter(subject_type=kind, subject_id=str(room.pk))
         return about.values_list("pk", flat=True).first() or ""
-    return doors.named(str(room))
+    return lookup.named(str(room))
 
 
 def _sign_in(request: HttpRequest) -> SafeString:

@@ -5,9 +5,9 @@ from uuid import uuid4
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from chat.error_messages import sentence_of
 from chat.models.rooms import NAME_CHARS, TOPIC_CHARS
 from chat.models.tokens import LABEL_CHARS
-from chat.refusals import sentence_of
 from chat.wire.errors import ChatError
 
 

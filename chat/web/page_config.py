@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import get_script_prefix, reverse
 
-from chat.access import queries
+from chat.access import reads
 from chat.access.policy import policy
 from chat.conf import conf
 from chat.web.script_texts import script_texts
@@ -20,7 +20,7 @@ PLACE = "0"
 def site_context(request: HttpRequest) -> dict[str, Any]:
     """What every page inside ``chat/site.html`` needs: the person's rooms, and what the scripts must know."""
     # The most recently active ones; where there are more, the connection brings them.
-    rooms, _more, _version = queries.hello(request.user)
+    rooms, _more, _version = reads.hello(request.user)
     return {"rooms": rooms, "sidebar": sections(rooms), "config": page_config(request)}
 
 

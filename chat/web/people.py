@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from chat.access import directory
 from chat.access.policy import policy
 from chat.conf import conf
-from chat.refusals import sentence_of
+from chat.error_messages import sentence_of
 from chat.services import rooms
 from chat.web.page_config import site_context
 from chat.web.person_rows import picker

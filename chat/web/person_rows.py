@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from chat.access.display_names import DELETED_ACCOUNT
 from chat.access.lobby import SEARCH_CHARS
-from chat.access.names import DELETED_ACCOUNT
 from chat.access.policy import policy
 from chat.models import Membership
 from chat.web.timeline_rows import colour_of, initials_of

@@ -12,11 +12,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from chat.access import directory, queries
-from chat.access.doors import Entry
+from chat.access import directory, reads
+from chat.access.lookup import Entry
 from chat.access.policy import policy
+from chat.error_messages import sentence_of
 from chat.models import Membership, Room
-from chat.refusals import sentence_of
 from chat.services import memberships, rooms
 from chat.web.forms import RoomForm
 from chat.web.page_config import site_context
@@ -201,7 +201,7 @@ def _page(
     search, page = search_of(request.GET), page_of(request.GET)
     rows, more = directory.members(room, search=search, page=page)
     context = {
-        "about": queries.room_state(request.user, room.pk),
+        "about": reads.room_state(request.user, room.pk),
         "rights": rights,
         "form": form or RoomForm(initial={"name": room.name, "topic": room.topic}),
         "members": [
@@ -265,7 +265,7 @@ def _question(request: HttpRequest, entry: Entry, asked: str) -> HttpResponse | 
     may = {"archive": rights["manage"] and not entry.room.archived, "remove": rights["moderate"], **rights}
     if not may[asked]:
         return None
-    context: dict[str, Any] = {"asked": asked, "about": queries.room_state(request.user, entry.room.pk)}
+    context: dict[str, Any] = {"asked": asked, "about": reads.room_state(request.user, entry.room.pk)}
     if asked == "remove":
         membership = directory.member(entry.room, request.GET.get("user", ""))
         if membership is None:

@@ -8,10 +8,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from chat.access import doors
-from chat.access.doors import Entry
+from chat.access import lookup
+from chat.access.lookup import Entry
 from chat.access.policy import policy
-from chat.refusals import sentence_of
+from chat.error_messages import sentence_of
 from chat.services import memberships
 from chat.web.page_config import site_context
 from chat.web.request_parameters import query
@@ -48,7 +48,7 @@ def message(request: HttpRequest, room: str, number: int) -> HttpResponse:
 def join(request: HttpRequest, room: str) -> HttpResponse:
     """Become a member and go into the room; into the lobby with a sentence where that is refused."""
     try:
-        joined = memberships.join(user=request.user, room_id=doors.named(room))
+        joined = memberships.join(user=request.user, room_id=lookup.named(room))
     except RoomNotFound:
         raise Http404 from None
     except ChatError as error:
@@ -90,7 +90,7 @@ def watched(request: HttpRequest, room: str) -> Entry:
         Http404: Missing, or not for this person to see: the same answer, so that nobody can probe for rooms.
     """
     try:
-        return doors.watched_room(request.user, doors.named(room))
+        return lookup.watched_room(request.user, lookup.named(room))
     except RoomNotFound:
         raise Http404 from None
 

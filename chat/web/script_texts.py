@@ -2,8 +2,8 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from chat import refusals
-from chat.access.names import DELETED_ACCOUNT
+from chat import error_messages
+from chat.access.display_names import DELETED_ACCOUNT
 
 SENTENCES = {
     # Messages
@@ -136,7 +136,7 @@ SENTENCES = {
     "error.client.no_reply": _("The server did not answer."),
     "error.client.starting": _("The page is not ready yet."),
     "error.client.other_user": _("Somebody else is signed in now."),
-    **{f"error.{code}": sentence for code, sentence in refusals.SENTENCES.items()},
+    **{f"error.{code}": sentence for code, sentence in error_messages.SENTENCES.items()},
 }
 
 

@@ -15,8 +15,8 @@ from django.utils.formats import date_format, get_format
 from django.utils.html import conditional_escape, format_html, strip_tags
 from django.utils.safestring import SafeString, mark_safe
 
-from chat.access import queries
-from chat.access.doors import Entry
+from chat.access import reads
+from chat.access.lookup import Entry
 from chat.access.policy import policy
 from chat.models.database import snapshot
 from chat.web.script_texts import script_texts
@@ -46,9 +46,9 @@ def room_context(request: HttpRequest, entry: Entry, around: int | None = None) 
     """
     try:
         with snapshot():
-            state = queries.room_state(request.user, entry.room.pk)
+            state = reads.room_state(request.user, entry.room.pk)
             start = around if around is not None else _first_unread(state) if state.unread > MANY_UNREAD else None
-            page = queries.history(request.user, state.id, around=start)
+            page = reads.history(request.user, state.id, around=start)
     except RoomNotFound:
         raise Http404 from None
     view = _View(state, target=around)

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from chat.access import doors
+from chat.access import lookup
 from chat.services import tokens as service
 from chat.web.forms import TokenForm
 from chat.web.page_config import site_context
@@ -35,6 +35,6 @@ def tokens(request: HttpRequest) -> HttpResponse:
 
 def _revoke(request: HttpRequest) -> HttpResponse:
     # An unknown one, or somebody else's, is gone for this person as much as one just revoked.
-    service.revoke(user=request.user, token_id=doors.key(request.POST.get("token", "")) or 0)
+    service.revoke(user=request.user, token_id=lookup.key(request.POST.get("token", "")) or 0)
     messages.success(request, _("The token is revoked."), fail_silently=True)
     return redirect("chat:tokens")

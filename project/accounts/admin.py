@@ -25,8 +25,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, override
 
-from chat.admin.bounded import BoundedAdmin
 from chat.admin.lists import BoundedListAdmin
+from chat.admin.search_bounds import BoundedAdmin
 from project.accounts import invitations, signup, site
 from project.accounts.errors import AccountError, InvitationNotValid, LastOwner, UsedMoreOften
 from project.accounts.forms import TokenOffer

@@ -27,9 +27,9 @@ class AccountsConfig(AppConfig):
 
 
 def noted(receiver: Callable[..., Any]) -> Callable[..., None]:
-    from chat.models.notes import note
+    from chat.models.best_effort import write_if_possible
 
     def receive(sender: Any, **given: Any) -> None:
-        note(partial(receiver, sender, **given), using=DEFAULT_DB_ALIAS)
+        write_if_possible(partial(receiver, sender, **given), using=DEFAULT_DB_ALIAS)
 
     return receive

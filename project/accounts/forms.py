@@ -21,7 +21,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from chat import api
-from chat.access.text import is_blank
+from chat.rendering.visible_text import is_blank
 from chat.services import tokens
 from project.accounts import signup, usernames
 from project.accounts.adapter import INVITATION_KEY

@@ -18,7 +18,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.functional import SimpleLazyObject
 
 from chat.access import identity
-from chat.models.notes import note
+from chat.models.best_effort import write_if_possible
 from chat.wire.protocol import is_storable
 from project.accounts import first_run, site
 
@@ -78,7 +78,7 @@ class LastSeenMiddleware:
         if request.user.is_authenticated and (key := request.session.session_key):
             since = timezone.now() - SEEN_EVERY
             if not UserSession.objects.filter(session_key=key, user=request.user, last_seen_at__gt=since).exists():
-                note(lambda: UserSession.objects.create_from_request(request), using=DEFAULT_DB_ALIAS)
+                write_if_possible(lambda: UserSession.objects.create_from_request(request), using=DEFAULT_DB_ALIAS)
         return self.get_response(request)
 
 

@@ -18,7 +18,7 @@ from django.db import transaction
 
 from chat.access.policy import policy
 from chat.models import Membership, Message, Room
-from chat.services import deletion, importing, memberships, read_pointers, rooms
+from chat.services import importing, memberships, read_pointers, room_deletion, rooms
 from chat.wire.errors import RoomNotFound
 from project.accounts import first_run, site
 from project.accounts.models import SiteSettings
@@ -95,7 +95,7 @@ def remove() -> Iterator[str]:
     )
     for pk, name in {each.pk: each.name or "a direct room" for each in (*made, *direct)}.items():
         with suppress(RoomNotFound):
-            deletion.delete(room_id=pk)
+            room_deletion.delete(room_id=pk)
             yield name
     for person in team:
         others = User.objects.exclude(pk__in=[each.pk for each in team])

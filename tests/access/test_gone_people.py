@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from django.utils.translation import override
 
-from chat.access import queries
+from chat.access import reads
 from chat.models import Room
 from chat.services import memberships, messages, reactions, rooms
 from chat.wire import protocol
@@ -19,9 +19,9 @@ GONE = "Deleted account"
 
 def states_of(user: Any, room: Room) -> list[protocol.RoomState]:
     """The room in each of the ways in which it is told."""
-    (greeted,) = [each for each in queries.hello(user)[0] if each.id == str(room.pk)]
-    (listed,) = [each for each in queries.own_rooms(user)[0] if each.id == str(room.pk)]
-    return [greeted, listed, queries.room_state(user, room.pk)]
+    (greeted,) = [each for each in reads.hello(user)[0] if each.id == str(room.pk)]
+    (listed,) = [each for each in reads.own_rooms(user)[0] if each.id == str(room.pk)]
+    return [greeted, listed, reads.room_state(user, room.pk)]
 
 
 def test_who_is_gone_leaves_a_name_and_nobody_to_write_to(ana: Any, ben: Any, ana_and_ben: Room) -> None:
@@ -30,7 +30,7 @@ def test_who_is_gone_leaves_a_name_and_nobody_to_write_to(ana: Any, ben: Any, an
     ben.delete()
     for state in states_of(ana, ana_and_ben):
         assert (state.name, state.gone, state.may_post, state.may_write) == (GONE, 1, False, False)
-    assert [each.body for each in queries.history(ana, str(ana_and_ben.pk)).messages] == ["bye", "stay"]
+    assert [each.body for each in reads.history(ana, str(ana_and_ben.pk)).messages] == ["bye", "stay"]
     head = fresh(ana_and_ben).head
     with pytest.raises(RoomForbidden):
         say(ana, ana_and_ben)
@@ -70,18 +70,18 @@ def test_who_stays_is_told_at_once(ana: Any, ben: Any, cleo: Any) -> None:
     room = rooms.open_direct(user=ana, members=[ben, cleo])
     say(ana, room)
     memberships.leave(user=cleo, room_id=room.pk)
-    before = {each.pk: queries.rooms_version(each) for each in (ana, cleo)}
+    before = {each.pk: reads.rooms_version(each) for each in (ana, cleo)}
     with published() as hints:
         ben.delete()
     told = [event for hint in hints if (event := getattr(hint, "encoded", None))]
     (added,) = [each for one in told for each in protocol.decode_events(one) if isinstance(each, protocol.RoomAdded)]
     assert (added.state.name, added.state.gone) == (f"cleo, {GONE}", 1)
-    assert added.rooms_version == queries.rooms_version(ana) == before[ana.pk] + 1
-    assert queries.rooms_version(cleo) == before[cleo.pk], "who hid the room does not see it"
+    assert added.rooms_version == reads.rooms_version(ana) == before[ana.pk] + 1
+    assert reads.rooms_version(cleo) == before[cleo.pk], "who hid the room does not see it"
 
 
 def test_no_translation_holds_what_parts_the_names() -> None:
     """Scripts put their own words for the last ``gone`` names."""
     for language in ("en", "de"):
         with override(language):
-            assert ", " not in queries.names.DELETED_ACCOUNT
+            assert ", " not in reads.names.DELETED_ACCOUNT

@@ -7,7 +7,7 @@ import pytest
 
 from chat import api
 from chat.access import lobby as listing
-from chat.access import queries
+from chat.access import reads
 from chat.access.policy import Policy
 from chat.models import Membership, Room
 from chat.services import rooms
@@ -29,21 +29,21 @@ def turned_around(settings: Any) -> None:
 
 
 def on_the_wire(user: Any, room: Room) -> dict[str, Any]:
-    return msgspec.to_builtins(queries.room_state(user, room.pk))  # type: ignore[no-any-return]
+    return msgspec.to_builtins(reads.room_state(user, room.pk))  # type: ignore[no-any-return]
 
 
 def test_roles_decide_by_default_and_nothing_more_is_said(lobby: Room, ben: Any, eve: Any) -> None:
     assert "may_post" not in on_the_wire(ben, lobby)
     assert "may_post" not in on_the_wire(eve, lobby)
-    assert queries.room_state(ben, lobby.pk).may_write
-    assert not queries.room_state(eve, lobby.pk).may_write
+    assert reads.room_state(ben, lobby.pk).may_write
+    assert not reads.room_state(eve, lobby.pk).may_write
 
 
 @pytest.mark.usefixtures("turned_around")
 def test_a_policy_that_says_otherwise_is_heard(lobby: Room, ben: Any, eve: Any) -> None:
     assert on_the_wire(ben, lobby)["may_post"] is False
     assert on_the_wire(eve, lobby)["may_post"] is True
-    (of_ben,), _more, _version = queries.hello(ben)
+    (of_ben,), _more, _version = reads.hello(ben)
     assert of_ben.may_post is False
     assert say(eve, lobby).number == 1
     with pytest.raises(RoomForbidden):
@@ -53,7 +53,7 @@ def test_a_policy_that_says_otherwise_is_heard(lobby: Room, ben: Any, eve: Any) 
 @pytest.mark.usefixtures("turned_around")
 def test_an_archived_room_takes_nothing_from_anybody(lobby: Room, eve: Any) -> None:
     api.archive_room(lobby)
-    state = queries.room_state(eve, lobby.pk)
+    state = reads.room_state(eve, lobby.pk)
     assert state.may_post is True
     assert not state.may_write
 
@@ -79,7 +79,7 @@ def test_open_rooms_that_are_hidden_from_others_are_listed_for_their_members(
         rooms.create(creator=ben, name=name)
 
     def listed(user: Any, **page: Any) -> tuple[list[str], bool]:
-        found, more = queries.open_rooms(user, **page)
+        found, more = reads.open_rooms(user, **page)
         return [each.name for each in found], more
 
     assert listed(ben)[0] == ["Lobby", "Attic", "Hall 1", "Cellar", "Shed", "Hall 2", "Barn"]
@@ -87,7 +87,7 @@ def test_open_rooms_that_are_hidden_from_others_are_listed_for_their_members(
     assert listed(eve) == (["Hall 1", "Hall 2"], False)
     assert {each.room.name for each in lobby_page(eve)} == {"Hall 1", "Hall 2"}
     assert listed(eve, limit=1) == (["Hall 1"], True)
-    first = queries.open_rooms(eve, limit=1)[0][0]
+    first = reads.open_rooms(eve, limit=1)[0][0]
     assert listed(eve, limit=1, after=first.id) == (["Hall 2"], False)
 
 
@@ -100,9 +100,9 @@ def test_one_page_of_rooms_does_not_look_through_all_that_are_hidden(
     for name in ("Hall 1", *("Shed",) * 30, "Hall 2"):
         rooms.create(creator=ben, name=name)
     with django_assert_max_num_queries(8):
-        found, more = queries.open_rooms(eve, limit=3)
+        found, more = reads.open_rooms(eve, limit=3)
     assert ([each.name for each in found], more) == (["Hall 1"], True)
-    assert queries.open_rooms(eve, limit=3, after=found[-1].id) == ([], False)
+    assert reads.open_rooms(eve, limit=3, after=found[-1].id) == ([], False)
 
 
 def lobby_page(user: Any) -> list[Any]:

@@ -20,7 +20,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from chat.access import lobby as open_rooms
-from chat.access import queries
+from chat.access import reads
 from chat.models import Membership, Message, Reaction, Room
 from chat.models.database import write
 from chat.services import memberships, rooms
@@ -80,13 +80,13 @@ def hall(ana: Any, cleo: Any) -> Room:
 
 
 def test_a_persons_rooms_are_found_by_the_person(ana: Any, hall: Room) -> None:
-    for read in (queries.hello, queries.own_rooms, open_rooms.open_rooms, queries.open_rooms):
+    for read in (reads.hello, reads.own_rooms, open_rooms.open_rooms, reads.open_rooms):
         found = lookups(lambda read=read: read(ana))["chat_membership"]
         assert found and all("user_key" in each for each in found), read
 
 
 def test_a_heartbeat_reads_the_versions_of_its_people_alone(ana: Any, cleo: Any, hall: Room) -> None:
-    read = lookups(lambda: queries.rooms_versions([str(ana.pk), str(cleo.pk)]))
+    read = lookups(lambda: reads.rooms_versions([str(ana.pk), str(cleo.pk)]))
     assert read == {"chat_membership": {frozenset({"user_key"})}}
 
 
@@ -100,7 +100,7 @@ def test_who_comes_and_goes_is_found_by_room_and_person(cleo: Any, hall: Room) -
 def test_history_reads_its_page_and_its_quotes_and_no_other_message(ana: Any, hall: Room) -> None:
     pages: list[Any] = []
     for bounds in ({}, {"before": 1_500}, {"after": 1_500}, {"around": 1_500}):
-        read = lookups(lambda bounds=bounds: pages.append(queries.history(ana, str(hall.pk), limit=50, **bounds)))
+        read = lookups(lambda bounds=bounds: pages.append(reads.history(ana, str(hall.pk), limit=50, **bounds)))
         assert pages[-1].quoted, "the premise"
         assert read["chat_message"] == {frozenset({"room_id", "number"}), frozenset({"id"})}
 
@@ -108,7 +108,7 @@ def test_history_reads_its_page_and_its_quotes_and_no_other_message(ana: Any, ha
 def test_who_came_and_went_beside_a_page_is_found_by_its_time_and_not_by_looking_at_everybody(
     ana: Any, hall: Room
 ) -> None:
-    read = lookups(lambda: queries.history(ana, str(hall.pk), limit=10, before=1_500))["chat_membership"]
+    read = lookups(lambda: reads.history(ana, str(hall.pk), limit=10, before=1_500))["chat_membership"]
     assert read == {
         frozenset({"user_key", "room_id"}),
         *(frozenset({"room_id", at}) for at in ("joined_at", "left_at")),
@@ -117,14 +117,12 @@ def test_who_came_and_went_beside_a_page_is_found_by_its_time_and_not_by_looking
 
 def test_ones_own_reactions_are_found_by_oneself_and_the_messages(ana: Any, hall: Room) -> None:
     page = list(Message.objects.filter(room=hall).order_by("-number")[:50])
-    assert lookups(lambda: queries.own_reactions(ana, page)) == {
-        "chat_reaction": {frozenset({"user_id", "message_id"})}
-    }
+    assert lookups(lambda: reads.own_reactions(ana, page)) == {"chat_reaction": {frozenset({"user_id", "message_id"})}}
 
 
 def test_a_page_of_members_is_not_sorted_out_of_all_of_them(ana: Any, hall: Room) -> None:
     def page() -> None:
-        assert len(queries.members(ana, str(hall.pk), limit=10).members) == 10
+        assert len(reads.members(ana, str(hall.pk), limit=10).members) == 10
 
     assert frozenset() not in lookups(page)["chat_membership"]
     assert not sorts_on_sqlite(page, "chat_membership")

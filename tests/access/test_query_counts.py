@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from chat.access import changes, queries
+from chat.access import changes, reads
 from chat.models import Room
 from chat.services import messages, reactions, rooms
 
@@ -46,7 +46,7 @@ def make_rooms(writer: Any, reader: Any, number: int) -> list[Room]:
 def test_hello_takes_four_queries_however_many_rooms(writer: Any, reader: Any, number: int):
     make_rooms(writer, reader, number)
     # memberships with rooms, unread mentions, names of direct rooms, rooms_version
-    assert count(lambda: queries.hello(reader)) == 4
+    assert count(lambda: reads.hello(reader)) == 4
 
 
 @pytest.mark.parametrize("number", [1, 30])
@@ -74,7 +74,7 @@ def test_a_page_of_history_takes_six_queries_however_long(writer: Any, reader: A
     posted = messages.post(author=writer, room_id=room.pk, body="last")
     reactions.add(actor=reader, message_id=posted.id, emoji="👍")
     # room, membership, messages with authors, own reactions, who came, who went
-    assert count(lambda: queries.history(reader, str(room.pk), limit=100)) == 6
+    assert count(lambda: reads.history(reader, str(room.pk), limit=100)) == 6
 
 
 @pytest.mark.parametrize("number", [2, 40])
@@ -85,7 +85,7 @@ def test_quotes_take_one_query_more_however_many(writer: Any, reader: Any, numbe
         messages.post(author=reader, room_id=room.pk, body="!", reply_to=each)
     pages: list[Any] = []
     # room, membership, messages with authors, who came, who went, what is quoted
-    assert count(lambda: pages.append(queries.history(reader, str(room.pk), limit=number))) == 6
+    assert count(lambda: pages.append(reads.history(reader, str(room.pk), limit=number))) == 6
     assert len(pages[0].quoted) == number
 
 
@@ -95,7 +95,7 @@ def test_a_page_of_members_takes_three_queries_however_many_were_added(writer: A
     room = rooms.create(creator=writer, name="Room", kind="private", members=[reader, *people])
     pages: list[Any] = []
     # room, membership, members with people
-    assert count(lambda: pages.append(queries.members(reader, str(room.pk)))) == 3
+    assert count(lambda: pages.append(reads.members(reader, str(room.pk)))) == 3
     assert [each.by.name for each in pages[0].members if each.by] == ["writer"] * (number + 1)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chat.access import queries
+from chat.access import reads
 from chat.models import Message, Room
 from chat.models.database import write
 from chat.services import messages
@@ -22,7 +22,7 @@ def hall(ana: Any, lobby: Room) -> Room:
 
 
 def page(user: Any, room: Room, **bounds: int) -> protocol.HistoryPage:
-    return queries.history(user, str(room.pk), **bounds)
+    return reads.history(user, str(room.pk), **bounds)
 
 
 def test_what_is_quoted_and_not_on_the_page_comes_with_it_oldest_first(ana: Any, hall: Room) -> None:

@@ -24,7 +24,7 @@ def five(ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch) -> No
         say(ana if number else ben, lobby, f"word {number}")
         rooms.create(creator=ana, name=f"Room {number}")
         tokens.issue(user=ana, name=f"token {number}")
-    monkeypatch.setattr("chat.admin.live.LiveAdmin.list_per_page", 2)
+    monkeypatch.setattr("chat.admin.base.ChatAdmin.list_per_page", 2)
     monkeypatch.setattr(lists, "LISTED_AT_MOST", 4)
 
 

@@ -93,7 +93,7 @@ def test_many_are_removed_at_once_and_each_is_told(olga: Client, lobby: Room, st
 def test_more_than_a_bulk_action_takes_is_refused_whole(
     olga: Client, lobby: Room, ana: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.admin.live.AT_ONCE", 2)
+    monkeypatch.setattr("chat.admin.base.AT_ONCE", 2)
     said_there = [said_by(ana, lobby) for _ in range(3)]
     with published() as hints:
         done = act(olga, "message", "delete_selected", said_there, post="yes")
@@ -179,7 +179,7 @@ def test_counting_and_scanning_have_an_end(
     monkeypatch.setattr(lists, "LISTED_AT_MOST", 4)
     monkeypatch.setattr(lists, "SCANNED_AT_MOST", 3)
     monkeypatch.setattr("chat.admin.messages.SCANNED_AT_MOST", 3)
-    monkeypatch.setattr("chat.admin.live.LiveAdmin.list_per_page", 2)
+    monkeypatch.setattr("chat.admin.base.ChatAdmin.list_per_page", 2)
     with django_assert_num_queries(5):  # session, user, count, page, people of direct rooms
         page = olga.get(url("message", "changelist"))
     assert "4+ messages" in page.content.decode()

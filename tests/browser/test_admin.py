@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Meet, is_live, messages
+from tests.end_to_end.talk import talk_as
 from tests.rig.site import Site
-from tests.site.talk import talk_as
 
 MAKE_ROOM = """
 from django.contrib.auth import get_user_model

@@ -11,9 +11,9 @@ import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Meet, hold_scripts, is_live, messages, write
+from tests.end_to_end.talk import Talk, talk_as
 from tests.rig.four import BACKENDS, Backend
 from tests.rig.site import Site
-from tests.site.talk import Talk, talk_as
 
 LONG = """
 from uuid import uuid4

@@ -9,9 +9,9 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Meet, act, hold_scripts, is_live
 from tests.browser.test_timeline import SHIFT, looks, number, room
+from tests.end_to_end.talk import Talk, talk_as
 from tests.rig.four import BACKENDS, Backend
 from tests.rig.site import Site
-from tests.site.talk import Talk, talk_as
 
 STORY = """
 from datetime import datetime

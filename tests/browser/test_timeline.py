@@ -11,9 +11,9 @@ from playwright.async_api import Page, expect
 
 from chat.web.timeline_rows import excerpt_of
 from tests.browser.conftest import Meet, Person, hold_scripts, is_live, messages
+from tests.end_to_end.talk import Talk, talk_as
 from tests.rig.four import BACKENDS, Backend
 from tests.rig.site import Site
-from tests.site.talk import Talk, talk_as
 
 STORY = """
 from uuid import uuid4

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chat.client import ChatClient
-from chat.core.client import link
+from chat.client.core import reconnecting
 from tests.client.fake_server import FakeServer
 
 
@@ -19,8 +19,8 @@ async def server() -> AsyncIterator[FakeServer]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-off in hundredths of a second, so that tests of reconnecting are quick."""
-    monkeypatch.setattr(link, "FIRST_RETRY_S", 0.01)
-    monkeypatch.setattr(link, "RETRY_CAP_S", 0.05)
+    monkeypatch.setattr(reconnecting, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(reconnecting, "RETRY_CAP_S", 0.05)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from websockets.http11 import Request, Response
 
 from chat.wire import protocol
 from chat.wire.protocol import Cursor, Member, Message, User
-from tests.core.model_server import LIMITS, ModelRoom
+from tests.client.core.model_server import LIMITS, ModelRoom
 
 ANA = User("1", "ana")
 BEN = User("2", "ben")

@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chat.client import ChatClient, MessageChanged, MessagePosted, Room, Stopped
-from chat.core.client import link
+from chat.client.core import reconnecting
 from chat.wire import errors
 from tests.rig.site import Site
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "FIRST_RETRY_S", 0.1)
-    monkeypatch.setattr(link, "RETRY_CAP_S", 0.5)
+    monkeypatch.setattr(reconnecting, "FIRST_RETRY_S", 0.1)
+    monkeypatch.setattr(reconnecting, "RETRY_CAP_S", 0.5)
 
 
 @asynccontextmanager

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from chat.client import ChatClient, ConnectionChanged, OutcomeUnknown, RoomRemoved, Stopped
-from chat.client.connection import socket_url
-from chat.core.client import link
+from chat.client.core import reconnecting
+from chat.client.websocket import socket_url
 from chat.wire import protocol
 from tests.client.fake_server import FakeServer
 from tests.client.waiting import until
@@ -66,7 +66,7 @@ async def test_a_session_cookie_goes_with_the_sites_origin(server: FakeServer, c
 async def test_a_dead_session_asks_and_is_told(
     server: FakeServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.core.client.connection.COOKIE_HELLO_S", 0.05)
+    monkeypatch.setattr("chat.client.core.connection.COOKIE_HELLO_S", 0.05)
     client = await connect(cookies={"sessionid": "long gone"})
     with pytest.raises(Stopped):
         await client.live()
@@ -158,7 +158,7 @@ async def test_a_draining_server_says_when_to_come_back(
 ) -> None:
     client = await connect()
     await client.live()
-    monkeypatch.setattr(link, "FIRST_RETRY_S", 1000.0)
+    monkeypatch.setattr(reconnecting, "FIRST_RETRY_S", 1000.0)
     await server.links[0].send(protocol.Drain(reconnect_in_ms=50))
     await until(lambda: server.connections == 2 and client.state == "live")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chat.client import MemoryOutbox, OutboxInUse, SqliteOutbox, Stopped
-from chat.core.client.outbox import OutboxItem
+from chat.client.core.outbox import OutboxItem
 from chat.wire import errors, protocol
 from tests.client.fake_server import ANA, FakeServer
 from tests.client.waiting import until
@@ -45,7 +45,7 @@ async def test_posts_of_one_room_keep_their_order_through_broken_connections(
 async def test_a_post_whose_answer_holds_nothing_usable_goes_again_over_the_same_connection(
     server: FakeServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.core.client.outbox.FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr("chat.client.core.outbox.FIRST_RETRY_S", 0.01)
     room = await (await connect()).room("1")
     server.hollow = [{"ok": True}, {"ok": True, "result": []}, {"ok": False, "error": {}}, {"ok": True, "result": {}}]
     first, second = await asyncio.gather(room.post("once"), room.post("then"))

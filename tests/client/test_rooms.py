@@ -91,8 +91,8 @@ async def test_a_lagging_room_is_synced(server: FakeServer, connect: Connect) ->
 async def test_a_gap_is_synced_after_a_while(
     server: FakeServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.core.client.cursor.PATIENCE_S", 0.05)
-    monkeypatch.setattr("chat.core.client.cursor.JITTER_S", 0.01)
+    monkeypatch.setattr("chat.client.core.cursor.PATIENCE_S", 0.05)
+    monkeypatch.setattr("chat.client.core.cursor.JITTER_S", 0.01)
     room = await (await connect()).room("1")
     server.rooms["1"].post(BEN, "lost", "lost")
     await server.post("came")
@@ -102,8 +102,8 @@ async def test_a_gap_is_synced_after_a_while(
 async def test_heads_betray_what_never_came(
     server: FakeServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.core.client.cursor.PATIENCE_S", 0.05)
-    monkeypatch.setattr("chat.core.client.cursor.JITTER_S", 0.01)
+    monkeypatch.setattr("chat.client.core.cursor.PATIENCE_S", 0.05)
+    monkeypatch.setattr("chat.client.core.cursor.JITTER_S", 0.01)
     room = await (await connect()).room("1")
     server.rooms["1"].post(BEN, "lost", "lost")
     await server.links[0].send(protocol.Heads(rooms={"1": 1}, rooms_version=1, server_time=""))

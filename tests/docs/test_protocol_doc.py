@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from chat.commands.hello import RECEIVED_BYTES
 from chat.conf import ChatSettings
+from chat.sockets.hello import RECEIVED_BYTES
 from chat.wire import errors, protocol, schema
 from chat.wire.errors import Close
 from chat.wire.results import RESULTS

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from chat import offload
 from chat.models import Room
+from chat.runtime import pools
 from chat.services import memberships, rooms
 from tests.live.rig import LiveRig
 
@@ -15,8 +15,8 @@ async def rig(transactional_db: None) -> AsyncIterator[LiveRig]:
     rig = LiveRig()
     yield rig
     await rig.close()
-    for lane in (offload.readers, offload.auth):
-        await lane.run(offload.close_connections)
+    for pool in (pools.readers, pools.auth):
+        await pool.run(pools.close_connections)
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from chat import offload
 from chat.access import changes
 from chat.live import catch_up
 from chat.models import Message, Room
+from chat.runtime import pools
 from chat.services import memberships, messages
 from chat.wire.protocol import Cursor
 from tests.live.rig import LiveRig, Socket
@@ -62,7 +62,7 @@ async def test_a_sync_racing_with_live_posts_leaves_no_hole_and_no_repeat(
     """A barrier between each read and what follows from it: posts commit there, and their hints come before the
     attachment, after it, or not at all until the heads are compared."""
     rig.holds_mail = True
-    read = offload.readers.run
+    read = pools.readers.run
     dice = random.Random()
     raced = 0
 
@@ -79,7 +79,7 @@ async def test_a_sync_racing_with_live_posts_leaves_no_hole_and_no_repeat(
         return result
 
     racing = {changes.standings, catch_up._read_page, changes.is_more_than, changes.reset_state}
-    monkeypatch.setattr(offload.readers, "run", read_then_race)
+    monkeypatch.setattr(pools.readers, "run", read_then_race)
     await sync_to_async(post)(ana, lobby, 8)
     for seed in range(SEEDS // 2):
         dice.seed(seed)
@@ -128,12 +128,12 @@ async def test_who_lost_the_room_between_read_and_attachment_gets_nothing_after_
 ):
     other, _ = rig.connect(ana)
     await rig.catch_up.sync(other, {str(lobby.pk): None})
-    read = offload.readers.run
+    read = pools.readers.run
 
     async def read_then_remove(work: Any, *arguments: Any, **keywords: Any) -> Any:
         result = await read(work, *arguments, **keywords)
         if work is changes.reset_state:
-            monkeypatch.setattr(offload.readers, "run", read)
+            monkeypatch.setattr(pools.readers, "run", read)
 
             def remove_and_post() -> None:
                 memberships.remove(actor=ana, room_id=lobby.pk, user_id=str(ben.pk))
@@ -143,7 +143,7 @@ async def test_who_lost_the_room_between_read_and_attachment_gets_nothing_after_
         return result
 
     connection, socket = rig.connect(ben)
-    monkeypatch.setattr(offload.readers, "run", read_then_remove)
+    monkeypatch.setattr(pools.readers, "run", read_then_remove)
     await rig.catch_up.sync(connection, {str(lobby.pk): None})
     await socket.until(lambda it: it.events and it.of_type("member.left") and it.events[-1]["type"] == "room.removed")
     assert not socket.of_type("message.posted")

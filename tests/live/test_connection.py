@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from chat import offload
-from chat.consumers import ChatConsumer
-from chat.core.rate import RateLimit
 from chat.live import connection as module
 from chat.live.connection import Chunk, Connection
 from chat.live.sending import Sender
+from chat.runtime import pools
 from chat.services import tokens
+from chat.services.rates import RateLimit
+from chat.sockets.consumers import ChatConsumer
 
 SECRET = "what somebody wrote"
 Write = Callable[[], None]
@@ -72,9 +72,9 @@ async def sender() -> Sender:
 @pytest.fixture
 async def token(ana: Any) -> AsyncIterator[str]:
     """Of ana's, for a consumer that signs in and reads in threads of its own."""
-    yield await offload.auth.run(lambda: tokens.issue(user=ana))
-    for lane in (offload.readers, offload.auth):
-        await lane.run(offload.close_connections)
+    yield await pools.auth.run(lambda: tokens.issue(user=ana))
+    for pool in (pools.readers, pools.auth):
+        await pool.run(pools.close_connections)
 
 
 # Every kind of awaitable -----------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
-from chat.access import changes, queries
+from chat.access import changes, reads
 from chat.access.identity import Identity
-from chat.core.feed import FeedEvent
 from chat.live.connection import Chunk, Connection
+from chat.live.feed import FeedEvent
 from chat.live.hints import RoomEvents, RoomTransient, from_layer
 from chat.models import Room
 from chat.services import memberships, messages, posting, rooms
@@ -297,7 +297,7 @@ async def test_the_heart_beats_on_while_the_database_is_away(rig: LiveRig, ana: 
     def away(user_ids: Any) -> Any:
         raise OperationalError
 
-    monkeypatch.setattr(queries, "rooms_versions", away)
+    monkeypatch.setattr(reads, "rooms_versions", away)
     for _ in rig.keeper._beats:
         await rig.keeper._second()
     await socket.until(lambda it: it.of_type("heads"))

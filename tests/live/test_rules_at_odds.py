@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from chat import api
-from chat.access import queries
+from chat.access import reads
 from chat.access.policy import Policy
 from chat.models import Membership, Room
 from chat.services import rooms, tokens
@@ -48,7 +48,7 @@ async def test_a_sync_denies_that_room_alone(
     connection, _ = rig.connect(ben)
     assert await rig.catch_up.sync(connection, {here: cursor, there: None}) == {here: "denied", there: "reset"}
     assert set(connection.rooms) == {lobby.pk}
-    for read in (queries.history, queries.members):
+    for read in (reads.history, reads.members):
         with pytest.raises(RoomNotFound):
             await sync_to_async(read)(ben, here)
 

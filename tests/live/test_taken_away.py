@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from chat import api, offload
+from chat import api
 from chat.access import changes
 from chat.access.policy import Policy
-from chat.commands import timeline
-from chat.commands.context import Context
 from chat.live.hints import CompareRoom
-from chat.live.process import Process
 from chat.models import Membership, Room
-from chat.services import deletion, messages, rooms, tokens
+from chat.process import Process
+from chat.runtime import pools
+from chat.services import messages, room_deletion, rooms, tokens
+from chat.sockets.commands import timeline
+from chat.sockets.commands.context import Context
 from chat.wire import protocol
 from tests.client.waiting import until
 from tests.live.rig import LiveRig, Socket
@@ -47,7 +48,7 @@ async def test_a_deleted_room_leaves_members_and_watchers_at_once(
 ) -> None:
     followers = [await watch(rig, user, quiet) for user in (ana, ben, eve)]
     rig.holds_mail = not told
-    await sync_to_async(deletion.delete)(room_id=quiet.pk)
+    await sync_to_async(room_deletion.delete)(room_id=quiet.pk)
     if not told:
         await rig.keeper._compare_all()
     # A member hears that the room is lost before it has been compared.
@@ -160,7 +161,7 @@ async def test_what_a_hosts_rule_takes_away_is_cut_where_it_says_so(
 async def test_who_is_being_caught_up_when_the_right_ends_does_not_stay(
     rig: LiveRig, eve: Any, quiet: Room, hall: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, review = offload.readers.run, rig.keeper._review_rooms
+    read, review = pools.readers.run, rig.keeper._review_rooms
     connection, socket = rig.connect(eve, token_id=await token_of(eve))
     was_reviewed = asyncio.Event()
 
@@ -177,7 +178,7 @@ async def test_who_is_being_caught_up_when_the_right_ends_does_not_stay(
         return result
 
     monkeypatch.setattr(rig.keeper, "_review_rooms", reviewed)
-    monkeypatch.setattr(offload.readers, "run", read_then_bar)
+    monkeypatch.setattr(pools.readers, "run", read_then_bar)
     command = protocol.Sync(ref=1, rooms=cursor(hall))
     context = Context(connection, Process(rig.hub, rig.catch_up, rig.keeper))
     assert await timeline.sync(context, command, timeline.claim(connection, command)) == {

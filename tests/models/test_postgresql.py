@@ -12,10 +12,10 @@ from django.db import Error, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from chat import offload
 from chat.models import Room
 from chat.models.database import is_unavailable, snapshot, write
-from chat.services import deletion, importing, writer
+from chat.runtime import pools
+from chat.services import importing, room_deletion, writer
 from tests.cast import at_once, numbers, post_of, posted, say
 from tests.services.log import check_log
 
@@ -56,7 +56,7 @@ def test_sweeps_and_imports_take_the_time_they_need(ana: Any, lobby: Room) -> No
     past = importing.PastMessage(author=ana, body="hi", created_at=timezone.now(), client_id=uuid4())
     with CaptureQueriesContext(connection) as free:
         importing.import_messages(room_id=lobby.pk, messages=[past])
-        deletion.delete(room_id=lobby.pk)
+        room_deletion.delete(room_id=lobby.pk)
     assert any("DELETE" in each["sql"] for each in free)
     assert not any("lock_timeout" in each["sql"] for each in free)
 
@@ -135,11 +135,11 @@ def keep_alive() -> tuple[int, int]:
 
 @pytest.mark.usefixtures("_host_that_says_nothing")
 async def test_the_chats_own_connections_notice_that_the_database_is_gone() -> None:
-    lane = offload.Lane("test", lambda: 1)
+    pool = pools.Pool("test", lambda: 1)
     try:
-        assert await lane.run(keep_alive) == (1, 10_000)
+        assert await pool.run(keep_alive) == (1, 10_000)
     finally:
-        await lane.run(offload.close_connections)
+        await pool.run(pools.close_connections)
 
 
 @pytest.mark.usefixtures("_host_that_says_nothing")
@@ -150,9 +150,9 @@ def test_a_hosts_own_connections_are_left_as_they_are() -> None:
 @pytest.mark.usefixtures("_host_that_says_nothing")
 async def test_what_the_site_says_of_its_connections_counts() -> None:
     connection.settings_dict["OPTIONS"]["tcp_user_timeout"] = "77000"
-    lane = offload.Lane("test", lambda: 1)
+    pool = pools.Pool("test", lambda: 1)
     try:
-        assert await lane.run(keep_alive) == (1, 77_000)
+        assert await pool.run(keep_alive) == (1, 77_000)
     finally:
-        await lane.run(offload.close_connections)
+        await pool.run(pools.close_connections)
         del connection.settings_dict["OPTIONS"]["tcp_user_timeout"]

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from chat.access import changes, queries
-from chat.core.feed import FeedEvent
+from chat.access import changes, reads
+from chat.live.feed import FeedEvent
 from chat.models import Membership, Message, Room
 from chat.wire import protocol
 
@@ -70,17 +70,17 @@ class State:
 
 def fresh_state(user: Any, room: Room) -> State:
     """What a client has that loads the room from nothing: its state, its history, its members."""
-    state = State(room=queries.room_state(user, room.pk), seq=Room.objects.get(pk=room.pk).head)
+    state = State(room=reads.room_state(user, room.pk), seq=Room.objects.get(pk=room.pk).head)
     after, more = 0, True
     while more:
-        page = queries.history(user, str(room.pk), after=after, limit=7)
+        page = reads.history(user, str(room.pk), after=after, limit=7)
         state.put(*page.messages)
         assert page.seq == state.seq
         more, after = page.more_after, after + len(page.messages)
     last: str | None = None
     more = True
     while more:
-        members = queries.members(user, str(room.pk), after=last, limit=3)
+        members = reads.members(user, str(room.pk), after=last, limit=3)
         state.put(*members.members)
         more, last = members.more, members.members[-1].user.id if members.members else last
     return state

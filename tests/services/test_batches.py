@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from chat.models import Message, Room
 from chat.services import messages, posting, writer
-from chat.services.bodies import Rendered
+from chat.services.message_bodies import Rendered
 from chat.services.posting import Post
 from chat.wire.errors import (
     ChatError,

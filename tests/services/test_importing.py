@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from chat import api
-from chat.access import queries
+from chat.access import reads
 from chat.live.hints import RoomEvents
 from chat.models import Membership, Mention, Message, Reaction, Room
 from chat.services import importing, memberships, messages, reactions, rooms
@@ -51,7 +51,7 @@ def test_a_message_enters_with_all_that_it_was(ana: Any, ben: Any, lobby: Room) 
 
     assert (done.stored, done.repeated) == (4, 0)
     check_log(lobby)
-    page = queries.history(ana, str(lobby.pk))
+    page = reads.history(ana, str(lobby.pk))
     one, two, three, four = page.messages[1:]
     assert [each.number for each in page.messages] == [1, 2, 3, 4, 5]
     assert one.html == f'<p>Look, <span class="mention" data-user="{ben.pk}">@ben</span>: <strong>here</strong></p>'

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from chat.access import changes, queries
+from chat.access import changes, reads
 from chat.models import Membership, Message, Room
 from chat.services import memberships, messages, reactions, read_pointers, rooms
 from chat.wire.errors import ChatError, ClientIdConflict
@@ -188,7 +188,7 @@ class Talk(RuleBasedStateMachine):
     @invariant()
     def rooms_version_never_falls(self) -> None:
         if hasattr(self, "room"):
-            now = queries.rooms_versions([str(each.pk) for each in self.cast.values()])
+            now = reads.rooms_versions([str(each.pk) for each in self.cast.values()])
             assert all(now[key] >= version for key, version in self.versions.items())
             self.versions = now
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from django.db import connections, transaction
 
-from chat.access import changes, queries
+from chat.access import changes, reads
 from chat.live.hints import Hint, RoomsMoved
 from chat.models import Membership, Message, Room
 from chat.services import memberships, reactions, rooms
@@ -69,7 +69,7 @@ def test_joining_twice_is_one_change(cleo: Any, ana: Any, lobby: Room) -> None:
     assert kinds(hints, lobby) == ["MemberJoined"]
     assert moved(hints) == [(str(cleo.pk), "room.added", 1)]
     assert room.member_count == 3
-    assert queries.room_state(cleo, lobby.pk).unread == 0, "reading starts at the newest message"
+    assert reads.room_state(cleo, lobby.pk).unread == 0, "reading starts at the newest message"
     check_log(lobby)
 
 
@@ -78,7 +78,7 @@ def test_leaving_twice_is_one_change(ben: Any, lobby: Room) -> None:
         memberships.leave(user=ben, room_id=lobby.pk)
         memberships.leave(user=ben, room_id=lobby.pk)
     assert kinds(hints, lobby) == ["MemberLeft"]
-    assert moved(hints) == [(str(ben.pk), "room.removed", queries.rooms_version(ben))]
+    assert moved(hints) == [(str(ben.pk), "room.removed", reads.rooms_version(ben))]
     check_log(lobby)
 
 
@@ -118,7 +118,7 @@ def test_rooms_version_rises_with_every_coming_and_going(ana: Any, ben: Any, lob
         told += [version for user_id, _, version in moved(hints) if user_id == str(ben.pk)]
     assert len(told) == len(acts)
     assert told == sorted(set(told))
-    assert told[-1] == queries.rooms_version(ben)
+    assert told[-1] == reads.rooms_version(ben)
 
 
 # Adding, removing, roles -----------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def test_who_added_or_removed_somebody_is_told_alike_live_and_later(ana: Any, cl
         assert page is not None
         (repaired,) = (protocol.decode_events(each.encoded)[0] for each in changes.as_events(page, live.seq - 1))
         assert repaired.member == live.member
-        assert live.member in queries.history(ana, str(staff.pk)).members
+        assert live.member in reads.history(ana, str(staff.pk)).members
         if type(live) is not protocol.MemberChanged:
             assert repaired == live
             assert live.by == live.member.by
@@ -278,19 +278,19 @@ def test_leaving_a_direct_room_hides_it_until_its_next_message(ana: Any, ben: An
         memberships.leave(user=ben, room_id=ana_and_ben.pk)
     assert [(user_id, kind) for user_id, kind, _ in moved(hints)] == [(str(ben.pk), "room.removed")]
     assert fresh(ana_and_ben).head == head, "it is nobody else's business"
-    assert not queries.own_rooms(ben)[0]
+    assert not reads.own_rooms(ben)[0]
     with published() as hints:
         say(ana, ana_and_ben)
         say(ana, ana_and_ben)
     assert [(user_id, kind) for user_id, kind, _ in moved(hints)] == [(str(ben.pk), "room.added")]
-    assert [each.unread for each in queries.own_rooms(ben)[0]] == [3]
+    assert [each.unread for each in reads.own_rooms(ben)[0]] == [3]
 
 
 def test_the_other_sees_a_direct_room_from_its_first_message_on(ana: Any, ben: Any, ana_and_ben: Room) -> None:
-    assert [each.name for each in queries.own_rooms(ana)[0]] == ["ben"]
-    assert not queries.own_rooms(ben)[0]
+    assert [each.name for each in reads.own_rooms(ana)[0]] == ["ben"]
+    assert not reads.own_rooms(ben)[0]
     say(ana, ana_and_ben)
-    assert [each.name for each in queries.own_rooms(ben)[0]] == ["ana"]
+    assert [each.name for each in reads.own_rooms(ben)[0]] == ["ana"]
 
 
 def test_opening_a_hidden_direct_room_brings_it_back_for_who_opens_it(ana: Any, ben: Any, ana_and_ben: Room) -> None:
@@ -298,7 +298,7 @@ def test_opening_a_hidden_direct_room_brings_it_back_for_who_opens_it(ana: Any, 
     with published() as hints:
         assert rooms.open_direct(user=ana, user_ids=[str(ben.pk)]) == ana_and_ben
     assert [(user_id, kind) for user_id, kind, _ in moved(hints)] == [(str(ana.pk), "room.added")]
-    assert not queries.own_rooms(ben)[0]
+    assert not reads.own_rooms(ben)[0]
 
 
 # Accounts that end -----------------------------------------------------------------------------------------------
@@ -338,7 +338,7 @@ def test_a_message_reaches_a_direct_room_whose_other_side_is_deactivated(ana: An
     assert say(ana, ana_and_ben).number == 1
     ben.is_active = True
     ben.save()
-    assert [each.unread for each in queries.own_rooms(ben)[0]] == [1]
+    assert [each.unread for each in reads.own_rooms(ben)[0]] == [1]
 
 
 def test_a_deleted_account_leaves_messages_without_an_author_and_tombstones_of_memberships(
@@ -366,9 +366,9 @@ def test_a_deleted_account_leaves_messages_without_an_author_and_tombstones_of_m
         check_log(room)
 
     # And nothing that looks at them later falls over.
-    assert queries.history(ana, str(lobby.pk)).messages[0].author is None
-    assert [each.user.name for each in queries.members(ana, str(lobby.pk)).members] == ["ana"]
-    assert {each.name for each in queries.own_rooms(ana)[0]} == {"Lobby", "Staff", "Deleted account"}
+    assert reads.history(ana, str(lobby.pk)).messages[0].author is None
+    assert [each.user.name for each in reads.members(ana, str(lobby.pk)).members] == ["ana"]
+    assert {each.name for each in reads.own_rooms(ana)[0]} == {"Lobby", "Staff", "Deleted account"}
     assert changes.as_events(changes.for_feed(lobby.pk, 0), 0)
     memberships.remove(actor=ana, room_id=lobby.pk, user_id=user_id)
     with pytest.raises(MemberNotFound):

@@ -7,7 +7,7 @@ from django.db import connection
 
 from chat.models import Membership, Mention, Message, Room
 from chat.services import memberships, messages, rooms, writer
-from chat.services.bodies import render
+from chat.services.message_bodies import render
 from chat.wire.errors import (
     ChatError,
     MessageEmpty,

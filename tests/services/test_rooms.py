@@ -19,7 +19,7 @@ from chat.access.policy import Policy
 from chat.live.hints import CompareRoom, RoomsMoved
 from chat.models import Membership, Room
 from chat.models.database import write
-from chat.services import deletion, memberships, people, rooms
+from chat.services import memberships, people, room_deletion, rooms
 from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, RoomNotFound, UserNotFound
 from tests.cast import at_once, events_in, fresh, published, say
 from tests.services.log import check_log
@@ -121,7 +121,7 @@ def test_private_rooms_of_before_get_slugs_that_nobody_can_guess(ana: Any, lobby
     dated, renamed, suffixed, deleted = (
         rooms.create(creator=ana, name=name, kind="private") for name in ("Plan 20261126", "Plan", "Kept", "Gone")
     )
-    deletion.delete(room_id=deleted.pk)
+    room_deletion.delete(room_id=deleted.pk)
     with write():
         for room, slug in ((staff, "staff"), (dated, "plan-20261126"), (renamed, "layoffs")):
             Room.objects.filter(pk=room.pk).update(slug=slug)

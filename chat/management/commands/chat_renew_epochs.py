@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from chat.management.database import reachable
+from chat.management.unreachable_database import reachable
 from chat.services import rooms
 
 

@@ -3,7 +3,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from chat.management.database import reachable
+from chat.management.unreachable_database import reachable
 from chat.services import tokens
 from chat.wire.errors import UserNotFound
 from chat.wire.protocol import rfc3339

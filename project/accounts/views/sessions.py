@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from chat.access import identity
-from chat.models.notes import note
+from chat.models.best_effort import write_if_possible
 from project.accounts.devices import describe
 
 
@@ -37,7 +37,7 @@ def _live(user: Any) -> Iterator[Any]:
         if identity.from_session(session.session_key):
             yield session
         else:
-            note(session.delete, using=DEFAULT_DB_ALIAS)
+            write_if_possible(session.delete, using=DEFAULT_DB_ALIAS)
 
 
 def _end(request: HttpRequest) -> None:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from chat.management.database import reachable
+from chat.management.unreachable_database import reachable
 from project.accounts import site
 from project.demo import team, timeline
 

@@ -2,7 +2,7 @@ from django.core.mail import send_mail
 from django.dispatch import receiver
 from people.models import Person
 
-from chat.events import message_posted
+from chat.signals import message_posted
 from shop.models import OrderAccess
 
 

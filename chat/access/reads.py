@@ -1,0 +1,274 @@
+"""Reads that cross models: what a person sees of their rooms, a room's history, its members."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Count, F, QuerySet, Sum
+from msgspec import UNSET, UnsetType
+
+from chat.access import display_names, lobby, lookup, membership_history, serializers
+from chat.access.policy import policy
+from chat.conf import conf
+from chat.models import Membership, Mention, Message, Reaction, Room
+from chat.models.database import snapshot
+from chat.wire import protocol
+from chat.wire.errors import CommandInvalid
+
+PAGE = 50
+"""Things in one page of a list when the caller names no limit."""
+PAGE_AT_MOST = 200
+"""Things in one page of a list, whatever limit the caller names: with the longest names it stays below 900 KiB."""
+PAGE_BYTES = 200 * 1024
+"""Message text in one page; with the JSON around it a frame stays below 256 KiB."""
+
+
+# A person's rooms ----------------------------------------------------------------------------------------------
+
+
+def hello(user: Any) -> tuple[list[protocol.RoomState], bool, int]:
+    """The person's most recently active rooms, whether there are more, and their ``rooms_version``."""
+    with snapshot():
+        most = conf.hello_rooms
+        rows = list(_own(user).order_by(F("room__last_message_at").desc(nulls_last=True), "-room_id")[: most + 1])
+        return _states(user, _entries(rows[:most])), len(rows) > most, rooms_version(user)
+
+
+def own_rooms(
+    user: Any, *, after: str | None = None, limit: int | None = None
+) -> tuple[list[protocol.RoomState], bool]:
+    """A page of the person's rooms by id, and whether there are more."""
+    limit = min(limit or PAGE, PAGE_AT_MOST)
+    with snapshot():
+        rows = list(_own(user).filter(room_id__gt=_after(after)).order_by("room_id")[: limit + 1])
+        return _states(user, _entries(rows[:limit])), len(rows) > limit
+
+
+def open_rooms(user: Any, *, after: str | None = None, limit: int | None = None) -> tuple[list[protocol.Room], bool]:
+    """A page, by id, of the open rooms that the person may see, and whether there are more."""
+    found, more = lobby.by_id(user, after=_after(after), most=min(limit or PAGE, PAGE_AT_MOST))
+    return [serializers.room(each) for each in found], more
+
+
+def room_state(user: Any, room_id: str | int) -> protocol.RoomState:
+    """The room as the person sees it.
+
+    Raises:
+        RoomNotFound: Missing, or hidden from ``user``.
+    """
+    with snapshot():
+        return state_of(user, lookup.room(user, room_id))
+
+
+def state_of(user: Any, entry: lookup.Entry) -> protocol.RoomState:
+    """The same of a room that was found to be for the person to see, in the same snapshot."""
+    return _states(user, [entry])[0]
+
+
+def rooms_version(user: Any) -> int:
+    """Rises with each coming and going of this person: a client that knows another one lists its rooms again."""
+    return rooms_versions([str(user.pk)]).get(str(user.pk), 0)
+
+
+def rooms_versions(user_ids: Iterable[str]) -> dict[str, int]:
+    rows = Membership.objects.filter(user_key__in=list(user_ids)).values("user_key").annotate(version=Sum("moves"))
+    return dict(rows.values_list("user_key", "version"))
+
+
+def is_member(user_id: str, room_id: int) -> bool:
+    """Whether the person with this wire id is in the room now."""
+    return Membership.objects.present().filter(room=room_id, user_key=user_id).exists()
+
+
+def read_state(membership: Membership, last_number: int) -> protocol.ReadResult:
+    """The person's read pointer with what is unread past it."""
+    return protocol.ReadResult(
+        read=membership.read_number,
+        unread=max(0, last_number - membership.read_number),
+        mentions=Mention.objects.filter(
+            user=membership.user, room_id=membership.room_id, number__gt=membership.read_number
+        ).count(),
+        rev=membership.rev,
+    )
+
+
+def _own(user: Any) -> QuerySet[Membership]:
+    return Membership.objects.present().of(user).filter(hidden=False).select_related("room")
+
+
+def _entries(memberships: list[Membership]) -> list[lookup.Entry]:
+    return [lookup.Entry(each.room, each) for each in memberships]
+
+
+def _states(user: Any, entries: list[lookup.Entry]) -> list[protocol.RoomState]:
+    mentions = _mentions(user, [each.membership for each in entries if each.membership is not None])
+    named = display_names.of_direct_rooms(user, [each.room.pk for each in entries if each.room.is_direct])
+    return [
+        serializers.room_state(
+            each.room,
+            each.membership,
+            mentions=mentions.get(each.room.pk, 0),
+            direct_name=named.get(each.room.pk),
+            may_post=_may_post(user, each.room, each.membership),
+        )
+        for each in entries
+    ]
+
+
+def _may_post(user: Any, room: Room, membership: Membership | None) -> bool | UnsetType:
+    """Unset where the policy says of posting what being a member says."""
+    may = policy().can_post(user, room, membership)
+    return UNSET if may == (membership is not None) else may
+
+
+def _mentions(user: Any, memberships: list[Membership]) -> dict[int, int]:
+    unread = [each.room_id for each in memberships if each.room.last_number > each.read_number]
+    if not unread:
+        return {}
+    rows = Mention.objects.filter(
+        user=user,
+        room__in=unread,
+        room__memberships__user_key=str(user.pk),
+        number__gt=F("room__memberships__read_number"),
+    )
+    return dict(rows.values("room").annotate(count=Count("pk")).values_list("room", "count"))
+
+
+def _after(wire_id: str | None) -> int:
+    if wire_id is None:
+        return 0
+    if (pk := lookup.key(wire_id)) is None:
+        raise CommandInvalid("`after` names no room.", field="after")
+    return pk
+
+
+# A room's people -----------------------------------------------------------------------------------------------
+
+
+def members(user: Any, room_id: str, *, after: str | None = None, limit: int | None = None) -> protocol.MemberPage:
+    """A page of the room's present members in the order of joining; ``after`` is a user id.
+
+    Raises:
+        RoomNotFound: Missing, or not readable for ``user``.
+    """
+    limit = min(limit or PAGE, PAGE_AT_MOST)
+    with snapshot():
+        entry = lookup.watched_room(user, room_id)
+        rows = Membership.objects.filter(room=entry.room)
+        start = 0
+        if after is not None and protocol.is_storable(after):
+            start = rows.filter(user_key=after).values_list("pk", flat=True).first() or 0
+        page = list(rows.filter(left_at=None, pk__gt=start).with_people().order_by("pk")[: limit + 1])
+        return protocol.MemberPage(
+            members=[serializers.member(each) for each in page[:limit]],
+            more=len(page) > limit,
+            epoch=entry.room.epoch,
+            seq=entry.room.head,
+        )
+
+
+# A room's timeline ---------------------------------------------------------------------------------------------
+
+
+def history(
+    user: Any,
+    room_id: str,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    around: int | None = None,
+    limit: int | None = None,
+) -> protocol.HistoryPage:
+    """A page of the timeline, oldest first: before, after or around a message number; the newest when none is given.
+
+    A page holds fewer messages than ``limit`` where these are long.
+
+    Raises:
+        CommandInvalid: More than one of ``before``, ``after`` and ``around``, or too high a limit.
+        RoomNotFound: Missing, or not readable for ``user``.
+    """
+    if sum(bound is not None for bound in (before, after, around)) > 1:
+        raise CommandInvalid("Give at most one of before, after and around.", field="before")
+    if limit is not None and limit > conf.history_messages:
+        raise CommandInvalid(f"limit may be at most {conf.history_messages}.", field="limit")
+    limit = limit or max(1, conf.history_messages // 2)
+    with snapshot():
+        entry = lookup.watched_room(user, room_id)
+        rows = Message.objects.filter(room=entry.room).select_related("author")
+        if after is not None:
+            page = _bounded(rows.filter(number__gt=after).order_by("number")[:limit])
+        elif around is not None:
+            older = _bounded(rows.filter(number__lte=around).order_by("-number")[: (limit + 1) // 2], PAGE_BYTES // 2)
+            newer = _bounded(rows.filter(number__gt=around).order_by("number")[: limit // 2], PAGE_BYTES // 2)
+            page = older[::-1] + newer
+        else:
+            top = before if before is not None else entry.room.last_number + 1
+            page = _bounded(rows.filter(number__lt=top).order_by("-number")[:limit])[::-1]
+        return _history_page(user, entry.room, page, before, after)
+
+
+def _history_page(
+    user: Any, room: Room, page: list[Message], before: int | None, after: int | None
+) -> protocol.HistoryPage:
+    # Numbers have no gaps, so what lies outside a page is arithmetic. An empty page lies beyond one of the ends.
+    if page:
+        first, last = page[0].number, page[-1].number
+    elif after is not None:
+        first, last = min(after, room.last_number) + 1, room.last_number
+    else:
+        first, last = 1, (before or 1) - 1
+    more_before, more_after = first > 1, last < room.last_number
+    moved = membership_history.beside(room, page, more_before=more_before, more_after=more_after)
+    return protocol.HistoryPage(
+        messages=[serializers.message(each) for each in page],
+        mine=own_reactions(user, page),
+        more_before=more_before,
+        more_after=more_after,
+        epoch=room.epoch,
+        seq=room.head,
+        members=[serializers.member(each) for each in moved],
+        quoted=[serializers.message(each) for each in _quoted(room, page)],
+    )
+
+
+def _quoted(room: Room, page: list[Message]) -> list[Message]:
+    """What the page's messages reply to without its being there. Where room is short, the oldest are left out."""
+    shown = {each.pk for each in page}
+    wanted = {each.reply_to_id for each in page if each.reply_to_id} - shown
+    if not wanted:
+        return []
+    # By key alone: asked for the room and its order too, SQLite would walk the whole timeline.
+    found = Message.objects.filter(pk__in=wanted).select_related("author")
+    rows = sorted((each for each in found if each.room_id == room.pk), key=lambda each: each.number, reverse=True)
+    return _bounded(rows, PAGE_BYTES - sum(map(size_of, page)), at_least=0)[::-1]
+
+
+def own_reactions(user: Any, messages: Iterable[Message]) -> dict[str, list[str]]:
+    """The person's own emoji by message id; messages without any are left out, and without reactions not asked for."""
+    wanted = [each.pk for each in messages if each.reactions]
+    if not wanted:
+        return {}
+    mine: dict[str, list[str]] = defaultdict(list)
+    rows = Reaction.objects.filter(message__in=wanted, user=user).order_by("pk").values_list("message_id", "emoji")
+    for message_id, emoji in rows:
+        mine[str(message_id)].append(emoji)
+    return dict(mine)
+
+
+def size_of(message: Message) -> int:
+    """About how many bytes the message takes in a frame."""
+    characters = len(message.body) + len(message.html)
+    reactions = sum(80 + 16 * len(each["users"]) for each in message.reactions)
+    return 600 + reactions + (characters if message.body.isascii() else 3 * characters)
+
+
+def _bounded(rows: Iterable[Message], most_bytes: int = PAGE_BYTES, *, at_least: int = 1) -> list[Message]:
+    """As many as fit into one page, and no fewer than ``at_least``."""
+    page: list[Message] = []
+    size = 0
+    for row in rows:
+        size += size_of(row)
+        if len(page) >= at_least and size > most_bytes:
+            break
+        page.append(row)
+    return page

@@ -1,0 +1,45 @@
+"""When a client says how many frames it has taken in, so that the server sees who still reads. Sans I/O."""
+
+from dataclasses import dataclass
+
+from chat.wire.protocol import Flow
+
+BYTES_AT_MOST = 256 * 1024
+"""Acknowledge at the latest after so many bytes: the server's window counts bytes too, and large frames fill it
+long before the number of frames does."""
+
+
+@dataclass(slots=True)
+class FlowControl:
+    """Count the frames of one connection, from its opening."""
+
+    flow: Flow | None = None
+    frames: int = 0
+    due_at: float | None = None
+    _acknowledged: int = 0
+    _bytes: int = 0
+
+    def greeted(self, flow: Flow | None, now: float) -> None:
+        """``hello`` says what the server wants; the frames up to it are acknowledged like all others."""
+        self.flow = flow
+        self.due_at = now + flow.seconds if flow and self.frames > self._acknowledged else None
+
+    def took(self, size: int, now: float) -> int | None:
+        """A frame of ``size`` bytes was taken in; the count to send now, or None."""
+        self.frames += 1
+        self._bytes += size
+        if self.flow is None:
+            return None
+        if self.frames - self._acknowledged >= self.flow.frames or self._bytes >= BYTES_AT_MOST:
+            return self._acknowledge()
+        if self.due_at is None:
+            self.due_at = now + self.flow.seconds
+        return None
+
+    def tick(self, now: float) -> int | None:
+        """The count to send because frames have waited long enough, or None."""
+        return self._acknowledge() if self.due_at is not None and now >= self.due_at else None
+
+    def _acknowledge(self) -> int:
+        self._acknowledged, self._bytes, self.due_at = self.frames, 0, None
+        return self.frames

@@ -1,0 +1,143 @@
+"""The order in which a client sends its messages: per room as written, one unanswered at a time. Sans I/O.
+
+Where the messages are kept meanwhile is up to the program around it (``chat.client.outbox_store``): each goes there
+before it comes here, and leaves only when its answer came (docs/protocol.md, section 4, point 5).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from chat.wire import protocol
+from chat.wire.errors import ChatError, FrameTooLarge, MessageEmpty, MessageInvalidText, MessageTooLong
+
+FIRST_RETRY_S = 0.5
+RETRY_CAP_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """A message to be sent. ``user`` is the id of the person who wrote it: it is sent only while they are signed in."""
+
+    client_id: str
+    user: str
+    room: str
+    body: str
+    reply_to: str | None = None
+    attachments: tuple[str, ...] = ()
+
+    def as_command(self) -> protocol.PostMessage:
+        return protocol.PostMessage(
+            ref=protocol.MAX_INT,  # the longest there is, so that what was measured is what may leave
+            room=self.room,
+            client_id=UUID(self.client_id),
+            body=self.body,
+            reply_to=self.reply_to,
+            attachments=list(self.attachments),
+        )
+
+
+def check(item: OutboxItem, limits: protocol.Limits | None) -> None:
+    """Refuse what no server would take, before anybody believes that it is on its way.
+
+    Args:
+        limits: As the server announced them; None before the first ``hello``: then its answer decides.
+
+    Raises:
+        MessageEmpty, MessageInvalidText, MessageTooLong, FrameTooLarge: As the server would say.
+    """
+    if not item.body.strip() and not item.attachments:
+        raise MessageEmpty
+    if not protocol.is_storable(item.body):
+        raise MessageInvalidText
+    if limits is None:
+        return
+    if len(item.body.strip()) > limits.body_chars:
+        raise MessageTooLong(f"A message may have at most {limits.body_chars} characters.")
+    if len(protocol.encode(item.as_command())) > limits.frame_bytes:
+        raise FrameTooLarge(f"A frame may have at most {limits.frame_bytes} bytes.")
+
+
+@dataclass(slots=True)
+class _RoomQueue:
+    """One room's messages, oldest first."""
+
+    items: deque[OutboxItem] = field(default_factory=deque)
+    is_unanswered: bool = False
+    retry_at: float = 0.0
+    attempts: int = 0
+
+
+@dataclass(slots=True)
+class Outbox:
+    rng: Callable[[], float]
+    _queues: dict[str, _RoomQueue] = field(default_factory=dict)
+    _ids: set[str] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[OutboxItem]:
+        for queue in self._queues.values():
+            yield from queue.items
+
+    def __contains__(self, client_id: object) -> bool:
+        return client_id in self._ids
+
+    def pending(self, room: str) -> tuple[OutboxItem, ...]:
+        """What waits for the room, in the order of sending."""
+        queue = self._queues.get(room)
+        return tuple(queue.items) if queue else ()
+
+    def add(self, item: OutboxItem) -> None:
+        """Put a message last. One that is there already stays where it is."""
+        if item.client_id in self._ids:
+            return
+        self._ids.add(item.client_id)
+        self._queues.setdefault(item.room, _RoomQueue()).items.append(item)
+
+    def ready(self, user: str, now: float) -> list[OutboxItem]:
+        """The messages to send now, at most one a room; each counts as unanswered from here on."""
+        out = []
+        for queue in self._queues.values():
+            if queue.is_unanswered or queue.retry_at > now or queue.items[0].user != user:
+                continue
+            queue.is_unanswered = True
+            out.append(queue.items[0])
+        return out
+
+    def wake_at(self, now: float) -> float | None:
+        """When the next refused message may be tried again."""
+        due = [queue.retry_at for queue in self._queues.values() if queue.retry_at > now and not queue.is_unanswered]
+        return min(due, default=None)
+
+    def remove(self, item: OutboxItem) -> None:
+        """It is answered, or will never be: the next one's turn has come."""
+        queue = self._queues.get(item.room)
+        if queue is None or item not in queue.items:
+            return
+        queue.items.remove(item)
+        queue.is_unanswered, queue.retry_at, queue.attempts = False, 0.0, 0
+        self._ids.discard(item.client_id)
+        if not queue.items:
+            del self._queues[item.room]
+
+    def refused(self, item: OutboxItem, error: ChatError, now: float) -> bool:
+        """The server refused it: it stays at the head and goes again later, or it is out and False."""
+        if not error.retry:
+            self.remove(item)
+            return False
+        queue = self._queues[item.room]
+        queue.is_unanswered = False
+        queue.attempts += 1
+        wait = error.retry_after_ms / 1000 if error.retry_after_ms is not None else 0.0
+        # A little on top, so that everybody who was told the same does not come back in the same moment.
+        ceiling = min(RETRY_CAP_S, FIRST_RETRY_S * 2 ** min(queue.attempts - 1, 6))
+        queue.retry_at = now + wait + self.rng() * (ceiling if not wait else min(ceiling, wait / 4))
+        return True
+
+    def disconnected(self) -> None:
+        """Answers will not come any more: every head goes again on the next connection."""
+        for queue in self._queues.values():
+            queue.is_unanswered, queue.retry_at, queue.attempts = False, 0.0, 0

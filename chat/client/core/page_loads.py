@@ -1,0 +1,91 @@
+"""Pages of history and members: asked for again until one shows at least what the client has seen. Sans I/O."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from chat.client.core.errors import error_from
+from chat.client.core.requests import Request, Requests
+from chat.client.core.room import Load, RoomCore
+from chat.client.core.schedule import Schedule
+from chat.wire import protocol
+from chat.wire.protocol import ReplyEvent
+
+PAGE = 100
+"""Messages or members asked for at once; what every server allows by default."""
+RETRY_S = 0.5
+RETRY_CAP_S = 30.0
+
+
+@dataclass(slots=True)
+class Loads:
+    rng: Callable[[], float]
+    requests: Requests
+    schedule: Schedule
+    """Is emptied when a connection is lost: the next one restarts what is in ``RoomCore.loads``."""
+
+    watch: Callable[[RoomCore], None]
+    """Called when a room's cursor wants a sync."""
+
+    def start(self, room: RoomCore, load: Load, *, is_live: bool) -> None:
+        """Ask for a page; without a connection, on the next one."""
+        room.loads.append(load)
+        if is_live:
+            self._ask(room, load)
+
+    def restart(self, room: RoomCore) -> None:
+        """A new connection is live."""
+        for load in room.loads:
+            self._ask(room, load)
+
+    def reload(self, room: RoomCore, *, is_live: bool) -> None:
+        """After a reset: what the room held of messages and members before."""
+        if room.window:
+            newest = protocol.History(ref=1, room=room.id, limit=min(PAGE, room.window))
+            self.start(room, Load(newest, lambda _: None, lambda _: None), is_live=is_live)
+        if room.had_members:
+            self._load_members(room, None, is_live)
+
+    def _load_members(self, room: RoomCore, after: str | None, is_live: bool) -> None:
+        command = protocol.ListMembers(ref=1, room=room.id, after=after, limit=PAGE)
+
+        def go_on(page: protocol.MemberPage) -> None:
+            if page.more and page.members:
+                self._load_members(room, page.members[-1].user.id, is_live)
+
+        self.start(room, Load(command, go_on, lambda _: None), is_live=is_live)
+
+    def _ask(self, room: RoomCore, load: Load) -> None:
+        load.begin(room.cursor.position)
+        self.requests.add(Request(load.command, partial(self._answered, room, load)))
+
+    def _ask_later(self, room: RoomCore, load: Load, at: float) -> None:
+        self.schedule.add(at, lambda now: self._ask(room, load) if load in room.loads else None)
+
+    def _answered(self, room: RoomCore, load: Load, reply: ReplyEvent, now: float) -> None:
+        if load not in room.loads:
+            return
+        if isinstance(reply.error, protocol.ErrorBody):
+            self._refused(room, load, reply.error, now)
+            return
+        page, position = reply.result, room.cursor.position
+        if not load.is_stale(page, position):
+            room.put_page(load, page)
+            return
+        if position is not None and page.epoch != position.epoch:
+            room.cursor.want_sync(now)  # the room's numbers start anew; its reset has to come first
+            self.watch(room)
+        self._ask_later(room, load, now + self._wait_s(load))
+
+    def _refused(self, room: RoomCore, load: Load, body: protocol.ErrorBody, now: float) -> None:
+        error = error_from(body)
+        if error.retry:
+            asked = (error.retry_after_ms or 0) / 1000
+            self._ask_later(room, load, now + asked + self._wait_s(load))
+        else:
+            room.loads.remove(load)
+            load.on_error(error)
+
+    def _wait_s(self, load: Load) -> float:
+        load.refusals += 1
+        return min(RETRY_CAP_S, RETRY_S * 2.0 ** min(load.refusals - 1, 6)) * (0.5 + self.rng() / 2)

@@ -1,0 +1,48 @@
+"""Sending what the outbox says, and giving it the answers. Sans I/O."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chat.client.core import outbox
+from chat.client.core.actions import Failed, Stored
+from chat.client.core.errors import error_from
+from chat.client.core.outbox import Outbox, OutboxItem
+from chat.client.core.requests import Request, Requests
+from chat.wire import protocol
+from chat.wire.errors import ChatError
+from chat.wire.protocol import ReplyEvent
+
+
+@dataclass(slots=True)
+class Posting:
+    outbox: Outbox
+    requests: Requests
+    answer: Callable[[Stored | Failed], None]
+
+    def run(self, me: str, limits: protocol.Limits, now: float) -> None:
+        """Send each room's next message. Those that the server would not read fail here."""
+        while items := self.outbox.ready(me, now):
+            for item in items:
+                try:
+                    # Again: it may come from an earlier run, and a frame that is too large gets an error without a ref.
+                    outbox.check(item, limits)
+                except ChatError as error:
+                    self.outbox.remove(item)
+                    self.answer(Failed(item.client_id, item.room, error))
+                else:
+                    self._send(item)
+
+    def _send(self, item: OutboxItem) -> None:
+        def answered(reply: ReplyEvent, now: float) -> None:
+            self._answered(item, reply, now)
+
+        self.requests.add(Request(item.as_command(), answered))
+
+    def _answered(self, item: OutboxItem, reply: ReplyEvent, now: float) -> None:
+        if not isinstance(reply.error, protocol.ErrorBody):
+            self.outbox.remove(item)
+            self.answer(Stored(item.client_id, item.room, reply.result))
+            return
+        error = error_from(reply.error)
+        if not self.outbox.refused(item, error, now):
+            self.answer(Failed(item.client_id, item.room, error))

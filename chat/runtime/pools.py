@@ -1,0 +1,131 @@
+"""The one bridge from the event loop to synchronous code: named, bounded thread pools ("pools").
+
+Channels' own bridge runs everything of a process in one thread, so one slow query would delay every
+acknowledgement: a 3 s query held an unrelated socket for 2.8 s. Here reads, sign-ins and rendering each have threads
+of their own; the writer (chat/services/writer.py) has its own as well. Threads live long and keep their database
+connection; a connection that came from a pool is given back after each call.
+"""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from chat.conf import conf
+from chat.models.database import is_unavailable
+from chat.wire.errors import ServerBusy
+
+T = TypeVar("T")
+KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+"""A peer that has answered nothing for 11 s (or, where something was sent, for 10,000 ms) is gone."""
+_this_thread = threading.local()
+WAITING_PER_LANE = 20_000
+"""Calls that may wait for a pool; a herd of reconnecting sockets queues here, and no further."""
+
+
+class Pool:
+    """A pool of named threads for one kind of work.
+
+    Args:
+        threads: How many calls run at once; a callable is asked at first use, so that settings may decide.
+    """
+
+    def __init__(self, name: str, threads: Callable[[], int]):
+        self.name = name
+        self._threads = threads
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew in a forked process: the threads stayed behind, with what they were about to do."""
+        self._pool: ThreadPoolExecutor | None = None
+        self._waiting = 0
+
+    async def run(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """The result of ``work(*args, **kwargs)``, run in one of the pool's threads.
+
+        A read that finds its database connection dead is run once more on a new one.
+
+        Raises:
+            ServerBusy: Too many calls wait already.
+        """
+        if self._waiting >= WAITING_PER_LANE:
+            raise ServerBusy
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads(), f"chat-{self.name}", use_own_thread)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: _call(work, args, kwargs))
+        finally:
+            self._waiting -= 1
+
+
+def _call(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    try:
+        return work(*args, **kwargs)
+    except Error as error:
+        if not is_unavailable(error):
+            raise
+        close_connections()
+        return work(*args, **kwargs)
+    finally:
+        release_connections()
+
+
+def use_own_thread() -> None:
+    """Mark the running thread as one of the chat's: its database connections are nobody else's."""
+    _this_thread.is_own = True
+
+
+def keep_alive(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Find out within seconds, and not after a quarter of an hour, that the database's machine is gone.
+
+    A receiver of ``connection_created``, for connections of the chat's own threads to a PostgreSQL over TCP. Those of a
+    pool are the host's as well; and where the site's settings say how to keep connections alive, they count.
+    """
+    if not getattr(_this_thread, "is_own", False) or connection.vendor != "postgresql":
+        return
+    if any(name.startswith(("keepalives", "tcp_user_timeout", "pool")) for name in connection.settings_dict["OPTIONS"]):
+        return
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.connection.fileno())) as wire:
+        if wire.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEP_ALIVE.items():
+            if (option := getattr(socket, name, None)) is not None:  # each system has some of them
+                wire.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def release_connections() -> None:
+    """Give pooled connections back, and drop those that failed, so that the next call starts on a sound one."""
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            continue
+        if connection.errors_occurred or connection.settings_dict.get("OPTIONS", {}).get("pool"):
+            connection.close()
+
+
+def close_connections() -> None:
+    """Close this thread's database connections, whatever state they are in."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+
+
+readers = Pool("readers", lambda: conf.reader_threads)
+"""Reads for sockets: sync, history, lists."""
+site = Pool("site", lambda: 2)
+"""Changes on behalf of the site's own coroutines: on SQLite they may wait for the write lock, and reads must not."""
+auth = Pool("auth", lambda: 2)
+"""Sign-ins and re-validation, so that a herd of handshakes does not hold up reads."""
+render = Pool("render", lambda: 1)
+"""Markdown that is not plain text. One thread: more would only fight for the interpreter."""
+for _lane in (readers, site, auth, render):
+    os.register_at_fork(after_in_child=_lane.forget)
+connection_created.connect(keep_alive)

@@ -1,0 +1,73 @@
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+from chat.rendering import markdown
+from chat.runtime import pools
+from chat.services import message_bodies, messages, reactions
+from chat.services.message_bodies import Rendered
+from chat.services.posting import Post
+from chat.services.writer import Call, Change
+from chat.sockets.commands.context import Context
+from chat.wire import protocol
+from chat.wire.errors import ServerBusy
+
+RENDERED_AT_ONCE = 4
+"""Texts of one person that may wait to be rendered, over all of their sockets. The worst ones take 50 ms each, and the
+pool has one thread: 20 sockets would hold up everybody's Markdown for a second."""
+_rendering: Counter[str] = Counter()
+
+
+async def post(context: Context, command: protocol.PostMessage) -> Change:
+    return Post(
+        author=context.user,
+        room_id=command.room,
+        client_id=command.client_id,
+        body=command.body,
+        reply_to=command.reply_to,
+        attachments=tuple(command.attachments),
+        rendered=await _rendered(context, message_bodies.render, command.room, command.body),
+    )
+
+
+async def edit(context: Context, command: protocol.EditMessage) -> Change:
+    rendered = await _rendered(context, message_bodies.render_edit, command.message, command.body)
+    change = partial(
+        messages.edit, actor=context.user, message_id=command.message, body=command.body, rendered=rendered
+    )
+    return Call(context.user, lambda: protocol.SeqResult(seq=change()), message_id=command.message)
+
+
+async def delete(context: Context, command: protocol.DeleteMessage) -> Change:
+    user = context.user
+    return Call(
+        context.user,
+        lambda: protocol.SeqResult(seq=messages.delete(actor=user, message_id=command.message)),
+        message_id=command.message,
+    )
+
+
+async def react(context: Context, command: protocol.AddReaction) -> Change:
+    add = partial(reactions.add, actor=context.user, message_id=command.message, emoji=command.emoji)
+    return Call(context.user, add, message_id=command.message)
+
+
+async def unreact(context: Context, command: protocol.RemoveReaction) -> Change:
+    take_back = partial(reactions.remove, actor=context.user, message_id=command.message, emoji=command.emoji)
+    return Call(context.user, take_back, message_id=command.message)
+
+
+async def _rendered(context: Context, render: Callable[[str, str], Rendered], place: str, body: str) -> Rendered | None:
+    """Markdown takes its time: it is rendered before the writer's turn. Plain text costs the writer next to nothing."""
+    if markdown.is_plain(body) or not message_bodies.is_acceptable(body):
+        return None
+    person = context.connection.user_id
+    if _rendering[person] >= RENDERED_AT_ONCE:
+        raise ServerBusy
+    _rendering[person] += 1
+    try:
+        return await pools.render.run(render, place, body)
+    finally:
+        _rendering[person] -= 1
+        if not _rendering[person]:
+            del _rendering[person]

@@ -1,0 +1,39 @@
+from typing import Any
+
+from chat.access import reads, serializers
+from chat.conf import conf
+from chat.process import Process
+from chat.runtime import pools
+from chat.wire import protocol
+
+RECEIVED_BYTES = 256 * 1024
+"""``hello.flow``: a client also acknowledges after so many bytes, so that long messages do not fill the window."""
+
+
+async def hello(process: Process, user: Any) -> tuple[bytes, protocol.User, int]:
+    """The first event of a signed-in connection, encoded; who it is; and their ``rooms_version``."""
+    person, (states, more, version) = await pools.readers.run(_read, user)
+    event = protocol.Hello(
+        protocol=protocol.VERSION,
+        user=person,
+        server=process.hub.incarnation,
+        heartbeat_s=conf.heartbeat_s,
+        limits=protocol.Limits(
+            frame_bytes=conf.frame_bytes,
+            body_chars=conf.body_chars,
+            sync_rooms=conf.sync_rooms,
+            history=conf.history_messages,
+            catch_up=conf.catch_up,
+            unanswered=conf.unanswered,
+        ),
+        flow=protocol.Flow(frames=conf.received_frames, seconds=conf.received_s, bytes=RECEIVED_BYTES),
+        rooms=states,
+        rooms_version=version,
+        more=more,
+    )
+    return protocol.encode(event), person, version
+
+
+def _read(user: Any) -> tuple[protocol.User, tuple[list[protocol.RoomState], bool, int]]:
+    # A host's policy may look a name up, so that is done here too.
+    return serializers.user(user), reads.hello(user)

@@ -1,0 +1,161 @@
+"""Doors: what is missing and what is not yours are one and the same answer, whatever the id looks like."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chat import api
+from chat.access import changes, lookup, reads
+from chat.models import Room
+from chat.services import memberships, messages, reactions, read_pointers, rooms
+from chat.wire.errors import ChatError, CommandInvalid, MessageNotFound, RoomNotFound
+from tests.cast import said
+
+ODD_IDS = [
+    "",
+    "0",
+    "-1",
+    "1e5",
+    "٣",
+    "²",
+    "+1",
+    " 1",
+    "1_0",
+    "9" * 19,
+    "9" * 30,
+    "9" * 5_000,
+    "1.0",
+    "0x1",
+    "null",
+    "3505aae6-4e85-4a4b-a307-470f74f248a5",
+]
+"""What no row has as its key, in every wrong form."""
+
+Act = Callable[[Any, str], Any]
+ON_ROOMS: dict[str, Act] = {
+    "post": lambda who, room: messages.post(author=who, room_id=room, body="hi"),
+    "join": lambda who, room: memberships.join(user=who, room_id=room),
+    "leave": lambda who, room: memberships.leave(user=who, room_id=room),
+    "add": lambda who, room: memberships.add(actor=who, room_id=room, user_id=str(who.pk)),
+    "remove": lambda who, room: memberships.remove(actor=who, room_id=room, user_id=str(who.pk)),
+    "role": lambda who, room: memberships.change_role(actor=who, room_id=room, user_id=str(who.pk), role="owner"),
+    "update": lambda who, room: rooms.update(user=who, room_id=room, name="Mine"),
+    "read": lambda who, room: read_pointers.move(user=who, room_id=room, number=1),
+    "room_state": reads.room_state,
+    "history": lambda who, room: reads.history(who, room),
+    "member.list": lambda who, room: reads.members(who, room),
+}
+ON_MESSAGES: dict[str, Act] = {
+    "edit": lambda who, message: messages.edit(actor=who, message_id=message, body="x"),
+    "delete": lambda who, message: messages.delete(actor=who, message_id=message),
+    "react": lambda who, message: reactions.add(actor=who, message_id=message, emoji="👍"),
+    "unreact": lambda who, message: reactions.remove(actor=who, message_id=message, emoji="👍"),
+}
+
+
+def refusal(act: Act, who: Any, wire_id: str) -> tuple[Any, ...]:
+    """All that a caller can tell of how it was refused."""
+    with pytest.raises(ChatError) as refused:
+        act(who, wire_id)
+    error = refused.value
+    return type(error), error.code, error.message, error.field, error.retry, error.retry_after_ms, error.args
+
+
+@pytest.mark.parametrize("name", ON_ROOMS)
+def test_a_room_that_is_missing_and_one_that_is_not_yours_are_told_alike(eve: Any, staff: Room, name: str) -> None:
+    answers = {refusal(ON_ROOMS[name], eve, wire_id) for wire_id in (str(staff.pk), "987654321", *ODD_IDS)}
+    assert len(answers) == 1
+    assert next(iter(answers))[0] is RoomNotFound
+
+
+@pytest.mark.parametrize("name", ON_ROOMS)
+def test_a_direct_room_of_others_is_no_room(eve: Any, ana_and_ben: Room, name: str) -> None:
+    assert refusal(ON_ROOMS[name], eve, str(ana_and_ben.pk)) == refusal(ON_ROOMS[name], eve, "987654321")
+
+
+@pytest.mark.parametrize("name", ON_MESSAGES)
+def test_a_message_that_is_missing_and_one_that_is_not_yours_are_told_alike(
+    ana: Any, eve: Any, staff: Room, name: str
+) -> None:
+    message = said(ana, staff)
+    answers = {refusal(ON_MESSAGES[name], eve, wire_id) for wire_id in (str(message.pk), "987654321", *ODD_IDS)}
+    assert len(answers) == 1
+    assert next(iter(answers))[0] is MessageNotFound
+
+
+@pytest.mark.parametrize("name", ON_ROOMS)
+def test_the_doors_open_for_members(ana: Any, staff: Room, name: str) -> None:
+    """The premise of the tests above: the same calls on the same room reach it."""
+    said(ana, staff)
+    try:
+        ON_ROOMS[name](ana, str(staff.pk))
+    except RoomNotFound:
+        pytest.fail("the room was not found")
+    except ChatError:
+        pass  # found, and refused for another reason
+
+
+def test_who_was_removed_stands_outside_again(ana: Any, ben: Any, staff: Room) -> None:
+    message = said(ben, staff)
+    memberships.remove(actor=ana, room_id=staff.pk, user_id=str(ben.pk))
+    for act in (name for name in ON_ROOMS if name != "leave"):
+        assert refusal(ON_ROOMS[act], ben, str(staff.pk))[0] is RoomNotFound
+    for act in ON_MESSAGES:
+        assert refusal(ON_MESSAGES[act], ben, str(message.pk))[0] is MessageNotFound
+    assert changes.page(ben, staff.pk, 0) is None
+    assert changes.reset_state(ben, staff.pk) is None
+    assert changes.standings(ben, [str(staff.pk)]) == {}
+
+
+def test_a_reply_to_a_message_elsewhere_tells_nothing(ana: Any, eve: Any, lobby: Room, staff: Room) -> None:
+    memberships.join(user=eve, room_id=lobby.pk)
+    secret = said(ana, staff)
+    answers = {
+        refusal(
+            lambda who, reply_to: messages.post(author=who, room_id=lobby.pk, body="hi", reply_to=reply_to),
+            eve,
+            wire_id,
+        )
+        for wire_id in (str(secret.pk), "987654321", *(each for each in ODD_IDS if each))
+    }
+    assert len(answers) == 1
+
+
+def test_an_open_room_may_be_read_by_who_is_not_in_it(eve: Any, ana: Any, lobby: Room) -> None:
+    said(ana, lobby)
+    assert len(reads.history(eve, str(lobby.pk)).messages) == 1
+    assert reads.room_state(eve, lobby.pk).role is None
+    assert changes.page(eve, lobby.pk, 0)
+
+
+def test_a_sync_leaves_out_what_is_no_room(ana: Any, eve: Any, lobby: Room, staff: Room) -> None:
+    asked = [str(lobby.pk), str(staff.pk), "987654321", *ODD_IDS]
+    assert set(changes.standings(eve, asked)) == {str(lobby.pk)}
+    assert set(changes.standings(ana, asked)) == {str(lobby.pk), str(staff.pk)}
+
+
+def test_a_list_goes_on_after_an_id_that_can_be_one(ana: Any, lobby: Room) -> None:
+    for odd in ODD_IDS:
+        for pages in (reads.own_rooms, reads.open_rooms):
+            if lookup.key(odd) is None:
+                with pytest.raises(CommandInvalid):
+                    pages(ana, after=odd)
+        assert reads.members(ana, str(lobby.pk), after=odd[:64])
+
+
+@pytest.mark.parametrize("room", ODD_IDS)
+def test_the_sites_own_code_gets_the_same_answer(ana: Any, room: str) -> None:
+    for act in (
+        lambda: api.post(room, ana, "hi"),
+        lambda: api.add_member(room, ana),
+        lambda: api.remove_member(room, ana),
+        lambda: api.archive_room(room),
+    ):
+        with pytest.raises(RoomNotFound):
+            act()
+
+
+def test_a_key_is_a_positive_number_in_plain_digits() -> None:
+    assert [lookup.key(each) for each in ("1", 1, str(2**63 - 1))] == [1, 1, 2**63 - 1]
+    assert {lookup.key(each) for each in (*ODD_IDS, 0, -1, 2**63, "1\n", "01")} == {None}

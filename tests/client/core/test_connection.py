@@ -1,0 +1,219 @@
+"""A whole core, spoken to by hand: pages that cross with events, limits, lost connections."""
+
+import random
+from collections import Counter
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from chat.client.core.actions import (
+    Action,
+    Answered,
+    Connect,
+    ConnectionChanged,
+    Disconnect,
+    Failed,
+    Send,
+    Stored,
+    Tell,
+)
+from chat.client.core.client import ClientCore
+from chat.client.core.outbox import OutboxItem
+from chat.wire import protocol
+from chat.wire.errors import ServerError
+from chat.wire.protocol import Cursor, HistoryPage
+from tests.client.core.model_server import BEN, LIMITS, ME, events
+
+
+class Conversation:
+    """A core that is live in room 1, spoken to by hand."""
+
+    def __init__(self) -> None:
+        self.core = ClientCore(rng=random.Random(1).random)
+        self.now = 0.0
+        self.room, _ = events(10)
+        self.core.start(0.0)
+        self.hear(
+            protocol.Hello(
+                protocol=1, user=ME, server="s", heartbeat_s=20, limits=LIMITS, flow=None,
+                rooms=[self.room.state()], rooms_version=1,
+            )
+        )  # fmt: skip
+        (sync,) = self.sent(self.core.follow("1", 0.0))
+        self.hear(protocol.Reset(room="1", epoch="e1", seq=10, reason="new", state=self.room.state()))
+        self.answer(sync, {"rooms": {"1": "reset"}})
+
+    def hear(self, *heard: Any) -> list[Action]:
+        return self.core.frame(heard, 100, self.now)
+
+    def answer(self, command: Any, result: Any) -> list[Action]:
+        return self.hear(protocol.ReplyEvent(ref=command.ref, ok=True, result=msgspec.to_builtins(result)))
+
+    @staticmethod
+    def sent(actions: list[Action]) -> list[Any]:
+        return [each.command for each in actions if isinstance(each, Send)]
+
+    def newest(self) -> HistoryPage:
+        return HistoryPage(list(self.room.messages), {}, False, False, self.room.epoch, self.room.head)
+
+
+# Pages -------------------------------------------------------------------------------------------------------
+
+
+def test_what_happens_while_it_is_under_way_is_merged_afterwards() -> None:
+    talk = Conversation()
+    (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
+    page = talk.newest()
+    talk.hear(talk.room.edit(4))
+    assert any(isinstance(each, Answered) for each in talk.answer(ask, page))
+    assert list(talk.core.followed["1"].timeline) == talk.room.messages
+
+
+def test_a_page_from_before_the_cursor_is_asked_for_again() -> None:
+    talk = Conversation()
+    page = talk.newest()
+    talk.hear(talk.room.edit(4))
+    (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
+    assert not any(isinstance(each, Answered) for each in talk.answer(ask, page))
+    (again,) = talk.sent(talk.core.tick(10.0))
+    assert any(isinstance(each, Answered) for each in talk.answer(again, talk.newest()))
+    assert list(talk.core.followed["1"].timeline) == talk.room.messages
+
+
+def test_a_page_of_another_epoch_is_asked_for_again_after_a_sync() -> None:
+    talk = Conversation()
+    (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
+    talk.room.epoch = "e2"
+    (sync,) = talk.sent(talk.answer(ask, talk.newest()))
+    assert isinstance(sync, protocol.Sync)
+
+
+def test_a_reset_makes_older_pages_stale() -> None:
+    talk = Conversation()
+    (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
+    page = talk.newest()
+    talk.room.edit(2)
+    talk.hear(protocol.Reset(room="1", epoch="e1", seq=11, reason="too_far", state=talk.room.state()))
+    assert not any(isinstance(each, Answered) for each in talk.answer(ask, page))
+
+
+# Replies that hold nothing usable ------------------------------------------------------------------------------
+
+HOLLOW: list[dict[str, Any]] = [
+    {"ok": True}, {"ok": True, "result": None}, {"ok": True, "result": "x"}, {"ok": True, "result": []}, {},
+    {"ok": "yes", "result": {}}, {"ok": False}, {"ok": False, "error": None}, {"ok": False, "error": {}},
+    {"ok": False, "error": {"message": "No.", "retry": False}},
+]  # fmt: skip
+COMMANDS = [
+    protocol.Ping(ref=1),
+    protocol.ListRooms(ref=1, scope="mine"),
+    protocol.CreateRoom(ref=1, name="A", kind="open"),
+    protocol.JoinRoom(ref=1, room="1"),
+    protocol.LeaveRoom(ref=1, room="1"),
+    protocol.AddMember(ref=1, room="1", user="2"),
+    protocol.EditMessage(ref=1, message="1", body="x"),
+    protocol.AddReaction(ref=1, message="1", emoji="👍"),
+    protocol.Read(ref=1, room="1", number=1),
+]
+
+
+def hollow(ref: int, reply: dict[str, Any]) -> list[protocol.Event]:
+    """The events of a frame with such a reply, as the client reads them."""
+    return protocol.decode_events(msgspec.json.encode([{"type": "reply", "ref": ref, **reply}]))
+
+
+@pytest.mark.parametrize("reply", HOLLOW, ids=str)
+def test_each_command_ends_with_an_error_that_may_be_tried_again(reply: dict[str, Any]) -> None:
+    talk = Conversation()
+    for command in COMMANDS:
+        (sent,) = talk.sent(talk.core.call(command, command, 0.0))
+        (answered,) = [each for each in talk.hear(*hollow(sent.ref, reply)) if isinstance(each, Answered)]
+        assert isinstance(answered.error, ServerError) and answered.error.retry
+        assert answered.tag is command
+    assert talk.core.is_live
+
+
+@pytest.mark.parametrize("reply", [*HOLLOW, {"ok": True, "result": {}}], ids=str)
+def test_what_the_client_asks_by_itself_is_asked_again_and_never_in_a_loop(reply: dict[str, Any]) -> None:
+    talk = Conversation()
+    asked = talk.sent(talk.core.post(OutboxItem(str(uuid4()), ME.id, "1", "hello"), 0.0))
+    asked += talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "history", 0.0))
+    asked += talk.sent(talk.core.load("1", protocol.ListMembers(ref=1, room="1"), "members", 0.0))
+    asked += talk.sent(talk.hear(protocol.Lagging(rooms=["1"])))
+    asked += talk.sent(talk.hear(protocol.Heads(rooms={}, rooms_version=2, server_time="")))
+    count: Counter[type] = Counter()
+    for _ in range(600):
+        for command in asked:
+            count[type(command)] += 1
+        heard = [event for command in asked for event in hollow(command.ref, reply)]
+        talk.now += 0.1
+        done = talk.hear(protocol.Heads(rooms={}, rooms_version=2, server_time=""), *heard)
+        done += talk.core.tick(talk.now)
+        assert not [each for each in done if isinstance(each, Answered | Stored | Failed | Disconnect)]
+        asked = talk.sent(done)
+    kinds = {protocol.PostMessage, protocol.History, protocol.ListMembers, protocol.Sync, protocol.ListRooms}
+    assert set(count) == kinds
+    assert all(2 < number < 30 for number in count.values()), f"asked within a minute: {count}"
+    assert len(talk.core.outbox) == 1
+
+
+def test_a_reply_that_does_not_say_what_it_answers_can_not_be_read() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        protocol.decode_events(b'{"type": "reply", "ref": "1", "ok": true, "result": {}}')
+
+
+# The connection ----------------------------------------------------------------------------------------------
+
+
+def test_another_user_is_not_the_same_client() -> None:
+    talk = Conversation()
+    talk.core.closed(1006, 1.0)
+    talk.core.tick(5.0)
+    hello = protocol.Hello(
+        protocol=1, user=BEN, server="s", heartbeat_s=20, limits=LIMITS, flow=None, rooms=[], rooms_version=1
+    )
+    talk.now = 5.0
+    assert Disconnect() in talk.hear(hello)
+    assert talk.core.reason == "other_user"
+
+
+def test_no_more_than_the_limit_is_unanswered() -> None:
+    talk = Conversation()
+    sent = []
+    for each in range(50):
+        sent += talk.sent(talk.core.call(protocol.Ping(ref=1), each, 0.0))
+    assert len(sent) == 32
+    assert len(talk.sent(talk.answer(sent[0], {}))) == 1
+    assert len({each.ref for each in sent}) == 32
+
+
+def test_a_command_without_an_answer_costs_the_connection() -> None:
+    talk = Conversation()
+    talk.core.call(protocol.Ping(ref=1), "tag", 0.0)
+    for now in range(0, 60, 10):
+        talk.now = float(now)
+        talk.hear(protocol.Heads(rooms={}, rooms_version=1, server_time=""))
+    assert not talk.core.tick(59.9)
+    assert Disconnect() in talk.core.tick(60.0)
+    assert any(isinstance(each, Connect) for each in talk.core.tick(65.0))
+
+
+def test_what_an_abandoned_connection_still_brings_is_ignored() -> None:
+    talk = Conversation()
+    assert Disconnect() in talk.core.tick(50.0)
+    _, event = talk.room.post(BEN, "late", "late")
+    assert talk.hear(event) == []
+
+
+def test_stopping_is_said_once() -> None:
+    talk = Conversation()
+    assert Tell(ConnectionChanged("stopped", "closed")) in talk.core.stop()
+    assert talk.core.stop() == []
+
+
+def test_rooms_that_lag_are_synced_at_once() -> None:
+    talk = Conversation()
+    (sync,) = talk.sent(talk.hear(protocol.Lagging(rooms=["1", "unknown"])))
+    assert sync.rooms == {"1": Cursor("e1", 10)}

@@ -1,0 +1,13 @@
+"""Who is in a room, whatever the order in which one hears of it."""
+
+from chat.client.core.members import Members
+from tests.client.core.model_server import BEN, ModelRoom
+
+
+def test_of_two_states_of_a_member_the_later_one_stands() -> None:
+    room = ModelRoom("1")
+    joined, left = room.move(BEN), room.move(BEN)
+    members = Members()
+    assert members.put(left.member, left.seq)
+    assert not members.put(joined.member, joined.seq)
+    assert len(members) == 0

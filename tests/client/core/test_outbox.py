@@ -1,0 +1,68 @@
+"""The order in which messages leave, and what stays or goes after a refusal."""
+
+import uuid
+
+import msgspec
+
+from chat.client.core import outbox
+from chat.client.core.outbox import Outbox, OutboxItem
+from chat.wire import errors, protocol
+from tests.client.core.model_server import LIMITS, half
+
+
+def item(room: str, body: str = "x", user: str = "1") -> OutboxItem:
+    return OutboxItem(str(uuid.uuid4()), user, room, body)
+
+
+def test_one_unanswered_at_a_time_for_each_room() -> None:
+    outbox = Outbox(half)
+    first, second, other = item("1"), item("1"), item("2")
+    for each in (first, second, other):
+        outbox.add(each)
+    assert outbox.ready("1", 0) == [first, other]
+    assert outbox.ready("1", 0) == []
+    outbox.remove(first)
+    assert outbox.ready("1", 0) == [second]
+
+
+def test_what_may_be_retried_stays_at_the_head_as_long_as_it_is_told() -> None:
+    outbox = Outbox(half)
+    first, second = item("1"), item("1")
+    outbox.add(first)
+    outbox.add(second)
+    outbox.ready("1", 0)
+    assert outbox.refused(first, errors.RateLimited(retry_after_ms=4000), 0.0)
+    assert outbox.ready("1", 3.9) == []
+    assert outbox.wake_at(0.0) == 4.25
+    assert outbox.ready("1", 4.25) == [first]
+
+
+def test_what_may_not_is_out() -> None:
+    outbox = Outbox(half)
+    first, second = item("1"), item("1")
+    outbox.add(first)
+    outbox.add(second)
+    outbox.ready("1", 0)
+    assert not outbox.refused(first, errors.RoomArchived(), 0.0)
+    assert outbox.ready("1", 0) == [second]
+
+
+def test_only_the_signed_in_users_messages_leave() -> None:
+    outbox = Outbox(half)
+    outbox.add(item("1", user="2"))
+    assert outbox.ready("1", 0) == []
+
+
+def test_the_largest_frame_that_passes_the_check_is_the_largest_that_may_leave() -> None:
+    small = msgspec.structs.replace(LIMITS, frame_bytes=400)
+    fits = [size for size in range(1, 400) if passes(item("1", "é" * size), small)]
+    command = item("1", "é" * fits[-1]).as_command()
+    assert len(protocol.encode(command)) in (399, 400)
+
+
+def passes(item: OutboxItem, limits: protocol.Limits) -> bool:
+    try:
+        outbox.check(item, limits)
+    except errors.FrameTooLarge:
+        return False
+    return True

@@ -1,0 +1,100 @@
+"""The window: a client that takes in what it is sent is never held up, one that does not is told from it in time."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.live.flow import HARD_LIMIT, Window
+
+
+def test_a_window_fills_by_frames():
+    window = Window(frames=2, size=10_000)
+    window.sending(1, 0.0)
+    assert window.has_room
+    window.sending(1, 0.0)
+    assert not window.has_room
+
+
+def test_a_window_fills_by_bytes():
+    window = Window(frames=100, size=1_000)
+    window.sending(1_000, 0.0)
+    assert not window.has_room
+
+
+def test_an_acknowledgement_makes_room():
+    window = Window(frames=2, size=10_000)
+    window.sending(1, 0.0)
+    window.sending(1, 0.0)
+    assert window.received(1, 1.0)
+    assert window.has_room
+
+
+def test_a_client_can_not_acknowledge_what_was_not_sent():
+    window = Window()
+    window.sending(1, 0.0)
+    assert not window.received(2, 0.0)
+    assert window.taken == 0
+
+
+def test_an_older_acknowledgement_changes_nothing():
+    window = Window()
+    for _ in range(3):
+        window.sending(10, 0.0)
+    window.received(3, 0.0)
+    assert window.received(1, 0.0)
+    assert (window.taken, window.unacknowledged_bytes) == (3, 0)
+
+
+def test_a_full_window_is_stalled_once_a_due_acknowledgement_is_overdue():
+    window = Window(frames=100, size=1 << 30, ack_frames=10, ack_s=10.0, stall_s=10.0)
+    for _ in range(100):
+        window.sending(1, 5.0)
+    assert not window.is_stalled(15.0)
+    assert window.is_stalled(15.1)
+
+
+def test_few_large_frames_are_given_the_time_that_the_client_was_promised():
+    window = Window(frames=100, size=1_000, ack_frames=10, ack_s=10.0, stall_s=10.0)
+    window.sending(2_000, 0.0)
+    assert not window.is_stalled(20.0), "the client may acknowledge 10 s after the frame"
+    assert window.is_stalled(20.1)
+
+
+def test_progress_starts_the_clock_anew():
+    window = Window(frames=100, size=1 << 30, ack_frames=10, stall_s=10.0)
+    for _ in range(100):
+        window.sending(1, 0.0)
+    window.received(5, 9.0)
+    assert not window.is_stalled(18.9)
+    assert window.is_stalled(19.1)
+
+
+def test_a_quiet_client_with_room_is_never_stalled():
+    window = Window()
+    window.sending(100, 0.0)
+    assert not window.is_stalled(1e6)
+
+
+def test_a_client_that_only_asks_is_flooded():
+    window = Window(frames=2, size=1 << 30)
+    for _ in range(2 * HARD_LIMIT):
+        window.sending(1, 0.0)
+    assert window.is_flooded
+
+
+@given(st.lists(st.one_of(st.integers(1, 5_000), st.tuples(st.integers(0, 60))), max_size=80))
+def test_bytes_and_frames_are_those_sent_and_not_taken(steps: list[int | tuple[int]]):
+    window = Window(frames=20, size=20_000)
+    sent: list[int] = []
+    taken = 0
+    for step in steps:
+        if isinstance(step, int):
+            window.sending(step, 0.0)
+            sent.append(step)
+        else:
+            (claim,) = step
+            assert window.received(claim, 0.0) == (claim <= len(sent))
+            if claim <= len(sent):
+                taken = max(taken, claim)
+        outstanding = sent[taken:]
+        assert window.unacknowledged_bytes == sum(outstanding)
+        assert window.has_room == (len(outstanding) < 20 and sum(outstanding) < 20_000)

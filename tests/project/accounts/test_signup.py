@@ -1,0 +1,216 @@
+"""Who gets in: by the site's setting and by invitation, checked at the form and again when the account is made."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core import mail
+from django.test import Client
+from django.utils import timezone
+
+from chat import api
+from chat.models import Membership
+from project.accounts import invitations, signup
+from project.accounts.errors import InvitingForbidden, NameTaken, SignUpClosed
+from project.accounts.models import Invitation, SiteSettings
+from tests.project.conftest import new_person, people
+
+pytestmark = pytest.mark.django_db
+NOT_VALID = "This invitation is not valid"
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+def let_in(how: str, **changed: Any) -> None:
+    SiteSettings.objects.filter(pk=1).update(sign_up=how, **changed)
+
+
+def shown(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def test_on_an_open_site_everybody_gets_in_and_finds_the_first_rooms(client: Client, olga: Any) -> None:
+    general, gone = (api.create_room(name, olga, kind="open") for name in ("General", "Gone"))
+    api.archive_room(gone)
+    let_in("open", first_rooms=[general.pk, gone.pk, 999_999])
+    answer = client.post("/accounts/signup/", new_person("ben"), follow=True)
+    assert answer.redirect_chain[-1][0] == "/"
+    ben = answer.wsgi_request.user
+    assert (ben.username, ben.first_name, ben.email) == ("ben", "Ben Moss", "ben@example.com")
+    assert not ben.is_staff
+    assert [each.room_id for each in Membership.objects.filter(user=ben)] == [general.pk]
+
+
+def test_an_invitation_leads_to_an_account_and_is_counted(client: Client, olga: Any) -> None:
+    invitation = invitations.create(by=olga, max_uses=2)
+    page = shown(client.get(f"/invite/{invitation.code}/"))
+    assert "The Harbour" in page
+    assert "Olga Reed invites you" in page
+    assert "sessionid" not in client.cookies  # a look leaves nothing behind
+    answer = client.post(f"/invite/{invitation.code}/", follow=True)
+    assert invitation.code not in shown(answer)
+    client.post("/accounts/signup/", new_person("ben"))
+    invitation.refresh_from_db()
+    assert people() == {"olga", "ben"}
+    assert invitation.uses == 1
+    assert "invitation" not in client.session
+
+
+def test_without_an_invitation_the_door_is_closed(client: Client, olga: Any) -> None:
+    assert "You need an invitation link" in shown(client.get("/accounts/signup/"))
+    assert "You need an invitation link" in shown(client.post("/accounts/signup/", new_person("ben")))
+    assert people() == {"olga"}
+
+
+VOID = {
+    "unknown": None,
+    "revoked": {"revoked_at": timezone.now()},
+    "expired": {"expires_at": timezone.now() - timedelta(seconds=1)},
+    "used up": {"max_uses": 3, "uses": 3},
+    "of nobody": {"created_by": None},
+}
+
+
+@pytest.mark.parametrize("why", VOID)
+def test_every_void_invitation_gets_the_same_answer(why: str, client: Client, olga: Any) -> None:
+    code = invitations.create(by=olga).code
+    client.post(f"/invite/{code}/")  # while it held
+    unknown = shown(client.get("/invite/unknown/"))
+    if VOID[why] is None:
+        code = "unknown"
+        session = client.session
+        session["invitation"] = code
+        session.save()
+    else:
+        Invitation.objects.update(**VOID[why])
+    answer = client.get(f"/invite/{code}/")
+    assert answer.status_code == 404
+    assert NOT_VALID in unknown
+    assert shown(answer) == unknown
+    assert "You need an invitation link" in shown(client.post("/accounts/signup/", new_person("ben")))
+    assert people() == {"olga"}
+
+
+def test_a_closed_site_takes_nobody_not_even_invited_people(client: Client, olga: Any) -> None:
+    code = invitations.create(by=olga).code
+    client.post(f"/invite/{code}/")
+    let_in("closed")
+    assert client.get(f"/invite/{code}/").status_code == 404
+    assert "Nobody can sign up" in shown(client.post("/accounts/signup/", new_person("ben")))
+    assert people() == {"olga"}
+
+
+def test_what_the_form_has_let_pass_is_asked_again_in_the_transaction(olga: Any) -> None:
+    with pytest.raises(SignUpClosed):
+        signup.make_account(lambda: pytest.fail("it must not come to that"), code="")
+
+
+def test_a_name_taken_at_the_last_moment_costs_no_use_of_the_invitation(client: Client, olga: Any, ana: Any) -> None:
+    invitation = invitations.create(by=olga)
+    with pytest.raises(NameTaken):
+        signup.make_account(lambda: type(ana).objects.create(username="ana"), code=invitation.code)
+    invitation.refresh_from_db()
+    assert invitation.uses == 0
+
+
+def test_a_members_links_hold_as_long_as_members_may_invite(client: Client, olga: Any, ana: Any) -> None:
+    with pytest.raises(InvitingForbidden):
+        invitations.create(by=ana)
+    let_in("invitation", members_invite=True)
+    code = invitations.create(by=ana).code
+    assert client.get(f"/invite/{code}/").status_code == 200
+    let_in("invitation", members_invite=False)
+    assert client.get(f"/invite/{code}/").status_code == 404
+
+
+def test_people_see_and_revoke_their_own_invitations_and_owners_all(olga: Any, ana: Any, sign_in: Any) -> None:
+    let_in("invitation", members_invite=True)
+    hers, the_owners = invitations.create(by=ana, note="Hers"), invitations.create(by=olga, note="The owner's")
+    browser = sign_in(ana)
+    page = shown(browser.get("/settings/invitations/"))
+    assert hers.code in page
+    assert the_owners.code not in page
+    browser.post("/settings/invitations/", {"revoke": the_owners.pk})
+    assert Invitation.objects.filter(revoked_at=None).count() == 2
+    sign_in(olga).post("/settings/invitations/", {"revoke": hers.pk})
+    assert Invitation.objects.get(revoked_at=None) == the_owners
+
+
+@pytest.mark.parametrize(
+    "name", ["ANA", "ａｎａ", "\u0430na", "ana\u3164", "a", "ana@example.com", "-ana", "ana vale", "x" * 41]
+)
+def test_a_user_name_is_free_and_can_stand_after_an_at_sign(name: str, client: Client, olga: Any, ana: Any) -> None:
+    let_in("open")
+    client.post("/accounts/signup/", new_person("ben", username=name))
+    assert people() == {"olga", "ana"}
+
+
+@pytest.mark.parametrize("name", ["   ", "\u200b\u3164", "a\u202eb", "x" * 61])
+def test_a_display_name_can_be_shown(name: str, client: Client, olga: Any) -> None:
+    let_in("open")
+    client.post("/accounts/signup/", new_person("ben", first_name=name))
+    assert people() == {"olga"}
+
+
+def test_where_mail_must_be_confirmed_an_account_waits_for_it(client: Client, olga: Any, settings: Any) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    let_in("open")
+    answer = client.post("/accounts/signup/", new_person("ben"), follow=True)
+    assert "We have sent you a link" in shown(answer)
+    assert not answer.wsgi_request.user.is_authenticated
+    assert mail.outbox[0].subject == "[The Harbour] Confirm your e-mail address"
+    assert mail.outbox[0].from_email == "The Harbour <hearth@localhost>"
+    assert "for the account of Ben Moss on The Harbour." in mail.outbox[0].body
+    link = next(word for word in mail.outbox[0].body.split() if "/confirm-email/" in word)
+    assert "ben@example.com" in shown(client.get(link))
+    assert client.post(link, follow=True).wsgi_request.user.username == "ben"
+
+
+# A mail server that is down ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mail_is_down(settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+
+
+def test_mail_that_can_not_be_sent_does_not_cost_the_account(client: Client, olga: Any, mail_is_down: None) -> None:
+    let_in("open")
+    answer = client.post("/accounts/signup/", new_person("ben"), follow=True)
+    assert answer.wsgi_request.user.username == "ben"
+    assert "could not be sent" in shown(answer)
+    assert "was sent" not in shown(answer)
+
+
+def test_who_waits_for_mail_that_can_not_be_sent_is_told(
+    client: Client, olga: Any, settings: Any, mail_is_down: None
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    let_in("open")
+    EmailAddress.objects.create(user=olga, email=olga.email, verified=True, primary=True)
+    pages = []
+    for name, email in (("ben", "ben@example.com"), ("cleo", olga.email)):
+        answer = client.post("/accounts/signup/", new_person(name, email=email), follow=True)
+        again = client.get(answer.redirect_chain[-1][0])
+        assert "The mail could not be sent" in shown(again)
+        assert "We have sent" not in shown(answer) + shown(again)
+        pages.append((answer.redirect_chain, shown(answer).replace(email, "")))
+    assert people() == {"olga", "ben"}
+    assert pages[0] == pages[1], "nothing tells that the second address has an account"
+
+
+def test_a_forgotten_password_does_not_pretend_that_mail_was_sent(olga: Any, mail_is_down: None) -> None:
+    pages = []
+    for email in (olga.email, "nobody@example.com"):
+        answer = Client().post("/accounts/password/reset/", {"email": email}, follow=True)
+        assert "could not be sent" in shown(answer)
+        assert "on its way" not in shown(answer)
+        pages.append((answer.status_code, TOKEN.sub("", shown(answer)).replace(email, "")))
+    assert pages[0] == pages[1], "nothing tells which address has an account"

@@ -1,0 +1,252 @@
+"""A database that can be read and not written: pages show, bots come in, and who sends something is told the truth.
+
+Runs on PostgreSQL too. A real site that meets one is in tests/end_to_end/test_read_only_database.py.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from allauth.usersessions.models import UserSession
+from django.core.cache import cache
+from django.core.cache.backends.locmem import LocMemCache
+from django.db import OperationalError, connection, transaction
+from django.test import Client
+from django.utils import timezone
+
+from chat import api
+from chat.access import identity
+from chat.models import Token
+from chat.models.best_effort import write_if_possible
+from chat.services import tokens
+from tests.cast import at_once
+from tests.project.conftest import PASSWORD
+from tests.walk import pages
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NEW = "quiet-lantern-41"
+LONG_AGO = timedelta(days=1)
+
+
+@pytest.fixture
+def read_only() -> Iterator[Callable[[bool], None]]:
+    """``read_only(True)``: from here on this thread's connection writes nothing, until ``read_only(False)``."""
+    on_sqlite = connection.vendor == "sqlite"
+
+    def switch(on: bool) -> None:
+        with connection.cursor() as cursor:
+            if on_sqlite:
+                cursor.execute(f"PRAGMA query_only = {int(on)}")
+            else:
+                cursor.execute(f"SET default_transaction_read_only = {on}")
+                cursor.execute(f"SET transaction_read_only = {on}")  # of a transaction that is open already
+
+    yield switch
+    switch(False)
+    LocMemCache("accounts.counting", {}).clear()
+
+
+@contextmanager
+def refusing(*starts: str) -> Iterator[None]:
+    """Statements that begin so fail, as on a table whose file or partition is broken."""
+
+    def refuse(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith(starts):
+            raise OperationalError("disk I/O error")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+def browser() -> Client:
+    return Client(raise_request_exception=False)
+
+
+def attempt(name: str, password: str = PASSWORD) -> Any:
+    return browser().post("/accounts/login/", {"login": name, "password": password})
+
+
+def shown(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def test_every_page_that_only_shows_something_shows_it(
+    olga: Any, ana: Any, sign_in: Any, read_only: Callable[[bool], None]
+) -> None:
+    room = api.create_room("Lobby", olga, kind="open", members=[ana])
+    api.post(room, ana, "hello")
+    client = sign_in(olga)
+    sign_in(olga)
+    gone = UserSession.objects.exclude(session_key=client.session.session_key).get()
+    gone._session_store(gone.session_key).delete()  # and stays in the list, which strikes it off
+    UserSession.objects.update(last_seen_at=timezone.now() - LONG_AGO)  # so it is due to be noted
+    client.raise_request_exception = False
+    addresses = [f"/{page.route}" for page in pages() if not page.arguments] + [
+        *(f"/rooms/{room.pk}/", f"/rooms/{room.pk}/1/", f"/rooms/{room.pk}/settings/"),
+        *(f"/admin/chat/room/{room.pk}/change/", f"/admin/auth/user/{ana.pk}/change/"),
+    ]
+    before = {address: client.get(address).status_code for address in addresses if "logout" not in address}
+    assert max(before.values()) < 500 and list(before.values()).count(200) > 25
+    UserSession.objects.update(last_seen_at=timezone.now() - LONG_AGO)
+    read_only(True)
+    assert {address: client.get(address).status_code for address in before} == before
+    assert {address: browser().get(address).status_code for address in ("/", "/accounts/login/")} == {
+        "/": 302,
+        "/accounts/login/": 200,
+    }
+    assert f"{gone.pk}" not in shown(client.get("/settings/sessions/")).split('name="session" value="')[1:]
+    assert "hello" in shown(client.get(f"/rooms/{room.pk}/"))
+
+
+def test_pages_are_read_while_a_session_would_be_signed_anew(
+    olga: Any, sign_in: Any, settings: Any, read_only: Callable[[bool], None]
+) -> None:
+    client = sign_in(olga)
+    client.raise_request_exception = False
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another-key" * 6, [settings.SECRET_KEY]
+    read_only(True)
+    for _ in range(2):
+        assert client.get("/rooms/").status_code == 200
+    read_only(False)
+    assert client.get("/rooms/").status_code == 200
+
+
+def test_a_session_that_a_new_password_ended_is_nobodys(
+    olga: Any, sign_in: Any, read_only: Callable[[bool], None]
+) -> None:
+    client = sign_in(olga)
+    client.raise_request_exception = False
+    olga.set_password(NEW)
+    olga.save()
+    read_only(True)
+    answer = client.get("/rooms/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/accounts/login/?next=/rooms/")
+
+
+def test_a_bot_comes_in_and_when_it_did_is_noted_later(ana: Any, read_only: Callable[[bool], None]) -> None:
+    token = tokens.issue(user=ana)
+    with patch("chat.models.best_effort.logger.warning") as logged, transaction.atomic():
+        read_only(True)
+        assert identity.from_token(token)
+        assert identity.from_token(token), "the transaction goes on"
+    assert identity.from_token(token)
+    assert logged.call_count == 2
+    assert Token.objects.get().last_used_at is None
+    read_only(False)
+    assert identity.from_token(token)
+    assert Token.objects.get().last_used_at
+
+
+def test_what_can_not_be_stored_is_said_as_that(
+    olga: Any, ana: Any, sign_in: Any, read_only: Callable[[bool], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = sign_in(ana)
+    client.raise_request_exception = False
+    read_only(True)
+    sent = {
+        "/accounts/login/": {"login": "olga", "password": PASSWORD},
+        "/settings/": {"first_name": "Anna", "username": "ana"},
+        "/accounts/password/change/": {"oldpassword": PASSWORD, "password1": NEW},
+        "/new/": {"name": "Room", "kind": "open", "client_id": "0b4f5c1e-8a54-4a35-9d3f-1c7d5cbb1c11"},
+        "/settings/tokens/": {"action": "make", "name": "x"},
+        "/accounts/logout/": {},
+    }
+    for address, fields in sent.items():
+        answer = (browser() if "login" in address else client).post(address, fields)
+        assert answer.status_code == 503, address
+        assert "Nothing can be stored right now" in shown(answer)
+        assert answer.headers["Retry-After"]
+    assert "Traceback" not in caplog.text
+    read_only(False)
+    assert client.post("/settings/", sent["/settings/"]).status_code == 302
+
+
+def test_a_mistake_in_the_code_is_still_called_one(olga: Any, sign_in: Any) -> None:
+    client = sign_in(olga)
+    client.raise_request_exception = False
+    with connection.execute_wrapper(lambda execute, sql, *rest: execute("SELECT nonsense", *rest)):
+        answer = client.get("/rooms/")
+    assert answer.status_code == 500
+
+
+def test_passwords_are_not_guessed_while_attempts_can_not_be_stored(
+    olga: Any, read_only: Callable[[bool], None]
+) -> None:
+    for _ in range(2):
+        assert "belong together" in shown(attempt("olga", "wrong"))
+    read_only(True)
+    for _ in range(3):
+        assert "belong together" in shown(attempt("olga", "wrong"))
+    assert "Too many failed attempts" in shown(attempt("olga", "wrong"))
+    assert "Too many failed attempts" in shown(attempt("olga"))
+    read_only(False)
+    assert "Too many failed attempts" in shown(attempt("olga")), "what was counted meanwhile still counts"
+
+
+def test_what_only_notes_something_keeps_nobody_out(olga: Any) -> None:
+    tables = ("accounts_cacheentry", "usersessions_usersession")
+    writes = [f'{verb} "{table}"' for verb in ("INSERT INTO", "UPDATE", "DELETE FROM") for table in tables]
+    with refusing(*writes, 'UPDATE "auth_user"'):
+        client = browser()
+        assert client.post("/accounts/login/", {"login": "olga", "password": PASSWORD}).status_code == 302
+        assert client.get("/rooms/").status_code == 200
+    olga.refresh_from_db()
+    assert olga.last_login is None and not UserSession.objects.exists()
+    client.get("/rooms/")
+    assert UserSession.objects.count() == 1
+
+
+def test_a_note_costs_no_more_than_itself(ana: Any) -> None:
+    def fail() -> None:
+        Token.objects.filter(user=ana).update(name="lost")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nonsense")
+
+    tokens.issue(user=ana, name="kept")
+    with transaction.atomic():
+        ana.first_name = "Ana Maria"
+        ana.save()
+        write_if_possible(fail)
+        write_if_possible(lambda: Token.objects.filter(user=ana).update(expires_at=timezone.now()))
+    ana.refresh_from_db()
+    token = Token.objects.get()
+    assert (ana.first_name, token.name, token.expires_at is None) == ("Ana Maria", "kept", False)
+    with pytest.raises(ZeroDivisionError):
+        write_if_possible(lambda: 1 / 0)
+
+
+# What rate limits count in -------------------------------------------------------------------------------------------
+
+
+def test_of_those_who_add_at_once_one_succeeds() -> None:
+    for lock in ("first", "second"):
+        outcomes = at_once([lambda lock=lock: cache.add(lock, True, 10)] * 6)
+        assert sorted(outcomes) == [False] * 5 + [True], outcomes
+
+
+def test_an_entry_ends_when_it_has_expired() -> None:
+    cache.set("gone", 1, -1)
+    assert cache.get("gone") is None
+    cache.set("gone", 1, -1)
+    assert cache.add("gone", 2, 10) and not cache.add("gone", 3, 10)
+    assert cache.get("gone") == 2
+    assert cache.delete("gone") and not cache.delete("gone")
+
+
+def test_the_memory_gives_back_what_it_kept(read_only: Callable[[bool], None]) -> None:
+    cache.set("count", [1], 60)
+    read_only(True)
+    cache.set("count", [2, 1], 60)
+    assert cache.get("count") == [2, 1]
+    assert cache.add("lock", True, 60) and not cache.add("lock", True, 60)
+    cache.delete("lock")
+    assert cache.add("lock", True, 60)
+    read_only(False)
+    assert cache.get("count") == [2, 1] and not cache.add("lock", True, 60)
+    cache.set("count", [3, 2, 1], 60)
+    read_only(True)
+    assert cache.get("count") == [3, 2, 1]

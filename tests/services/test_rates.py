@@ -1,0 +1,76 @@
+"""Token buckets: a burst at once, a rate over time, and memory for so many people only."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.services import rates
+from chat.services.rates import RateLimit
+
+
+def test_a_burst_goes_through_and_the_next_waits_for_one_token() -> None:
+    limit = RateLimit(rate=5.0, burst=3)
+    assert [limit.wait_s("ana", 10.0) for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert limit.wait_s("ana", 10.0) == pytest.approx(0.2)
+    assert limit.wait_s("ben", 10.0) == 0.0, "each has a bucket of their own"
+
+
+def test_waiting_as_told_is_enough_and_less_is_not() -> None:
+    limit = RateLimit(rate=5.0, burst=1)
+    limit.wait_s("ana", 0.0)
+    wait = limit.wait_s("ana", 0.0)
+    assert limit.wait_s("ana", wait - 0.01) > 0
+    assert limit.wait_s("ana", wait + 0.001) == 0.0
+
+
+def test_what_costs_more_is_granted_less_often() -> None:
+    limit = RateLimit(rate=2.0, burst=5)
+    assert [limit.wait_s("ana", 0.0, 2.5) for _ in range(2)] == [0.0, 0.0]
+    wait = limit.wait_s("ana", 0.0, 2.5)
+    assert wait == pytest.approx(1.25)
+    assert limit.wait_s("ana", wait + 0.001, 2.5) == 0.0
+
+
+def test_what_costs_more_than_the_burst_takes_all_of_it_and_is_not_refused_for_ever() -> None:
+    limit = RateLimit(rate=1.0, burst=2)
+    assert limit.wait_s("ana", 0.0, 5.0) == 0.0
+    assert limit.wait_s("ana", 0.0, 5.0) == pytest.approx(2.0)
+    assert limit.wait_s("ana", 2.0, 5.0) == 0.0
+
+
+def test_a_refusal_costs_nothing() -> None:
+    limit = RateLimit(rate=1.0, burst=1)
+    limit.wait_s("ana", 0.0)
+    for tenth in range(1, 10):
+        assert limit.wait_s("ana", tenth / 10) > 0
+    assert limit.wait_s("ana", 1.0) == 0.0
+
+
+def test_a_long_rest_earns_one_burst_and_no_more() -> None:
+    limit = RateLimit(rate=5.0, burst=2)
+    limit.wait_s("ana", 0.0)
+    assert [limit.wait_s("ana", 1e6) == 0 for _ in range(3)] == [True, True, False]
+
+
+def test_a_clock_that_goes_back_gives_nothing_away() -> None:
+    limit = RateLimit(rate=5.0, burst=1)
+    limit.wait_s("ana", 100.0)
+    assert limit.wait_s("ana", 50.0) > 0
+
+
+def test_the_longest_unused_bucket_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "PEOPLE_AT_MOST", 2)
+    limit = RateLimit(rate=0.001, burst=1)
+    for name in ("ana", "ben", "ana", "cleo"):
+        limit.wait_s(name, 0.0)
+    assert limit.wait_s("ana", 0.0) > 0
+    assert limit.wait_s("ben", 0.0) == 0.0
+
+
+@given(st.lists(st.floats(0, 3), min_size=1, max_size=60))
+def test_nobody_gets_more_than_burst_and_rate_allow(pauses: list[float]) -> None:
+    limit, now, granted = RateLimit(rate=2.0, burst=4), 0.0, 0
+    for pause in pauses:
+        now += pause
+        granted += limit.wait_s("ana", now) == 0
+        assert granted <= 4 + 2 * now + 1e-6

@@ -1,0 +1,236 @@
+"""Who is over a limit is refused before any work is done for them, and delays nobody."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+
+from chat import process
+from chat.models import Room
+from chat.runtime import pools
+from chat.services import tokens
+from chat.services.limits import COSTS
+from chat.services.writer import Call, writer
+from chat.sockets.commands import messages
+from chat.sockets.commands.registry import WRITES
+from chat.sockets.consumers import ChatConsumer
+from tests.cast import numbers, said
+from tests.client.waiting import until
+
+WAIT_S = 20.0
+
+
+@pytest.fixture(autouse=True)
+def _real_commits(transactional_db: None) -> None:
+    """The consumer's threads have connections of their own: what they read must be committed."""
+
+
+class Socket:
+    """A signed-in socket of a ``ChatConsumer`` in this process."""
+
+    def __init__(self, application: ApplicationCommunicator):
+        self._application = application
+        self._refs = count(1)
+        self._replies: dict[int, Any] = {}
+
+    async def send(self, kind: str, /, **fields: Any) -> int:
+        ref = next(self._refs)
+        frame = json.dumps({"type": kind, "ref": ref, **fields})
+        await self._application.send_input({"type": "websocket.receive", "text": frame})
+        return ref
+
+    async def reply(self, ref: int) -> Any:
+        """What the command was answered: its result or its error."""
+        while ref not in self._replies:
+            message = await self._application.receive_output(WAIT_S)
+            decoded = json.loads(message["text"])
+            for event in decoded if isinstance(decoded, list) else [decoded]:
+                if event["type"] == "reply":
+                    self._replies[event["ref"]] = event["result"] if event["ok"] else event["error"]
+        return self._replies[ref]
+
+    async def call(self, kind: str, /, **fields: Any) -> Any:
+        return await self.reply(await self.send(kind, **fields))
+
+    async def code_of(self, kind: str, /, **fields: Any) -> str:
+        """The code that the command was refused with; "" if it was not."""
+        return str((await self.call(kind, **fields)).get("code", ""))
+
+
+@asynccontextmanager
+async def socket_of(user: Any) -> AsyncIterator[Socket]:
+    token = await pools.site.run(tokens.issue, user=user)
+    scope = {
+        "type": "websocket",
+        "path": "/ws/chat/",
+        "headers": [(b"authorization", f"Bearer {token}".encode())],
+        "query_string": b"",
+        "subprotocols": [],
+    }
+    application = ApplicationCommunicator(ChatConsumer.as_asgi(), scope)
+    await application.send_input({"type": "websocket.connect"})
+    assert (await application.receive_output(WAIT_S))["type"] == "websocket.accept"
+    try:
+        yield Socket(application)
+    finally:
+        await application.send_input({"type": "websocket.disconnect", "code": 1000})
+        await application.wait(WAIT_S)
+
+
+@pytest.fixture
+async def _process() -> AsyncIterator[None]:
+    """The process of the test's loop ends with it."""
+    yield
+    loop = asyncio.get_running_loop()
+    if (made := process._processes.pop(loop, None)) is not None:
+        made.keeper.stop()
+        process.publisher.unregister(loop)
+    for pool in (pools.readers, pools.auth, pools.site):
+        await pool.run(pools.close_connections)
+    await asyncio.to_thread(writer.stop)
+
+
+pytestmark = pytest.mark.usefixtures("_process")
+NOWHERE = "987654321"
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "message.post": {"room": NOWHERE, "body": "hi"},
+    "message.edit": {"message": NOWHERE, "body": "hi"},
+    "message.delete": {"message": NOWHERE},
+    "reaction.add": {"message": NOWHERE, "emoji": "👍"},
+    "reaction.remove": {"message": NOWHERE, "emoji": "👍"},
+    "room.create": {"name": "", "kind": "open"},
+    "room.direct": {"users": [NOWHERE]},
+    "room.update": {"room": NOWHERE, "name": "x"},
+    "room.join": {"room": NOWHERE},
+    "room.leave": {"room": NOWHERE},
+    "member.add": {"room": NOWHERE, "user": NOWHERE},
+    "member.remove": {"room": NOWHERE, "user": NOWHERE},
+    "member.role": {"room": NOWHERE, "user": NOWHERE, "role": "member"},
+    "read": {"room": NOWHERE, "number": 1},
+}
+
+
+def test_every_command_that_changes_something_has_a_limit() -> None:
+    assert COSTS.keys() == WRITES.keys()
+    assert len(EXAMPLES) == len(WRITES)
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+async def test_a_burst_goes_through_and_the_next_is_told_to_wait(ana: Any, ben: Any, settings: Any, kind: str) -> None:
+    slow = {"POST_RATE": 0.001, "POST_BURST": 10, "CHANGE_RATE": 0.001, "CHANGE_BURST": 10}
+    settings.CHAT = {**settings.CHAT, **slow}
+    (cost,) = [COSTS[each] for each in COSTS if each.__struct_config__.tag == kind]  # type: ignore[attr-defined]
+    fields = EXAMPLES[kind]
+
+    def command() -> dict[str, Any]:
+        return {**fields, "client_id": str(uuid4())} if kind == "message.post" else fields
+
+    async with socket_of(ana) as one, socket_of(ana) as two, socket_of(ben) as bens:
+        for place in range(int(10 / cost)):
+            assert await (one, two)[place % 2].code_of(kind, **command()) != "rate.limited"
+        for each in (one, two):
+            assert await each.code_of(kind, **command()) == "rate.limited", "over all of the person's sockets"
+        assert await bens.code_of(kind, **command()) != "rate.limited"
+
+
+async def test_over_the_limit_nothing_is_rendered_or_queued(ana: Any, lobby: Room, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "POST_RATE": 0.001, "POST_BURST": 1, "CHANGE_RATE": 0.001, "CHANGE_BURST": 2}
+    message = await pools.site.run(said, ana, lobby)
+    async with socket_of(ana) as socket:
+        post = {"room": str(lobby.pk), "body": "**bold**"}
+        edit = {"message": str(message.pk), "body": "**bolder**"}
+        assert (await socket.call("message.post", client_id=str(uuid4()), **post))["number"] == 2
+        assert "seq" in await socket.call("message.edit", **edit)
+        with (
+            patch.object(pools.render, "run", side_effect=AssertionError("rendered")),
+            patch.object(writer, "submit", side_effect=AssertionError("queued")),
+        ):
+            assert await socket.code_of("message.post", client_id=str(uuid4()), **post) == "rate.limited"
+            assert await socket.code_of("message.edit", **edit) == "rate.limited"
+    assert await pools.site.run(numbers, lobby) == [1, 2]
+
+
+async def test_a_repeat_that_finds_the_limit_used_up_is_answered_after_the_wait_it_is_told(
+    ana: Any, lobby: Room, settings: Any
+) -> None:
+    settings.CHAT = {**settings.CHAT, "POST_RATE": 5.0, "POST_BURST": 1}
+    post = {"room": str(lobby.pk), "client_id": str(uuid4()), "body": "once"}
+    async with socket_of(ana) as socket:
+        first = await socket.call("message.post", **post)
+        refusal = await socket.call("message.post", **post)
+        assert (refusal["code"], refusal["retry"]) == ("rate.limited", True)
+        await asyncio.sleep(refusal["retry_after_ms"] / 1000)
+        again = await socket.call("message.post", **post)
+    assert again == {**first, "duplicate": True}
+    assert await pools.site.run(numbers, lobby) == [1]
+
+
+async def test_one_person_waits_for_the_writer_with_so_many_changes_over_all_sockets(
+    ana: Any, ben: Any, lobby: Room, settings: Any
+) -> None:
+    settings.CHAT = {**settings.CHAT, "WAITING_CHANGES": 3}
+    entered, opened = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        assert opened.wait(WAIT_S)
+
+    def post() -> dict[str, Any]:
+        return {"room": str(lobby.pk), "client_id": str(uuid4()), "body": "hi"}
+
+    async with socket_of(ana) as one, socket_of(ana) as two, socket_of(ben) as bens:
+        for each in (one, two, bens):
+            assert await each.code_of("ping") == ""
+        held = writer.submit(Call(ben, hold))
+        try:
+            assert await asyncio.to_thread(entered.wait, WAIT_S)
+            waiting = [(each, await each.send("message.post", **post())) for each in (one, two, one)]
+            await until(lambda: writer._waiting._counts[str(ana.pk)] == len(waiting))
+            for each in (one, two):
+                assert await each.code_of("message.post", **post()) == "server.busy"
+            waiting.append((bens, await bens.send("message.post", **post())))
+            opened.set()
+            assert {(await each.reply(ref))["number"] for each, ref in waiting} == {1, 2, 3, 4}
+            assert (await one.call("message.post", **post()))["number"] == 5, "what was answered waits no more"
+        finally:
+            opened.set()
+            await held
+
+
+async def test_one_person_has_so_many_texts_rendered_at_once_over_all_sockets(ana: Any, ben: Any, lobby: Room) -> None:
+    entered, opened = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        assert opened.wait(WAIT_S)
+
+    def post() -> dict[str, Any]:
+        return {"room": str(lobby.pk), "client_id": str(uuid4()), "body": "**bold**"}
+
+    async with AsyncExitStack() as sockets:
+        anas = [await sockets.enter_async_context(socket_of(ana)) for _ in range(messages.RENDERED_AT_ONCE + 1)]
+        bens = await sockets.enter_async_context(socket_of(ben))
+        for each in (*anas, bens):
+            assert await each.code_of("ping") == ""
+        held = asyncio.create_task(pools.render.run(hold))
+        try:
+            assert await asyncio.to_thread(entered.wait, WAIT_S)
+            *granted, last = anas
+            waiting = [(each, await each.send("message.post", **post())) for each in granted]
+            await until(lambda: messages._rendering[str(ana.pk)] == len(waiting))
+            assert await last.code_of("message.post", **post()) == "server.busy"
+            waiting.append((bens, await bens.send("message.post", **post())))
+        finally:
+            opened.set()
+            await held
+        assert {(await each.reply(ref))["number"] for each, ref in waiting} == {1, 2, 3, 4, 5}
+        assert (await last.call("message.post", **post()))["number"] == 6
+    assert not messages._rendering
