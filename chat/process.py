@@ -1,37 +1,67 @@
-"""The live half of this process: hub, keeper and catch-up of one event loop, made when the first socket comes.
+"""The one owner of the live half of a process: hub, catch-up, reconciler, heartbeat, re-validation, layer subscription.
 
-daphne has no start-up hook for applications, so the first connection starts it all.
+daphne tells applications neither that it starts nor that it ends, so the first connection of an event loop makes all of
+this. Modules of lower rank do not know each other's owners: the hub asks its ``owner`` for what it cannot do itself.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 
+from chat.conf import conf
 from chat.live import publisher
+from chat.live.background import BackgroundTasks
 from chat.live.catch_up import CatchUp
+from chat.live.heartbeat import Heartbeat
 from chat.live.hub import Hub
-from chat.live.keeper import Keeper
+from chat.live.layer_subscriber import LayerSubscription
+from chat.live.reconciler import Reconciler
+from chat.live.revalidation import Revalidation
+from chat.live.rooms import LiveRoom
+from chat.services import rooms
+
+_processes: dict[asyncio.AbstractEventLoop, "Process"] = {}
 
 
-@dataclass(frozen=True)
 class Process:
-    hub: Hub
-    catch_up: CatchUp
-    keeper: Keeper
+    """What the sockets of one event loop share. It is the ``HubOwner`` of its hub."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop):
+        self._subscription = LayerSubscription()
+        self.background = BackgroundTasks(loop)
+        self.hub = Hub(loop, owner=self, groups=self._subscription)
+        self.catch_up = CatchUp(self.hub, self.background)
+        self.heartbeat = Heartbeat(self.hub)
+        self.reconciler = Reconciler(self.hub, self.catch_up, self.background, rooms.renew_epoch)
+        self.revalidation = Revalidation(self.hub, self.background)
+
+    def start(self) -> None:
+        """Take hints from this process and from the layer, and run what repeats."""
+        publisher.register(self.hub.loop, self.hub.take)
+        if publisher.reaches_other_processes():
+            self.background.start(self._subscription.run(self.hub))
+        self.background.repeat(lambda: conf.poll_s, self.reconciler.compare_all)
+        self.background.repeat(lambda: 1.0, self.heartbeat.second)
+        self.background.repeat(lambda: conf.revalidate_s, self.revalidation.everybody)
+
+    # What the hub asks of its owner ------------------------------------------------------------------------------
+
+    def repair_soon(self, room: LiveRoom) -> None:
+        self.reconciler.repair_soon(room)
+
+    def compare_soon(self, room_ids: list[int]) -> None:
+        self.reconciler.compare_soon(room_ids)
+
+    def recheck_soon(self, user_ids: set[str]) -> None:
+        self.revalidation.recheck_soon(user_ids)
+
+    def room_lost(self, user_id: str, room_id: int) -> None:
+        self.revalidation.room_lost(user_id, room_id)
 
 
-_processes: dict[asyncio.AbstractEventLoop, Process] = {}
-
-
-def current(*, renew_epoch: Callable[[int, str], None], on_start: Callable[[Process], None]) -> Process:
-    """The process of the running loop, started on first use; ``on_start`` then gives it its seat in the layer."""
+def current() -> Process:
+    """The process of the running event loop, made and started on first use."""
     loop = asyncio.get_running_loop()
     process = _processes.get(loop)
     if process is None:
-        hub = Hub(loop)
-        catch_up = CatchUp(hub)
-        process = _processes[loop] = Process(hub, catch_up, Keeper(hub, catch_up, renew_epoch))
-        publisher.register(loop, hub.take)
-        on_start(process)
-        process.keeper.start()
+        process = _processes[loop] = Process(loop)
+        process.start()
     return process

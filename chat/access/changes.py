@@ -12,11 +12,11 @@ from typing import Any
 from msgspec import UNSET
 
 from chat.access import lookup, reads, serializers
-from chat.live.feed import FeedEvent
 from chat.models import Membership, Message, Room
 from chat.models.database import snapshot
 from chat.wire import protocol
 from chat.wire.errors import RoomNotFound
+from chat.wire.feed_event import FeedEvent
 
 PAGE_THINGS = 200
 

@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 from chat.access import changes, lookup, reads
 from chat.conf import conf
+from chat.live.background import BackgroundTasks
 from chat.live.connection import Connection
-from chat.live.feed import FeedEvent
 from chat.live.hub import Hub
 from chat.runtime import pools
 from chat.wire import protocol
 from chat.wire.errors import ServerBusy
+from chat.wire.feed_event import FeedEvent
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +32,9 @@ JOINS_AT_MOST = 20
 class CatchUp:
     """Brings connections from their cursors to the hub's feeds."""
 
-    def __init__(self, hub: Hub):
+    def __init__(self, hub: Hub, background: BackgroundTasks):
         self._hub = hub
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = background
         self._first_reads: dict[int, asyncio.Future[None]] = {}
 
     async def sync(self, connection: Connection, cursors: dict[str, protocol.Cursor | None]) -> dict[str, Outcome]:
@@ -56,15 +57,13 @@ class CatchUp:
         """Start over for connections that followed a feed which is no more: each gets what it missed, or a reset."""
         for connection in connections:
             if not connection.is_closed:
-                task = self._hub.loop.create_task(self._resync(connection, room_id, cursor))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._background.start(self._resync(connection, room_id, cursor))
 
     async def _resync(self, connection: Connection, room_id: int, cursor: protocol.Cursor) -> None:
         try:
             outcomes = await self.sync(connection, {str(room_id): cursor})
             if outcomes[str(room_id)] == "denied":
-                self._hub.on_cut(connection.user_id, room_id)
+                self._hub.owner.room_lost(connection.user_id, room_id)
         except Exception as error:
             # Its heads stop naming the room: tell the client to ask for it itself.
             logger.warning("resync of room %s: %s", room_id, type(error).__name__)

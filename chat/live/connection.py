@@ -6,17 +6,14 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import CoroutineType, coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from chat.access.identity import Identity
 from chat.conf import conf
 from chat.live.flow import Window
+from chat.runtime.rates import RateLimit
 from chat.runtime.safe_logging import describe
-from chat.services.rates import RateLimit
 from chat.wire import protocol
-
-if TYPE_CHECKING:
-    from chat.live.rooms import LiveRoom
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +45,31 @@ class Chunk:
         return self._message
 
 
-class Connection:
-    """``send`` is the socket's ASGI send. Nobody's until ``sign_in``."""
+class FollowedRoom(Protocol):
+    """A room as its followers see it (``live/rooms.py``)."""
 
-    def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]]):
+    room_id: int
+    moved_at: float
+
+    @property
+    def head(self) -> int: ...
+
+    def detach(self, connection: "Connection", now: float) -> None: ...
+
+
+class Connection:
+    """One socket. It belongs to nobody until ``sign_in``.
+
+    Args:
+        send: The socket's ASGI send.
+        close: Closes the socket with a code. It is called once at most, and must return at once.
+    """
+
+    def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]], close: Callable[[int], None]):
         self.id = secrets.token_hex(8)  # unlike those of all other processes
         self.identity: Identity | None = None
         self.user_id = ""
-        self.rooms: dict[int, LiveRoom] = {}
+        self.rooms: dict[int, FollowedRoom] = {}
         self.syncing: dict[str, asyncio.Future[None]] = {}
         self.out: list[Chunk] = []
         self.is_closed = False
@@ -69,10 +83,10 @@ class Connection:
             stall_s=conf.stall_s,
         )
         self._send = send
+        self._close = close
         self._blocked: asyncio.Task[None] | None = None
         self._backlog: list[dict[str, Any]] = []
         self._room_waiters: list[asyncio.Future[None]] = []
-        self.on_close: Callable[[int], None] = lambda code: None
 
     @property
     def user(self) -> Any:
@@ -155,7 +169,7 @@ class Connection:
     async def room_for_page(self) -> None:
         """Return when half of the window is free: a catch-up leaves the other half to what is live meanwhile.
 
-        The keeper closes a connection whose client never makes room.
+        The heartbeat closes a connection whose client never makes room.
         """
         while not self.window.is_half_empty and not self.is_closed:
             waiter = asyncio.get_running_loop().create_future()
@@ -172,7 +186,7 @@ class Connection:
         """Close the socket with ``code``; nothing is sent afterwards."""
         if not self.is_closed:
             self.end()
-            self.on_close(code)
+            self._close(code)
 
     def end(self) -> None:
         """Send nothing any more, and let nobody wait for room."""

@@ -7,22 +7,10 @@ waiting on. Times are seconds of any monotonic clock, passed in (docs/architectu
 from collections import deque
 from dataclasses import dataclass, field
 
+from chat.wire.feed_event import FeedEvent
+
 HELD_AT_MOST = 1_000
 """Events held ahead of their turn. More means that much was lost: they are dropped, and the database tells."""
-
-
-@dataclass(frozen=True, slots=True)
-class FeedEvent:
-    """A numbered event, encoded once for everybody.
-
-    ``prev`` is the seq that it follows; nothing in the room's present state lies between. ``leaver`` is the wire id
-    of the person who loses the room with this event, or None.
-    """
-
-    seq: int
-    prev: int
-    encoded: bytes
-    leaver: str | None = None
 
 
 @dataclass(slots=True)

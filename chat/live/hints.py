@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, get_args
 
-from chat.live.feed import FeedEvent
+from chat.wire.feed_event import FeedEvent
 
 ALL = "chat.all"
 PLAIN_KEY = re.compile(r"[A-Za-z0-9-]{1,40}")

@@ -1,19 +1,18 @@
 """The hub: one per process. Every room with a local audience has one feed; every event is encoded once, and the
 events of one tick leave in one frame to each socket (docs/architecture.md, "The hub").
 
-Lives on the event loop alone. Hints come in through ``take``; what they miss, chat/live/keeper.py repairs.
+The hub lives on the event loop alone. Hints come in through ``take``; live/reconciler.py repairs what they miss.
 """
 
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Protocol
 
 from chat.access import identity
 from chat.conf import conf
 from chat.live.connection import Chunk, Connection
-from chat.live.feed import Feed, FeedEvent
+from chat.live.feed import Feed
 from chat.live.hints import (
     ALL,
     CompareHeads,
@@ -34,6 +33,7 @@ from chat.live.rooms import LiveRoom
 from chat.live.sending import Sender
 from chat.wire import protocol
 from chat.wire.errors import Close
+from chat.wire.feed_event import FeedEvent
 
 ENDING_S = 10.0
 """How long a sign-in may take from the look at a session or token to the hub."""
@@ -42,38 +42,41 @@ ENDINGS_AT_MOST = 10_000
 
 
 class Groups(Protocol):
-    """The process's seat in the channel layer. Both return at once; joining may take effect later, or never."""
+    """The groups of the channel layer that this process is in. Both methods return at once; the layer follows later."""
 
     def join(self, group: str) -> None: ...
 
     def leave(self, group: str) -> None: ...
 
 
-class NoGroups:
-    """Stands in until the relay runs, and where nothing leads out of the process."""
+class HubOwner(Protocol):
+    """What the hub needs and cannot do itself, because it takes reading the database. Every method returns at once."""
 
-    def join(self, group: str) -> None:
-        pass
+    def repair_soon(self, room: LiveRoom) -> None:
+        """The room's feed lacks events."""
 
-    def leave(self, group: str) -> None:
-        pass
+    def compare_soon(self, room_ids: list[int]) -> None:
+        """Feeds of these rooms may have missed hints, or may be of an epoch that has ended."""
+
+    def recheck_soon(self, user_ids: set[str]) -> None:
+        """These people may have lost their session, their account or a room."""
+
+    def room_lost(self, user_id: str, room_id: int) -> None:
+        """The person's connections no longer follow the room, and no event of the room has told them."""
 
 
 class Hub:
     """Connections, live rooms, and the way from one to the other."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop):
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, owner: HubOwner, groups: Groups):
         self.loop = loop
+        self.owner = owner
         self.incarnation = secrets.token_hex(8)
         self.connections: dict[Connection, None] = {}
         self.users: dict[str, dict[Connection, None]] = defaultdict(dict)
         self.rooms: dict[int, LiveRoom] = {}
         self.versions: dict[str, int] = {}
-        self.groups: Groups = NoGroups()
-        self.on_behind: Callable[[LiveRoom], None] = lambda room: None
-        self.on_compare: Callable[[list[int]], None] = lambda room_ids: None
-        self.on_recheck: Callable[[set[str]], None] = lambda user_ids: None
-        self.on_cut: Callable[[str, int], None] = lambda user_id, room_id: None
+        self._groups = groups
         self._sender = Sender(loop, on_full=self._lag)
         self._endings: dict[str, float] = {}
 
@@ -89,14 +92,14 @@ class Hub:
         if len(self.users.get(connection.user_id, ())) >= conf.sockets_per_user:
             return False
         if not self.connections:
-            self.groups.join(ALL)
+            self._groups.join(ALL)
         mine = self.users[connection.user_id]
         if not mine:
-            self.groups.join(user_group(connection.user_id))
+            self._groups.join(user_group(connection.user_id))
         self.connections[connection] = None
         mine[connection] = None
         if self._ended_lately(connection.user_id):
-            self.on_recheck({connection.user_id})
+            self.owner.recheck_soon({connection.user_id})
         return True
 
     def greet(self, connection: Connection, first: list[bytes]) -> None:
@@ -124,7 +127,7 @@ class Hub:
             if not mine:
                 del self.users[connection.user_id]
                 self.versions.pop(connection.user_id, None)
-                self.groups.leave(user_group(connection.user_id))
+                self._groups.leave(user_group(connection.user_id))
 
     def send(self, connection: Connection, *encoded: bytes) -> None:
         """Queue events or replies for one connection; they leave in this turn of the loop."""
@@ -156,9 +159,9 @@ class Hub:
         room = self.rooms.get(room_id)
         if room is None:
             room = self.rooms[room_id] = LiveRoom(room_id, self._new_feed(epoch, seq), self.loop.time())
-            self.groups.join(room_group(room_id))
+            self._groups.join(room_group(room_id))
         if room.feed.epoch != epoch:
-            self.on_compare([room_id])
+            self.owner.compare_soon([room_id])
             return False
         if past:
             room.feed.remember(past)
@@ -170,12 +173,12 @@ class Hub:
         room.hand_out(self._sender.touched)
         self.send(connection, announcement)
         if not room.attach(connection, seq, missing, self._sender.touched):
-            self.on_cut(connection.user_id, room_id)
+            self.owner.room_lost(connection.user_id, room_id)
         if self._sender.touched:
             self._sender.at_tick()
         if seq > room.feed.head:
             room.feed.expect(seq, self.loop.time())
-            self.on_behind(room)
+            self.owner.repair_soon(room)
         return True
 
     def detach(self, connection: Connection, room_id: int) -> None:
@@ -190,7 +193,7 @@ class Hub:
         self._sender.forget_room(room)
         if self.rooms.get(room.room_id) is room:
             del self.rooms[room.room_id]
-            self.groups.leave(room_group(room.room_id))
+            self._groups.leave(room_group(room.room_id))
         return followers
 
     def _new_feed(self, epoch: str, head: int) -> Feed:
@@ -209,10 +212,10 @@ class Hub:
                         self._shed(room, hint)
                 case CompareRoom():
                     if hint.room_id in self.rooms:
-                        self.on_compare([hint.room_id])
+                        self.owner.compare_soon([hint.room_id])
                 case RecheckRoom():
                     audience = self._audience(hint.room_id)
-                    self.on_recheck(audience if hint.user_ids is None else audience.intersection(hint.user_ids))
+                    self.owner.recheck_soon(audience if hint.user_ids is None else audience.intersection(hint.user_ids))
                 case ToUser():
                     for connection in self.users.get(hint.user_id, ()):
                         if connection.id != hint.except_connection:
@@ -224,11 +227,11 @@ class Hub:
                 case Recheck():
                     self._note_ending(hint.user_id)
                     if hint.user_id in self.users:
-                        self.on_recheck({hint.user_id})
+                        self.owner.recheck_soon({hint.user_id})
                 case SessionEnded():
                     self._end_session(hint)
                 case CompareHeads():
-                    self.on_compare(list(self.rooms))
+                    self.owner.compare_soon(list(self.rooms))
                 case ToEverybody():
                     for connection in self.connections:
                         self.send(connection, hint.encoded)
@@ -243,7 +246,7 @@ class Hub:
         if room is None:
             return
         if room.feed.epoch != hint.epoch:
-            self.on_compare([hint.room_id])
+            self.owner.compare_soon([hint.room_id])
             return
         now = self.loop.time()
         ready: list[FeedEvent] = []
@@ -251,7 +254,7 @@ class Hub:
             ready += room.feed.offer(event, now)
         self.deliver(room, ready)
         if room.feed.repair_at is not None:
-            self.on_behind(room)
+            self.owner.repair_soon(room)
 
     def deliver(self, room: LiveRoom, events: list[FeedEvent]) -> list[Connection]:
         """Queue events that are next in the room's order; the connections that lost the room with them."""

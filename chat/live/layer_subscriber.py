@@ -1,6 +1,6 @@
-"""The process's seat in the channel layer: one consumer, one channel, in a group for each room and person it serves.
+"""The process's subscription to the channel layer: one channel, in one group for each room and person it serves.
 
-What arrives is a hint and goes to the hub. What does not arrive, the keeper finds.
+Whatever arrives is a hint and goes to the hub. The reconciler finds what does not arrive.
 """
 
 import asyncio
@@ -10,14 +10,13 @@ from functools import partial
 from typing import Any
 
 from channels.consumer import AsyncConsumer
-from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
+from channels.layers import channel_layers
 from channels.utils import await_many_dispatch
 
 from chat.conf import conf
 from chat.live.hints import from_layer
 from chat.live.hub import Hub
-from chat.live.publisher import origin
-from chat.process import Process
+from chat.live.origin import origin
 
 try:
     from channels_redis.pubsub import RedisPubSubChannelLayer
@@ -26,13 +25,13 @@ except ImportError:  # an extra; a site of one process does without
 
 logger = logging.getLogger(__name__)
 
-AGAIN_S = 1.0
+RETRY_S = 1.0
 PROBE_S = 5.0
-"""A seat that has heard nothing for so long sends itself a message; no echo for as long again, and it is taken anew.
-A subscription can die without a word on either side; redis-py sends pings, and does not miss the answers."""
+"""A subscriber that has heard nothing for this long sends itself a message. Without an echo for as long again, it
+subscribes anew: a subscription can die silently on both sides, and redis-py does not notice missing answers to its
+pings."""
 PROBE = "chat.probe"
 ROOM_PREFIX = "chat.room."
-_tasks: set[asyncio.Task[None]] = set()
 
 
 class LayerSubscriber(AsyncConsumer):
@@ -52,7 +51,7 @@ class LayerSubscriber(AsyncConsumer):
         self._heard_at = hub.loop.time()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Differs from Channels' own in its layer, and in ending when its seat is dead."""
+        """Differs from Channels' own in its layer, and in ending when the subscription is lost."""
         self.scope = scope
         self.base_send = send
         async with asyncio.timeout(conf.layer_timeout_s):
@@ -95,16 +94,16 @@ class LayerSubscriber(AsyncConsumer):
                     self._joined.discard(group)
             except Exception as error:
                 logger.warning("channel layer: joining groups: %s", type(error).__name__)
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
                 continue
             finally:
                 if joined:
                     # What was published between reading a room and joining its group reached nobody here.
-                    self._hub.on_compare(joined)
+                    self._hub.owner.compare_soon(joined)
             await self._changed.wait()
 
     async def _probe(self) -> None:
-        """Raise ``SubscriptionLost`` when messages to the seat are taken, and never arrive."""
+        """Raise ``SubscriptionLost`` when the layer accepts messages to this channel and they never arrive."""
         while True:
             await asyncio.sleep(PROBE_S)
             if self._hub.loop.time() - self._heard_at < PROBE_S:
@@ -113,7 +112,7 @@ class LayerSubscriber(AsyncConsumer):
             try:
                 async with asyncio.timeout(conf.layer_timeout_s):
                     await self.channel_layer.send(self.channel_name, {"type": PROBE})
-            except Exception:  # the layer is down, which is no fault of this seat
+            except Exception:  # the layer is down: the subscription may be sound
                 self._heard_at = asked_at
                 continue
             await asyncio.sleep(PROBE_S)
@@ -126,12 +125,11 @@ class SubscriptionLost(Exception):
 
 
 class LayerSubscription:
-    """What the hub knows of the relay: groups to be in. Keeps one ``LayerSubscriber`` running."""
+    """The groups that the hub wants to be in. ``run`` keeps one ``LayerSubscriber`` going that joins them."""
 
-    def __init__(self, hub: Hub):
-        self._hub = hub
+    def __init__(self) -> None:
         self._wanted: dict[str, None] = {}
-        self._consumer: LayerSubscriber | None = None
+        self._subscriber: LayerSubscriber | None = None
 
     def join(self, group: str) -> None:
         self._wanted[group] = None
@@ -142,27 +140,27 @@ class LayerSubscription:
         self._tell()
 
     def _tell(self) -> None:
-        if self._consumer is not None:
-            self._consumer.change()
+        if self._subscriber is not None:
+            self._subscriber.change()
 
-    async def run(self) -> None:
-        """Sit down, and again, over new connections, whenever the seat is lost."""
+    async def run(self, hub: Hub) -> None:
+        """Subscribe, and do so again over new connections whenever the subscription is lost."""
         never: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         while True:
             layer = channel_layers.make_backend(conf.channel_layer)
-            self._consumer = LayerSubscriber(self._hub, layer, self._wanted)
+            self._subscriber = LayerSubscriber(hub, layer, self._wanted)
             try:
-                await self._consumer({"type": "chat.subscribe"}, never.get, _no_answer)
+                await self._subscriber({"type": "chat.subscribe"}, never.get, _no_answer)
             except Exception as error:
                 name = type(error.exceptions[0] if isinstance(error, ExceptionGroup) else error).__name__
-                logger.warning("channel layer: %s; sitting down again in %s s", name, AGAIN_S)
+                logger.warning("channel layer: %s; subscribing again in %s s", name, RETRY_S)
             finally:
-                await _give_up(layer)
-            await asyncio.sleep(AGAIN_S)
+                await _disconnect(layer)
+            await asyncio.sleep(RETRY_S)
 
 
-async def _give_up(layer: Any) -> None:
-    """Close the connections of a seat's own layer. Only the pub/sub layer's ``flush`` does just that."""
+async def _disconnect(layer: Any) -> None:
+    """Close the connections of a subscriber's own layer. Only the pub/sub layer's ``flush`` does just that."""
     if isinstance(layer, RedisPubSubChannelLayer):
         with suppress(Exception):
             async with asyncio.timeout(conf.layer_timeout_s):
@@ -170,16 +168,4 @@ async def _give_up(layer: Any) -> None:
 
 
 async def _no_answer(message: dict[str, Any]) -> None:
-    """Nobody listens to a relay's replies."""
-
-
-def start_subscriber(process: Process) -> None:
-    """Give the process its seat, where the channel layer leads out of it."""
-    layer = get_channel_layer(conf.channel_layer)
-    if layer is None or isinstance(layer, InMemoryChannelLayer):
-        return
-    seat = LayerSubscription(process.hub)
-    process.hub.groups = seat
-    task = process.hub.loop.create_task(seat.run())
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
+    """A subscriber has nobody to reply to."""

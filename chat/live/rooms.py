@@ -1,7 +1,8 @@
 """One room with a local audience: its feed, who follows it, and what waits to be sent to them."""
 
 from chat.live.connection import FRAME_BYTES, Chunk, Connection
-from chat.live.feed import Feed, FeedEvent
+from chat.live.feed import Feed
+from chat.wire.feed_event import FeedEvent
 
 
 class LiveRoom:
@@ -20,6 +21,11 @@ class LiveRoom:
         self.moved_at = now
         self.idle_since: float | None = now
         self.is_repairing = False
+
+    @property
+    def head(self) -> int:
+        """The seq of the last event that the feed has delivered."""
+        return self.feed.head
 
     def take(self, events: list[FeedEvent], touched: dict[Connection, None], now: float) -> list[Connection]:
         """Queue ``events`` for the followers; the connections that lost the room on the way."""

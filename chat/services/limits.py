@@ -11,7 +11,7 @@ from typing import Any
 from django.core.signals import setting_changed
 
 from chat.conf import conf
-from chat.services.rates import RateLimit
+from chat.runtime.rates import RateLimit
 from chat.wire import protocol
 from chat.wire.errors import RateLimited
 

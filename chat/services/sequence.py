@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from chat.live.feed import FeedEvent
 from chat.live.hints import RoomEvents
 from chat.models import Room
 from chat.signals import tell_on_commit
 from chat.wire import protocol
+from chat.wire.feed_event import FeedEvent
 
 
 def next_seq(room: Room) -> int:

@@ -1,3 +1,5 @@
+"""The first event of a signed-in connection: who it belongs to, the limits, and the person's rooms."""
+
 from typing import Any
 
 from chat.access import reads, serializers

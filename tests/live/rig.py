@@ -7,12 +7,9 @@ import msgspec
 
 from chat.access.identity import Identity
 from chat.live import publisher
-from chat.live.catch_up import CatchUp
 from chat.live.connection import Connection
 from chat.live.hints import Hint
-from chat.live.hub import Hub
-from chat.live.keeper import Keeper
-from chat.services import rooms
+from chat.process import Process
 
 HELLO = b'{"type":"hello"}'
 
@@ -48,13 +45,17 @@ class Socket:
 
 
 class LiveRig:
-    """Hub, catch-up and keeper. ``postbox`` holds what services published; ``deliver`` hands it to the hub."""
+    """A process that repeats nothing by itself. ``postbox`` holds what services published; ``deliver`` hands it to the
+    hub."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        self.hub = Hub(loop)
-        self.catch_up = CatchUp(self.hub)
-        self.keeper = Keeper(self.hub, self.catch_up, rooms.renew_epoch)
+        self.process = Process(loop)
+        self.hub = self.process.hub
+        self.catch_up = self.process.catch_up
+        self.reconciler = self.process.reconciler
+        self.heartbeat = self.process.heartbeat
+        self.revalidation = self.process.revalidation
         self.postbox: list[Hint] = []
         self.holds_mail = False
         publisher.register(loop, self._take)
@@ -73,15 +74,14 @@ class LiveRig:
     def connect(self, user: Any, *, token_id: int | None = None) -> tuple[Connection, Socket]:
         """``token_id`` proves who it is; without one, the first look at who is still welcome closes the socket."""
         socket = Socket()
-        connection = Connection(socket.send)
-        connection.on_close = socket.close
+        connection = Connection(socket.send, close=socket.close)
         connection.sign_in(Identity(user, token_id=token_id))
         assert self.hub.open(connection)
         self.hub.greet(connection, [HELLO])
         return connection, socket
 
     async def close(self) -> None:
-        self.keeper.stop()
+        self.process.background.cancel()
         publisher.unregister(self.loop)
         for connection in list(self.hub.connections):
             self.hub.close(connection)

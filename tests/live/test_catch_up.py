@@ -101,7 +101,7 @@ async def test_a_sync_racing_with_live_posts_leaves_no_hole_and_no_repeat(
         assert outcome == {str(lobby.pk): "live"}, seed
         await sync_to_async(post)(ana, lobby, dice.randrange(2))
         rig.deliver(lose=lambda hint: dice.random() < 0.3)
-        await rig.keeper._compare_all()
+        await rig.reconciler.compare_all()
         await sync_to_async(lobby.refresh_from_db)()
         taken = 0
 
@@ -181,7 +181,7 @@ async def test_how_many_are_in_the_room_is_told_whichever_way_one_hears_of_who_c
     await sync_to_async(go_and_be_changed)()
     rig.postbox.clear()
     seen = len(live.events)
-    await rig.keeper._compare_all()
+    await rig.reconciler.compare_all()
     await live.until(lambda it: it.events[-1]["type"] == "member.left" and len(it.events) > seen)
     repaired = [(each["type"], each["member_count"]) for each in live.events[seen:]]
     assert repaired == [("member.changed", 2), ("member.left", 2)]

@@ -12,8 +12,8 @@ from chat.live import connection as module
 from chat.live.connection import Chunk, Connection
 from chat.live.sending import Sender
 from chat.runtime import pools
+from chat.runtime.rates import RateLimit
 from chat.services import tokens
-from chat.services.rates import RateLimit
 from chat.sockets.consumers import ChatConsumer
 
 SECRET = "what somebody wrote"
@@ -47,7 +47,7 @@ class Wire:
 
 
 def connect(wire: Wire) -> Connection:
-    return Connection(wire.send)
+    return Connection(wire.send, close=lambda code: None)
 
 
 def hand_over(sender: Sender, connection: Connection, text: str) -> None:

@@ -11,10 +11,10 @@ from django.db import OperationalError
 from chat.access import changes, reads
 from chat.access.identity import Identity
 from chat.live.connection import Chunk, Connection
-from chat.live.feed import FeedEvent
 from chat.live.hints import RoomEvents, RoomTransient, from_layer
 from chat.models import Room
 from chat.services import memberships, messages, posting, rooms
+from chat.wire.feed_event import FeedEvent
 from chat.wire.protocol import Cursor
 from tests.live.rig import LiveRig, Socket
 
@@ -93,7 +93,7 @@ async def test_lost_hints_are_found_by_comparing_heads_and_read_once_for_all(
         return read(room_id, cursor)
 
     monkeypatch.setattr(changes, "for_feed", counted)
-    await rig.keeper._compare_all()
+    await rig.reconciler.compare_all()
     for socket in sockets:
         await socket.until(lambda it: len(it.of_type("message.posted", "message.changed")) == 4)
         changed = socket.of_type("message.changed")[0]
@@ -107,7 +107,7 @@ async def test_a_room_of_another_epoch_is_reset_before_any_event_of_it(rig: Live
     await sync_to_async(rooms.renew_epoch)(quiet_lobby.pk, old)
     await sync_to_async(messages.post)(author=ana, room_id=quiet_lobby.pk, body="after the restore")
     await socket.until(lambda it: it.of_type("reset"))
-    await rig.keeper._compare_all()
+    await rig.reconciler.compare_all()
     assert socket.of_type("reset")[0]["reason"] == "epoch"
     assert socket.of_type("reset")[0]["epoch"] != old
     kinds = [each["type"] for each in socket.events]
@@ -118,7 +118,7 @@ async def test_numbers_that_went_back_renew_the_epoch(rig: LiveRig, ana: Any, qu
     socket = await follow(rig, ana, quiet_lobby)
     hint(rig, quiet_lobby, event(quiet_lobby.head + 1))  # committed once, lost by the storage since
     await socket.until(seqs)
-    await rig.keeper._compare_all()
+    await rig.reconciler.compare_all()
     await socket.until(lambda it: it.of_type("reset"))
     assert socket.of_type("reset")[0]["epoch"] != quiet_lobby.epoch
     assert socket.of_type("reset")[0]["seq"] == quiet_lobby.head
@@ -142,7 +142,7 @@ async def test_a_hint_of_what_the_database_lost_does_not_make_it_read_for_ever(
     monkeypatch.setattr(changes, "for_feed", counted)
     hint(rig, quiet_lobby, event(quiet_lobby.head + 5))
     await asyncio.wait_for(was_read.wait(), 5)
-    await rig.keeper._compare_all()
+    await rig.reconciler.compare_all()
     await socket.until(lambda it: it.of_type("reset"))
     assert reads <= 2
 
@@ -177,7 +177,7 @@ async def test_a_removed_person_who_is_back_before_being_told_is_asked_to_sync(
 ):
     """Regression: the late ``room.removed`` said the newest version and left the person without the room."""
     _, socket = rig.connect(ben)
-    await rig.keeper._say_removed(str(ben.pk), quiet_lobby.pk)
+    await rig.revalidation._say_room_lost(str(ben.pk), quiet_lobby.pk)
     await socket.until(lambda it: it.of_type("lagging", "room.removed"))
     assert not socket.of_type("room.removed")
 
@@ -225,13 +225,13 @@ async def test_a_closed_connection_is_not_attached(rig: LiveRig, ana: Any, quiet
 async def test_a_closed_connection_leaves_nothing_behind(rig: LiveRig, ana: Any, quiet_lobby: Room):
     connection, _ = rig.connect(ana)
     await rig.catch_up.sync(connection, cursor(quiet_lobby))
-    rig.keeper.keep(connection)
+    rig.heartbeat.add(connection)
     rig.hub.close(connection)
-    rig.keeper.forget(connection)
+    rig.heartbeat.remove(connection)
     assert not rig.hub.connections
     assert not rig.hub.users
     assert not rig.hub.rooms[quiet_lobby.pk].members
-    assert not any(rig.keeper._beats)
+    assert not any(rig.heartbeat._groups)
 
 
 async def test_a_catch_up_waiting_for_room_ends_with_its_socket(rig: LiveRig, ana: Any):
@@ -273,7 +273,7 @@ async def test_a_person_may_have_so_many_sockets_and_no_more(rig: LiveRig, ana: 
     settings.CHAT = {**settings.CHAT, "SOCKETS_PER_USER": 2}
     rig.connect(ana)
     rig.connect(ana)
-    third = Connection(Socket().send)
+    third = Connection(Socket().send, close=lambda code: None)
     third.sign_in(Identity(ana))
     assert not rig.hub.open(third)
 
@@ -292,14 +292,14 @@ async def test_typing_is_shed_for_who_has_no_room(rig: LiveRig, ana: Any, ben: A
 
 async def test_the_heart_beats_on_while_the_database_is_away(rig: LiveRig, ana: Any, monkeypatch: pytest.MonkeyPatch):
     connection, socket = rig.connect(ana)
-    rig.keeper.keep(connection)
+    rig.heartbeat.add(connection)
 
     def away(user_ids: Any) -> Any:
         raise OperationalError
 
     monkeypatch.setattr(reads, "rooms_versions", away)
-    for _ in rig.keeper._beats:
-        await rig.keeper._second()
+    for _ in rig.heartbeat._groups:
+        await rig.heartbeat.second()
     await socket.until(lambda it: it.of_type("heads"))
 
 

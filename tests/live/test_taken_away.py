@@ -12,11 +12,11 @@ from chat.access import changes
 from chat.access.policy import Policy
 from chat.live.hints import CompareRoom
 from chat.models import Membership, Room
-from chat.process import Process
 from chat.runtime import pools
 from chat.services import messages, room_deletion, rooms, tokens
-from chat.sockets.commands import timeline
 from chat.sockets.commands.context import Context
+from chat.sockets.commands.sync import sync
+from chat.sockets.sign_in import SignIn
 from chat.wire import protocol
 from tests.client.waiting import until
 from tests.live.rig import LiveRig, Socket
@@ -50,7 +50,7 @@ async def test_a_deleted_room_leaves_members_and_watchers_at_once(
     rig.holds_mail = not told
     await sync_to_async(room_deletion.delete)(room_id=quiet.pk)
     if not told:
-        await rig.keeper._compare_all()
+        await rig.reconciler.compare_all()
     # A member hears that the room is lost before it has been compared.
     await until(lambda: not any(connection.rooms for connection, _ in followers))
     for connection, socket in followers:
@@ -161,7 +161,7 @@ async def test_what_a_hosts_rule_takes_away_is_cut_where_it_says_so(
 async def test_who_is_being_caught_up_when_the_right_ends_does_not_stay(
     rig: LiveRig, eve: Any, quiet: Room, hall: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, review = pools.readers.run, rig.keeper._review_rooms
+    read, review = pools.readers.run, rig.revalidation._review_rooms
     connection, socket = rig.connect(eve, token_id=await token_of(eve))
     was_reviewed = asyncio.Event()
 
@@ -177,12 +177,10 @@ async def test_who_is_being_caught_up_when_the_right_ends_does_not_stay(
             await was_reviewed.wait()
         return result
 
-    monkeypatch.setattr(rig.keeper, "_review_rooms", reviewed)
+    monkeypatch.setattr(rig.revalidation, "_review_rooms", reviewed)
     monkeypatch.setattr(pools.readers, "run", read_then_bar)
     command = protocol.Sync(ref=1, rooms=cursor(hall))
-    context = Context(connection, Process(rig.hub, rig.catch_up, rig.keeper))
-    assert await timeline.sync(context, command, timeline.claim(connection, command)) == {
-        "rooms": {str(hall.pk): "live"}
-    }
+    context = Context(connection, rig.process, SignIn(connection, rig.process))
+    assert await sync(context, command) == {"rooms": {str(hall.pk): "live"}}
     await socket.until(has_lost_it)
     assert not connection.rooms

@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import UNSET
 
 from chat.access import changes, reads
-from chat.live.feed import FeedEvent
 from chat.models import Membership, Message, Room
 from chat.wire import protocol
+from chat.wire.feed_event import FeedEvent
 
 
 def check_log(room: Room) -> None:

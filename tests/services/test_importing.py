@@ -173,7 +173,7 @@ async def test_an_open_page_sees_a_long_import_in_order_and_once(
 ) -> None:
     _, socket = await follow(rig, ben, lobby)
     await sync_to_async(api.import_messages)(lobby, run_of(450, ana))
-    rig.keeper.compare_soon = lambda room_ids: pytest.fail("its own hint is enough; no poll is needed")  # type: ignore
+    rig.reconciler.compare_soon = lambda room_ids: pytest.fail("its own hint is enough; no poll is needed")  # type: ignore
     await socket.until(lambda each: len(each.of_type("message.posted")) >= 450)
     seen = [each["message"]["number"] for each in socket.of_type("message.posted")]
     assert seen == list(range(1, 451))

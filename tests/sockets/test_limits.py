@@ -20,7 +20,8 @@ from chat.services import tokens
 from chat.services.limits import COSTS
 from chat.services.writer import Call, writer
 from chat.sockets.commands import messages
-from chat.sockets.commands.registry import WRITES
+from chat.sockets.commands.context import Write
+from chat.sockets.commands.registry import COMMANDS
 from chat.sockets.consumers import ChatConsumer
 from tests.cast import numbers, said
 from tests.client.waiting import until
@@ -91,7 +92,7 @@ async def _process() -> AsyncIterator[None]:
     yield
     loop = asyncio.get_running_loop()
     if (made := process._processes.pop(loop, None)) is not None:
-        made.keeper.stop()
+        made.background.cancel()
         process.publisher.unregister(loop)
     for pool in (pools.readers, pools.auth, pools.site):
         await pool.run(pools.close_connections)
@@ -119,8 +120,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 
 def test_every_command_that_changes_something_has_a_limit() -> None:
-    assert COSTS.keys() == WRITES.keys()
-    assert len(EXAMPLES) == len(WRITES)
+    writes = {kind for kind, handler in COMMANDS.items() if isinstance(handler, Write)}
+    assert COSTS.keys() == writes
+    assert len(EXAMPLES) == len(writes)
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)

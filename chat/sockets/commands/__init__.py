@@ -1,1 +1,1 @@
-"""Socket commands: each becomes one call of one service or query. No domain rule lives here."""
+"""Socket commands by noun: each becomes one call of one service or one read. No domain rule lives here."""

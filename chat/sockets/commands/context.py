@@ -1,25 +1,69 @@
-"""What a command handler is given, and the two kinds of handlers."""
+"""What a command handler is given, and the kinds of handlers that there are."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from chat.live.connection import Connection
 from chat.process import Process
 from chat.services.writer import Change
+from chat.sockets.sign_in import SignIn
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Context:
     connection: Connection
     process: Process
+    sign_in: SignIn
 
     @property
     def user(self) -> Any:
         return self.connection.user
 
 
-Write = Callable[[Context, Any], Awaitable[Change]]
-"""Prepares a change for the writer, whose result is the reply's. Awaits nothing but rendering."""
-Read = Callable[[Context, Any], Awaitable[Any]]
-"""Answers from the database, after this connection's own changes have been stored."""
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Prepares a change for the writer, whose result becomes the reply. It awaits nothing but rendering.
+
+    Each kind of write has a limit for each person (``services/limits.py``), asked before anything else.
+    """
+
+    prepare: Callable[[Context, Any], Awaitable[Change]]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Answers once this connection's own changes have been stored."""
+
+    answer: Callable[[Context, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Begins like a ``Read``, then goes on beside later commands: the client sets its pace."""
+
+    begin: Callable[[Context, Any], Coroutine[Any, Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Runs in its turn and has no reply."""
+
+    handle: Callable[[Context, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """Takes effect when its frame is read, ahead of commands that wait, and has no reply."""
+
+    handle: Callable[[Context, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SignInCommand:
+    """May come before anybody is signed in. It replies by itself, and says whether it did."""
+
+    handle: Callable[[Context, Any], Awaitable[bool]]
+
+
+Handler = Write | Read | Stream | Signal | AtOnce | SignInCommand

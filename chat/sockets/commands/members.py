@@ -1,3 +1,5 @@
+"""Commands about a room's members: list, add, remove, change a role."""
+
 from functools import partial
 
 from chat.access import reads

@@ -1,10 +1,13 @@
+"""Commands about messages: ``message.post``, ``message.edit``, ``message.delete``, ``history``."""
+
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
+from chat.access import reads
 from chat.rendering import markdown
 from chat.runtime import pools
-from chat.services import message_bodies, messages, reactions
+from chat.services import message_bodies, messages
 from chat.services.message_bodies import Rendered
 from chat.services.posting import Post
 from chat.services.writer import Call, Change
@@ -47,14 +50,16 @@ async def delete(context: Context, command: protocol.DeleteMessage) -> Change:
     )
 
 
-async def react(context: Context, command: protocol.AddReaction) -> Change:
-    add = partial(reactions.add, actor=context.user, message_id=command.message, emoji=command.emoji)
-    return Call(context.user, add, message_id=command.message)
-
-
-async def unreact(context: Context, command: protocol.RemoveReaction) -> Change:
-    take_back = partial(reactions.remove, actor=context.user, message_id=command.message, emoji=command.emoji)
-    return Call(context.user, take_back, message_id=command.message)
+async def history(context: Context, command: protocol.History) -> protocol.HistoryPage:
+    return await pools.readers.run(
+        reads.history,
+        context.user,
+        command.room,
+        before=command.before,
+        after=command.after,
+        around=command.around,
+        limit=command.limit,
+    )
 
 
 async def _rendered(context: Context, render: Callable[[str, str], Rendered], place: str, body: str) -> Rendered | None:

@@ -1,32 +1,39 @@
-"""Which handler answers which command. A table, so that what a client may call is a list, not a name look-up."""
+"""Every command that a client may send, and the handler that answers it."""
 
 from typing import Any
 
-from chat.sockets.commands import members, messages, rooms, timeline
-from chat.sockets.commands.context import Read, Write
+from chat.sockets.commands import connection, members, messages, reactions, read_pointers, rooms, sync, typing
+from chat.sockets.commands.context import AtOnce, Handler, Read, Signal, SignInCommand, Stream, Write
 from chat.wire import protocol
 
-WRITES: dict[type[Any], Write] = {
-    protocol.PostMessage: messages.post,
-    protocol.EditMessage: messages.edit,
-    protocol.DeleteMessage: messages.delete,
-    protocol.AddReaction: messages.react,
-    protocol.RemoveReaction: messages.unreact,
-    protocol.CreateRoom: rooms.create,
-    protocol.OpenDirect: rooms.open_direct,
-    protocol.UpdateRoom: rooms.update,
-    protocol.JoinRoom: rooms.join,
-    protocol.LeaveRoom: rooms.leave,
-    protocol.AddMember: members.add,
-    protocol.RemoveMember: members.remove,
-    protocol.ChangeRole: members.change_role,
-    protocol.Read: timeline.read,
-}
-
-READS: dict[type[Any], Read] = {
-    protocol.Ping: timeline.ping,
-    protocol.Unsync: timeline.unsync,
-    protocol.History: timeline.history,
-    protocol.ListRooms: rooms.list_rooms,
-    protocol.ListMembers: members.list_members,
+COMMANDS: dict[type[Any], Handler] = {
+    # The connection itself
+    protocol.Auth: SignInCommand(connection.auth),
+    protocol.Ping: Read(connection.ping),
+    protocol.Received: AtOnce(connection.received),
+    # Following rooms
+    protocol.Sync: Stream(sync.sync),
+    protocol.Unsync: Read(sync.unsync),
+    # Rooms
+    protocol.ListRooms: Read(rooms.list_rooms),
+    protocol.CreateRoom: Write(rooms.create),
+    protocol.OpenDirect: Write(rooms.open_direct),
+    protocol.UpdateRoom: Write(rooms.update),
+    protocol.JoinRoom: Write(rooms.join),
+    protocol.LeaveRoom: Write(rooms.leave),
+    # Members
+    protocol.ListMembers: Read(members.list_members),
+    protocol.AddMember: Write(members.add),
+    protocol.RemoveMember: Write(members.remove),
+    protocol.ChangeRole: Write(members.change_role),
+    # Messages
+    protocol.PostMessage: Write(messages.post),
+    protocol.EditMessage: Write(messages.edit),
+    protocol.DeleteMessage: Write(messages.delete),
+    protocol.History: Read(messages.history),
+    protocol.AddReaction: Write(reactions.add),
+    protocol.RemoveReaction: Write(reactions.remove),
+    # Reading and typing
+    protocol.Read: Write(read_pointers.move),
+    protocol.Typing: Signal(typing.tell),
 }

@@ -1,3 +1,5 @@
+"""Commands about rooms: list, create, open a direct room, update, join, leave."""
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.services import rates
-from chat.services.rates import RateLimit
+from chat.runtime import rates
+from chat.runtime.rates import RateLimit
 
 
 def test_a_burst_goes_through_and_the_next_waits_for_one_token() -> None:

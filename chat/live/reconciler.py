@@ -1,0 +1,136 @@
+"""Compares the hub's feeds with the database and repairs them.
+
+Hints may be lost, so a feed is never trusted for long: every few seconds its head is compared with ``Room.head``, and
+what it lacks is read from the tables. None of this needs a channel layer, which is why the layer may lose hints.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from chat.access import changes
+from chat.conf import conf
+from chat.live.background import BackgroundTasks
+from chat.live.catch_up import CatchUp
+from chat.live.hub import Hub
+from chat.live.rooms import LiveRoom
+from chat.runtime import pools
+from chat.wire import protocol
+from chat.wire.feed_event import FeedEvent
+
+logger = logging.getLogger(__name__)
+
+ROOMS_PER_QUERY = 500
+RETRY_S = 1.0
+"""How long to wait after a failed read: the database is away, and every process asks."""
+
+
+class Reconciler:
+    """Keeps the feeds of one hub equal to the database.
+
+    Args:
+        renew_epoch: The service that gives a room a new epoch if it still has the one named. It is called when a
+            room's numbers went back.
+    """
+
+    def __init__(
+        self, hub: Hub, catch_up: CatchUp, background: BackgroundTasks, renew_epoch: Callable[[int, str], None]
+    ):
+        self._hub = hub
+        self._catch_up = catch_up
+        self._background = background
+        self._renew_epoch = renew_epoch
+        self._comparing: set[int] = set()
+
+    # Heads -------------------------------------------------------------------------------------------------------
+
+    def compare_soon(self, room_ids: list[int]) -> None:
+        """Compare these rooms with the database now: one of their hints is missing, or speaks of another epoch."""
+        asked = [each for each in room_ids if each not in self._comparing]
+        if asked:
+            self._comparing.update(asked)
+            self._background.start(self._compare_now(asked))
+
+    async def _compare_now(self, room_ids: list[int]) -> None:
+        try:
+            for start in range(0, len(room_ids), ROOMS_PER_QUERY):
+                await self._compare(room_ids[start : start + ROOMS_PER_QUERY])
+        except Exception as error:
+            logger.warning("comparing heads: %s", type(error).__name__)  # the next poll compares them again
+        finally:
+            self._comparing.difference_update(room_ids)
+
+    async def compare_all(self) -> None:
+        """Compare every room that has a feed, 500 rooms in one query; drop the feeds that nobody came back to."""
+        now = self._hub.loop.time()
+        for room in list(self._hub.rooms.values()):
+            if room.idle_since is not None and now - room.idle_since > conf.idle_feed_s:
+                self._hub.drop_room(room)
+        live = list(self._hub.rooms)
+        for start in range(0, len(live), ROOMS_PER_QUERY):
+            await self._compare(live[start : start + ROOMS_PER_QUERY])
+
+    async def _compare(self, room_ids: list[int]) -> None:
+        # Taken before the query: the database must know whatever a feed had delivered, or been told of, by then.
+        before = {each: self._hub.rooms[each].feed.known_head for each in room_ids if each in self._hub.rooms}
+        heads = await pools.readers.run(changes.heads, list(before))
+        for room_id, known in before.items():
+            room = self._hub.rooms.get(room_id)
+            if room is None:
+                continue
+            epoch, head = heads.get(room_id, ("", 0))
+            if epoch != room.feed.epoch:
+                self._start_over(room)
+            elif head < known:
+                logger.error("room %s: numbers went back from %s to %s; renewing its epoch", room_id, known, head)
+                await pools.site.run(self._renew_epoch, room_id, epoch)
+                self._start_over(room)
+            else:
+                room.feed.expect(head, self._hub.loop.time())
+                self.repair_soon(room)
+
+    def _start_over(self, room: LiveRoom) -> None:
+        """Drop a feed whose run of numbers has ended. Its followers get a reset before any event of the new run."""
+        cursor = protocol.Cursor(epoch=room.feed.epoch, seq=room.feed.head)
+        self._catch_up.resync(self._hub.drop_room(room), room.room_id, cursor)
+
+    # Repair ------------------------------------------------------------------------------------------------------
+
+    def repair_soon(self, room: LiveRoom) -> None:
+        """Read what a feed lacks once its hold time is over, unless hints bring it first. One read serves everybody."""
+        if room.feed.repair_at is not None and not room.is_repairing:
+            room.is_repairing = True
+            self._background.start(self._repair(room))
+
+    async def _repair(self, room: LiveRoom) -> None:
+        try:
+            while (at := room.feed.repair_at) is not None and self._hub.rooms.get(room.room_id) is room:
+                if (wait_s := at - self._hub.loop.time()) > 0:
+                    await asyncio.sleep(wait_s)
+                    continue
+                before = room.feed.head
+                try:
+                    await self._read_missing(room)
+                    if room.feed.head == before:
+                        await asyncio.sleep(RETRY_S)  # the database does not have it (yet); _compare finds out why
+                except Exception as error:
+                    logger.warning("repair of room %s: %s", room.room_id, type(error).__name__)
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            room.is_repairing = False
+
+    async def _read_missing(self, room: LiveRoom) -> None:
+        page = await pools.readers.run(_repair_page, room.room_id, room.feed.head)
+        if page is None or page[0] != room.feed.epoch:
+            self._start_over(room)
+            return
+        _, upto, events = page
+        cut = self._hub.deliver(room, room.feed.repaired(events, upto, self._hub.loop.time()))
+        for user_id in {each.user_id for each in cut}:
+            self._hub.owner.room_lost(user_id, room.room_id)
+
+
+def _repair_page(room_id: int, cursor: int) -> tuple[str, int, list[FeedEvent]] | None:
+    """What a feed lacks, as events in order: each thing once, at the seq of its last change."""
+    page = changes.for_feed(room_id, cursor)
+    return (page.epoch, page.upto, changes.as_events(page, cursor)) if page else None

@@ -1,0 +1,10 @@
+"""The command that moves a person's read pointer: ``read``."""
+
+from chat.services.read_pointers import Move
+from chat.services.writer import Change
+from chat.sockets.commands.context import Context
+from chat.wire import protocol
+
+
+async def move(context: Context, command: protocol.Read) -> Change:
+    return Move(context.user, command.room, command.number, command.force, context.connection.id)

@@ -1,0 +1,120 @@
+"""Who a socket belongs to: found out from its handshake or its ``auth`` command, and greeted with ``hello``."""
+
+import asyncio
+import logging
+
+from chat.access import identity
+from chat.access.identity import Identity
+from chat.conf import conf
+from chat.live.connection import Connection
+from chat.process import Process
+from chat.runtime import pools
+from chat.runtime.safe_logging import describe
+from chat.sockets.hello import hello
+from chat.wire import protocol
+from chat.wire.errors import AuthInvalid, Close
+
+logger = logging.getLogger(__name__)
+
+NORMAL_CLOSE = 1000
+"""The client comes back after its back-off."""
+
+
+class SignIn:
+    """Signs one connection in."""
+
+    __slots__ = ("_connection", "_identity", "_no_token", "_process")
+
+    def __init__(self, connection: Connection, process: Process):
+        self._connection = connection
+        self._process = process
+        self._identity: Identity | None = None
+        self._no_token: asyncio.TimerHandle | None = None
+
+    async def has_token(self, token: str) -> bool:
+        """Whether the handshake's token is good. If so, ``begin`` signs in the person it stands for."""
+        self._identity = await pools.auth.run(identity.from_token, token)
+        return self._identity is not None
+
+    async def begin(self, session_key: str | None) -> bool:
+        """Sign in by the handshake's token or session, or wait for an ``auth`` command for ``auth_s`` seconds.
+
+        False if the database could not be asked; the connection is closed then.
+        """
+        try:
+            if self._identity is None and session_key:
+                self._identity = await pools.auth.run(identity.from_session, session_key)
+            if self._identity is not None:
+                await self._welcome(self._identity)
+            else:
+                loop = self._process.hub.loop
+                self._no_token = loop.call_later(conf.auth_s, self._connection.close, Close.NO_TOKEN)
+        except Exception as error:
+            logger.error("connection %s: %s", self._connection.id, describe(error))
+            self._connection.close(NORMAL_CLOSE)
+            return False
+        return True
+
+    async def authenticate(self, command: protocol.Auth) -> bool:
+        """Sign in, or check again, by an ``auth`` command; the reply goes out in front of ``hello``.
+
+        False if there was no reply because the connection was closed.
+
+        Raises:
+            AuthInvalid: The token does not stand for the person whom a live connection belongs to.
+        """
+        self.cancel()  # the frame came in time, however long the look-up takes
+        try:
+            identified = await self._identify(command.token)
+            if identified is None:
+                return False
+            await self._welcome(identified, reply_to=command.ref)
+        except AuthInvalid:
+            raise
+        except Exception:
+            # Nothing limits an unsigned connection any more, and the database is away.
+            self._connection.close(NORMAL_CLOSE)
+            raise
+        return True
+
+    def cancel(self) -> None:
+        """Stop waiting for an ``auth`` command."""
+        if self._no_token is not None:
+            self._no_token.cancel()
+
+    async def _identify(self, token: str | None) -> Identity | None:
+        """The identity that a token proves; None if the connection was closed for it."""
+        known = self._connection.identity
+        if known is None:
+            identified = await pools.auth.run(identity.from_token, token)
+            if identified is None:
+                self._connection.close(Close.NOT_SIGNED_IN)
+            return identified
+        if token is None:
+            # Without a token, the session or token of this connection is checked again.
+            check = await pools.auth.run(identity.check, [known])
+            if (code := check.ended.get(known)) is not None:
+                self._connection.close(code)
+                return None
+            return known
+        identified = await pools.auth.run(identity.from_token, token)
+        if identified is None or identified.user.pk != known.user.pk:
+            raise AuthInvalid
+        return identified
+
+    async def _welcome(self, identified: Identity, reply_to: int | None = None) -> None:
+        """Sign the connection in, answer the ``auth`` command if there was one, and say hello."""
+        is_new = self._connection.identity is None
+        self._connection.sign_in(identified)
+        if is_new:
+            # Into the hub first: what happens to this person while hello is read must not pass the connection by.
+            if not self._process.hub.open(self._connection):
+                self._connection.close(Close.FLOODING)
+                return
+            self._process.heartbeat.add(self._connection)
+        encoded, person, version = await hello(self._process, identified.user)
+        self._process.hub.learn_version(identified.user_id, version)
+        first = [encoded]
+        if reply_to is not None:
+            first.insert(0, protocol.encode(protocol.ReplyEvent(ref=reply_to, ok=True, result={"user": person})))
+        self._process.hub.greet(self._connection, first)
