@@ -6,7 +6,7 @@
     def mail_who_waits(message, **_):
         ...
 
-Receivers run in a thread of their own, ``chat-events``, of the process that made the change, one after the other in
+Receivers run in a thread of their own, ``chat-signals``, of the process that made the change, one after the other in
 the order of the commits: no acknowledgement and no page waits for them, so they may query the database and send mail.
 What a receiver raises is logged, and the others are called all the same.
 
@@ -135,7 +135,7 @@ class _Herald:
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="chat-events", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="chat-signals", daemon=True)
                 self._thread.start()
                 atexit.register(self.wait, LAST_WORDS_S)
 

@@ -214,7 +214,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 # Whether the domain's other hosts speak TLS, and whether it goes on the browsers' preload list, isn't ours to say.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
-REPEATING = ("channels_redis.pubsub", "chat.live.layer_subscriber", "chat.live.publisher", "chat.models.best_effort")
+REPEATING = ("channels_redis.pubsub", "chat.live.layer_subscriber", "chat.live.layer_sender", "chat.models.best_effort")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -131,7 +131,7 @@ def test_a_slow_receiver_holds_up_nobody_who_posts(lobby: Room, ana: Any) -> Non
         assert not signals.wait_until_told(0.05)
         may_go_on.set()
         assert signals.wait_until_told()
-    assert threads == ["chat-events"] * 3
+    assert threads == ["chat-signals"] * 3
 
 
 def test_a_receiver_that_fails_keeps_nothing_from_the_others(
@@ -175,7 +175,7 @@ def _closed_connections() -> Iterator[None]:
 FORK = """
 import os, threading
 import django; django.setup()
-from chat import events
+from chat import signals
 
 gate = threading.Event()
 class News:
@@ -184,13 +184,13 @@ class News:
         if self.gate: self.gate.wait()
         os.write(1, self.name.encode() + b"\\n")
 
-events._herald.hand_in([News("parent", gate), News("parent", gate)])
+signals._herald.hand_in([News("parent", gate), News("parent", gate)])
 if not (child := os.fork()):
-    events._herald.hand_in([News("child")])
-    os._exit(not events.wait_until_told(10))
+    signals._herald.hand_in([News("child")])
+    os._exit(not signals.wait_until_told(10))
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 gate.set()
-events.wait_until_told(10)
+signals.wait_until_told(10)
 """
 
 

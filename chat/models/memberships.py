@@ -21,7 +21,7 @@ class MembershipQuerySet(GuardedQuerySet["Membership"]):
         return self.filter(user_key=str(user.pk))
 
     def with_people(self) -> "MembershipQuerySet":
-        """With everybody whom ``shapes.member`` names, in the same query."""
+        """With everybody whom ``serializers.member`` names, in the same query."""
         return self.select_related("user", "moved_by")
 
     def called(self, handles: Iterable[str]) -> "MembershipQuerySet":

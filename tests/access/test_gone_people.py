@@ -84,4 +84,4 @@ def test_no_translation_holds_what_parts_the_names() -> None:
     """Scripts put their own words for the last ``gone`` names."""
     for language in ("en", "de"):
         with override(language):
-            assert ", " not in reads.names.DELETED_ACCOUNT
+            assert ", " not in reads.display_names.DELETED_ACCOUNT

@@ -100,7 +100,7 @@ def test_the_site_filters_what_repeats_while_redis_or_the_database_is_down() -> 
     for name in (
         "channels_redis.pubsub",
         "chat.live.layer_subscriber",
-        "chat.live.publisher",
+        "chat.live.layer_sender",
         "chat.models.best_effort",
     ):
         assert [type(each) for each in logging.getLogger(name).filters] == [Repeats], name
