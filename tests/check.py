@@ -11,7 +11,7 @@ CHECKS = {
     "lint": [PYTHON, "-m", "ruff", "check", "."],
     "format": [PYTHON, "-m", "ruff", "format", "--check", "."],
     "types": [PYTHON, "-m", "mypy"],
-    "import ladder": [PYTHON, "-m", "pytest", "-q", "tests/test_layers.py"],
+    "import ranks": [PYTHON, "-m", "pytest", "-q", "tests/test_layers.py"],
     "migrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
     "deployment": [PYTHON, "manage.py", "check", "--deploy", "--fail-level", "WARNING", "--database", "default"],
 }

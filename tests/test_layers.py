@@ -1,28 +1,38 @@
-"""The import ladder of docs/architecture.md: a module imports from its own rank or below, never above."""
+"""The ranks of docs/architecture.md: a module imports from its own rank or below, never from above."""
 
 import ast
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "architecture.md"
 RANKS = {
+    # 0: the wire and the settings
     "chat.wire": 0,
     "chat.conf": 0,
+    # 1: tools and tables
     "chat.runtime": 1,
     "chat.rendering": 1,
     "chat.models": 1,
     "chat.error_messages": 1,
+    # 2: who may, and what they see
     "chat.access": 2,
     "chat.signals": 2,
+    # 3: one process's live fan-out
     "chat.live": 3,
+    # 4: the only writers
     "chat.services": 4,
+    # 5: the ways in, and the owner of the process
     "chat.sockets": 5,
     "chat.web": 5,
     "chat.admin": 5,
     "chat.api": 5,
     "chat.receivers": 5,
     "chat.process": 5,
+    # 6: what Django and a server load
     "chat.asgi": 6,
     "chat.routing": 6,
     "chat.urls": 6,
@@ -30,14 +40,15 @@ RANKS = {
     "chat.checks": 6,
     "chat.management": 6,
     "chat.templatetags": 6,
-    # Beside the ladder: the client, and what Django itself calls.
+    # Beside the ranks: the Python client, and what Django calls itself.
     "chat.client": 0,
     "chat.migrations": 1,
 }
+BESIDE = {"chat.client", "chat.migrations"}
 APART = 5
-"""At this rank there is one module for each way in. They share what is below them, and know nothing of each other."""
+"""The modules of this rank are ways in. They share what is below them and know nothing of each other."""
 OWNER = "chat.process"
-"""Also of that rank, and no way in: whoever comes in over a socket needs the process that its connection lives in."""
+"""Of that rank too, but no way in: sockets import it, because their connections live in the process."""
 WITHOUT_DJANGO = ("chat.wire", "chat.client")
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "chat").rglob("*.py"))
 
@@ -71,7 +82,7 @@ def test_a_module_imports_nothing_from_above_its_rank(file: str) -> None:
         ),
     ],
 )
-def test_the_ladder_finds_what_it_forbids(module: str, source: str, finds: str) -> None:
+def test_the_ranks_forbid_what_goes_up(module: str, source: str, finds: str) -> None:
     found = violations(module, source)
     assert len(found) == 1
     assert finds in found[0]
@@ -90,8 +101,60 @@ def test_the_ladder_finds_what_it_forbids(module: str, source: str, finds: str) 
         ),
     ],
 )
-def test_the_ladder_allows_what_goes_down(module: str, source: str) -> None:
+def test_the_ranks_allow_what_goes_down(module: str, source: str) -> None:
     assert violations(module, source) == []
+
+
+def test_every_module_has_a_rank_and_every_rank_a_module() -> None:
+    found = {path.stem for path in (ROOT / "chat").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert {f"chat.{each}" for each in found - {"__init__", "__pycache__"}} == RANKS.keys()
+
+
+def test_the_table_of_ranks_is_the_one_that_is_kept() -> None:
+    rows = re.findall(r"^\| (\d) \| ([^|]+) \|", PAGE.read_text(), re.MULTILINE)
+    assert rows, "the page has its table"
+    told = {f"chat.{name}": int(rank) for rank, names in rows for name in re.findall(r"`(\w+)(?:/|\.py)`", names)}
+    assert told == {module: rank for module, rank in RANKS.items() if module not in BESIDE}
+
+
+@pytest.mark.parametrize("type_checking", [False, True], ids=["at run time", "for types"])
+def test_no_modules_import_each_other_in_a_circle(type_checking: bool) -> None:
+    sources = {module_name(file): (ROOT / file).read_text() for file in FILES}
+    known = {
+        module: {
+            each
+            for name in imports(ast.parse(source), types_too=type_checking)
+            if (each := name if name in sources else name.rpartition(".")[0]) in sources and each != module
+        }
+        for module, source in sources.items()
+    }
+    assert circle_in(known) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c", "b"]
+
+
+def circle_in(known: dict[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next, the last one being the first again; [] if there are none such."""
+    done: set[str] = set()
+
+    def walk(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return []
+        for each in sorted(known[module]):
+            if found := walk(each, [*path, module]):
+                return found
+        done.add(module)
+        return []
+
+    for module in sorted(known):
+        if found := walk(module, []):
+            assert all(after in known[before] for before, after in pairwise(found))
+            return found
+    return []
 
 
 def module_name(file: str) -> str:
@@ -102,7 +165,7 @@ def violations(module: str, source: str) -> list[str]:
     """What the module's imports break, one sentence each."""
     own = rank(module)
     if own is None:
-        return [f"{module} has no rank: add it to the ladder in {Path(__file__).name}."]
+        return [f"{module} has no rank: give it one in {Path(__file__).name}."]
     return [problem for name in imports(ast.parse(source)) if (problem := judge(module, own, name))]
 
 
@@ -131,11 +194,11 @@ def rank(module: str) -> int | None:
     return RANKS.get(".".join(module.split(".")[:2]))
 
 
-def imports(tree: ast.AST) -> list[str]:
-    """The full names that a module imports, inside functions too; types imported for the checker alone don't count."""
+def imports(tree: ast.AST, *, types_too: bool = False) -> list[str]:
+    """The full names that a module imports, inside functions too; those for the type checker alone only if asked."""
     found: list[str] = []
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) and not types_too:
             continue
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
@@ -143,5 +206,5 @@ def imports(tree: ast.AST) -> list[str]:
             base = "" if node.level else node.module or ""
             found += [f"{base}.{alias.name}" if base else "" for alias in node.names]
         else:
-            found += imports(node)
+            found += imports(node, types_too=types_too)
     return found
