@@ -1,4 +1,4 @@
-"""From a cursor of any age to live: what changed, page by page at the client's pace, then the feed, without a hole.
+"""From a cursor of any age to live: pages of changes at the client's pace, then the feed, with no gap between them.
 
 The feed is joined only with the seq of a page that reached the head, in the same turn of the loop in which the feed's
 own head is looked at; feed events up to that seq don't concern the connection (docs/architecture.md, "Catching up").
@@ -24,9 +24,10 @@ logger = logging.getLogger(__name__)
 Outcome = Literal["live", "reset", "denied"]
 Reason = Literal["new", "too_far", "epoch"]
 STANDING_S = 1.0
-"""How long an answer to "may they?" is good for. A sync waits for its client, and rights may be taken meanwhile."""
+"""How long an answer to "may they?" is good for. A sync waits for its client, and
+rights may be revoked meanwhile."""
 JOINS_AT_MOST = 20
-"""Pages read because the feed had moved on past the last one. More means the room outruns the database."""
+"""How often a page is read again because the feed has moved past it. A room that needs more outruns the database."""
 
 
 class CatchUp:
@@ -38,10 +39,10 @@ class CatchUp:
         self._first_reads: dict[int, asyncio.Future[None]] = {}
 
     async def sync(self, connection: Connection, cursors: dict[str, protocol.Cursor | None]) -> dict[str, Outcome]:
-        """Bring the rooms to life one after the other, and say how each went.
+        """Bring the rooms live one after the other, and return the outcome of each.
 
         Raises:
-            ServerBusy: The database or the room gave no chance to catch up; rooms done so far are live.
+            ServerBusy: A room changes faster than it can be read. The rooms before it are live.
         """
         await connection.room_for_page()
         standings = await pools.readers.run(changes.standings, connection.user, list(cursors))
@@ -54,7 +55,7 @@ class CatchUp:
         return outcomes
 
     def resync(self, connections: list[Connection], room_id: int, cursor: protocol.Cursor) -> None:
-        """Start over for connections that followed a feed which is no more: each gets what it missed, or a reset."""
+        """Catch up again for connections whose feed was dropped: each gets what it missed, or a reset."""
         for connection in connections:
             if not connection.is_closed:
                 self._background.start(self._resync(connection, room_id, cursor))
@@ -65,7 +66,7 @@ class CatchUp:
             if outcomes[str(room_id)] == "denied":
                 self._hub.owner.room_lost(connection.user_id, room_id)
         except Exception as error:
-            # Its heads stop naming the room: tell the client to ask for it itself.
+            # Its heartbeats no longer name the room, so the client must be told to ask for it.
             logger.warning("resync of room %s: %s", room_id, type(error).__name__)
             self._hub.send(connection, protocol.encode(protocol.Lagging(rooms=[str(room_id)])))
 
@@ -80,22 +81,22 @@ class CatchUp:
             return await self._reset(connection, room_id, "epoch")
         if self._join(connection, room_id, standing, cursor.seq):
             return "live"
-        # So many seqs back, there can't be more things than that to deliver.
+        # There are at most as many changed things as seqs between the cursor and the head.
         is_far = standing.head - cursor.seq > conf.catch_up
         if is_far and await pools.readers.run(changes.is_more_than, room_id, cursor.seq, conf.catch_up):
             return await self._reset(connection, room_id, "too_far")
         if (reading := self._first_reads.get(room_id)) is not None:
-            # After a restart all clients come at once, from about the same place: what is read for one serves them all.
+            # After a restart all clients come at once, from about the same place: one read serves them all.
             await asyncio.wait([reading])
             if self._join(connection, room_id, standing, cursor.seq):
                 return "live"
         return await self._pages(connection, room_id, cursor)
 
     def _join(self, connection: Connection, room_id: int, standing: changes.Standing, seq: int) -> bool:
-        """Join without reading: the cursor is the head already, or the feed's ring holds all that is missing.
+        """Join without reading, if the cursor is the head already or the feed's ring holds all that is missing.
 
-        The ring serves only a feed that has come as far as the access check saw: a feed behind it may yet deliver a
-        leaving that a later return has made void.
+        The ring is used only when the feed has come as far as the access check saw. A feed that is behind may yet
+        deliver a leaving that a later return has made void.
         """
         room = self._hub.rooms.get(room_id)
         if time.monotonic() - standing.read_at > STANDING_S:
@@ -139,7 +140,7 @@ class CatchUp:
         raise ServerBusy
 
     async def _read(self, user: Any, room_id: int, seq: int) -> "_Read | None":
-        """A page; the first one of a room whose feed has no memory yet also as events for it."""
+        """A page of changes, and the events to fill the feed's ring with if this is the first read of the room."""
         room = self._hub.rooms.get(room_id)
         if room_id in self._first_reads or (room is not None and room.feed.has_memory):
             return await pools.readers.run(_read_page, user, room_id, seq, for_memory=False)
@@ -148,7 +149,7 @@ class CatchUp:
             return await pools.readers.run(_read_page, user, room_id, seq, for_memory=True)
         finally:
             del self._first_reads[room_id]
-            # Who waits goes on in a later turn of the loop, after this page's own attachment.
+            # The connections that wait go on in a later turn of the loop, after this page's own attachment.
             self._hub.loop.call_soon(done.set_result, None)
 
     async def _reset(self, connection: Connection, room_id: int, reason: Reason) -> Outcome:
@@ -167,11 +168,12 @@ _Read = tuple[changes.Page, bytes, list[FeedEvent]]
 
 
 def _read_page(user: Any, room_id: int, seq: int, *, for_memory: bool) -> _Read | None:
-    """A page, its encoding for the client, and, if asked, its events; all made off the event loop."""
+    """A page, its encoding for the client and, if asked for, its events. Made off the event loop."""
     page = changes.page(user, room_id, seq)
     if page is None:
         return None
-    # A feed's memory serves whoever may follow it, so it must not lead them past the point where some lost the room.
+    # The ring serves everybody who may follow the room now, so it must not reach back past the moment at which the
+    # room became private and some people lost it.
     for_memory = for_memory and page.private_seq <= seq
     return page, protocol.encode(page.as_event(str(room_id))), changes.as_events(page, seq) if for_memory else []
 

@@ -18,17 +18,18 @@ from chat.wire import protocol
 logger = logging.getLogger(__name__)
 
 FRAME_BYTES = 256 * 1024
-"""Server frames stay below this unless one event alone is larger (protocol, section 1)."""
+"""Server frames stay below this size unless a single event is larger (docs/protocol.md, section 1)."""
 WARNINGS = RateLimit(rate=1 / 60, burst=10)
-"""How often the process warns of failed sends with the same cause: a thousand sockets may die at once."""
+"""How often the process logs failed sends of the same cause as warnings: a thousand sockets may die at once."""
 FAILURES = (Exception, asyncio.CancelledError)
-"""How a send may fail. A server may cancel it, too, and what escaped here would cost the other sockets their turn."""
+"""The ways in which a send may fail. A server may also cancel it, and an exception that escaped here would keep the
+other sockets from their turn."""
 
 
 class Chunk:
-    """Encoded events that leave together, and, made once, the message that sends them as a frame of their own.
+    """Encoded events that leave together, and the ASGI message that sends them as a frame, built once for all members.
 
-    ``shared``: it came from a feed and may be dropped when the connection lags; a reply may not.
+    A ``shared`` chunk came from a feed and is dropped when the connection lags; replies are never dropped.
     """
 
     __slots__ = ("_message", "parts", "shared", "size")
@@ -66,7 +67,7 @@ class Connection:
     """
 
     def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]], close: Callable[[int], None]):
-        self.id = secrets.token_hex(8)  # unlike those of all other processes
+        self.id = secrets.token_hex(8)  # unique among all processes
         self.identity: Identity | None = None
         self.user_id = ""
         self.rooms: dict[int, FollowedRoom] = {}
@@ -90,11 +91,11 @@ class Connection:
 
     @property
     def user(self) -> Any:
-        """The signed-in person; None before."""
+        """The signed-in person; None before the sign-in."""
         return self.identity.user if self.identity else None
 
     def sign_in(self, identity: Identity) -> None:
-        """It is this person's now. A first sign-in holds everything back until the hub's ``greet``."""
+        """Give the connection to a person. A first sign-in holds everything back until the hub's ``greet``."""
         self.is_greeted = self.identity is not None
         self.identity = identity
         self.user_id = identity.user_id
@@ -102,7 +103,7 @@ class Connection:
     # Out ---------------------------------------------------------------------------------------------------------
 
     def flush(self, now: float) -> None:
-        """Send what is queued, in as few frames as the size limit allows; nothing before the greeting."""
+        """Send the queue in as few frames as the size limit allows. Nothing is sent before the greeting."""
         if not self.is_greeted:
             return
         out, self.out = self.out, []
@@ -124,12 +125,12 @@ class Connection:
     def _transmit(self, chunk: Chunk, now: float) -> None:
         self.window.sending(chunk.size, now)
         if self._blocked is not None:
-            self._backlog.append(chunk.message())  # bounded: the window counts it
+            self._backlog.append(chunk.message())  # bounded, because the window counts it
             return
         try:
             sending = self._send(chunk.message())
-            # daphne's send is a coroutine and never waits: driving it here saves a task for each member and frame.
-            # ASGI promises no more than an awaitable.
+            # daphne's send is a coroutine that never waits: driving it here saves a task for each member and frame.
+            # Other servers may return any awaitable, which is all that ASGI promises.
             steps = sending if type(sending) is CoroutineType else _coroutine_of(sending)
             waiting_for = steps.send(None)
         except StopIteration:
@@ -145,13 +146,13 @@ class Connection:
             while self._backlog and not self.is_closed:
                 await self._send(self._backlog.pop(0))
         except FAILURES as error:
-            if not self.is_closed:  # else nobody waits for it any more
+            if not self.is_closed:  # after a close, a failed send is no news
                 self.send_failed(error)
         finally:
             self._blocked = None
 
     def send_failed(self, error: BaseException) -> None:
-        """Log the cause and send nothing any more. The consumer waits for the server's disconnect message."""
+        """Log the cause and send nothing more. The consumer then waits for the server's disconnect message."""
         cause = describe(error)
         level = logging.DEBUG if WARNINGS.wait_s(cause, time.monotonic()) else logging.WARNING
         logger.log(level, "connection %s: a send failed: %s", self.id, cause)
@@ -160,14 +161,14 @@ class Connection:
     # Window ------------------------------------------------------------------------------------------------------
 
     def received(self, frames: int, now: float) -> bool:
-        """Take the client's acknowledgement; False if it claims frames that were never sent."""
+        """Take the client's acknowledgement; False if it names frames that were never sent."""
         honest = self.window.received(frames, now)
         if self.window.is_half_empty:
             self._wake()
         return honest
 
     async def room_for_page(self) -> None:
-        """Return when half of the window is free: a catch-up leaves the other half to what is live meanwhile.
+        """Return when half of the window is free. Catching up leaves the other half to live events.
 
         The heartbeat closes a connection whose client never makes room.
         """
@@ -183,13 +184,13 @@ class Connection:
                 each.set_result(None)
 
     def close(self, code: int) -> None:
-        """Close the socket with ``code``; nothing is sent afterwards."""
+        """Close the socket with ``code``. Nothing is sent afterwards."""
         if not self.is_closed:
             self.end()
             self._close(code)
 
     def end(self) -> None:
-        """Send nothing any more, and let nobody wait for room."""
+        """Send nothing more, and wake everybody who waits for the window."""
         self.is_closed = True
         self.out.clear()
         self._wake()
@@ -207,7 +208,7 @@ def _rest_of(steps: Coroutine[Any, Any, None], waiting_for: Any) -> Generator[An
             try:
                 came = yield waiting_for
             except BaseException as error:
-                waiting_for = steps.throw(error)  # what it waits for has failed: it may deal with that
+                waiting_for = steps.throw(error)  # the coroutine may handle the failure of what it waits for
             else:
                 waiting_for = steps.send(came)
     except StopIteration:

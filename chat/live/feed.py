@@ -1,4 +1,4 @@
-"""One room as one process sees it: its events in order, each once, whatever the channel layer does to them.
+"""One room as one process sees it: its events in order, each once, whatever the channel layer does to its hints.
 
 Sans I/O: hints go in, events that are next in order come out, and it says when to read the database instead of
 waiting on. Times are seconds of any monotonic clock, passed in (docs/architecture.md, "Feeds").
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from chat.wire.feed_event import FeedEvent
 
 HELD_AT_MOST = 1_000
-"""Events held ahead of their turn. More means that much was lost: they are dropped, and the database tells."""
+"""Events held ahead of their turn. If there are more, they are dropped and read from the database."""
 
 
 @dataclass(slots=True)
@@ -48,11 +48,11 @@ class Feed:
 
     @property
     def repair_at(self) -> float | None:
-        """When to read the database, unless what is missing comes before; None when nothing is missing."""
+        """When to read the database unless what is missing arrives first; None when nothing is missing."""
         return None if self._behind_since is None else self._behind_since + self.hold_s
 
     def offer(self, event: FeedEvent, now: float) -> list[FeedEvent]:
-        """Take one hint, in any order and any number of times; the events that are to be delivered now."""
+        """Take an event, in any order and any number of times; return the events to deliver now."""
         if event.seq <= self.head:
             return []
         if event.prev > self.head:
@@ -64,35 +64,35 @@ class Feed:
         return self._deliver(event, now)
 
     def expect(self, head: int, now: float) -> None:
-        """Learn that the room has come as far as ``head``. Events up to it are due within the hold time."""
+        """Learn that the room has reached ``head``. Events up to it are due within the hold time."""
         self._known_head = max(self._known_head, head)
         if self.is_behind and self._behind_since is None:
             self._behind_since = now
 
     def repaired(self, events: list[FeedEvent], upto: int, now: float) -> list[FeedEvent]:
-        """Take what the database says of ``(head, upto]``; the events to deliver now, later held ones included.
+        """Take the database's events of ``(head, upto]``; return those to deliver now, later held ones included.
 
         ``events`` may have begun before the feed's present head: hints may have come during the read.
         """
         out: list[FeedEvent] = []
         for event in events:
             if event.seq > self.head:
-                # What came by hint meanwhile is not missing any more, so the event follows the feed's own head.
+                # Hints may have filled part of the gap meanwhile, so the event follows the feed's own head.
                 out += self._deliver(event, now)
         if upto > self.head:
-            # Nothing of the room's present state lies between: only the number moves.
+            # The room's present state has nothing between here and ``upto``: only the number moves.
             self.head = upto
             out += self._release(now)
         return out
 
     @property
     def has_memory(self) -> bool:
-        """Whether there are recent events to replay."""
+        """Whether the ring holds recent events to replay."""
         return bool(self._ring)
 
     def remember(self, events: list[FeedEvent]) -> None:
-        """Let an empty ring reach back over ``events``, which lead up to the head: read for one client, they serve
-        all who come back from the same place."""
+        """Fill an empty ring with ``events`` that lead up to the head. Read for one client, they serve every client
+        that comes back from the same place."""
         if not self._ring and events and events[-1].seq == self.head:
             for event in events:
                 self._append(event)
@@ -111,12 +111,12 @@ class Feed:
 
     def _append(self, event: FeedEvent) -> None:
         if self._ring and self._ring[-1].seq < event.prev:
-            self._ring.clear()  # a hole: what lies before it can't be replayed
+            self._ring.clear()  # a gap: the events before it cannot be replayed
         self._ring.append(event)
         self.head = event.seq
 
     def _release(self, now: float) -> list[FeedEvent]:
-        """Held events whose turn has come; and set, or clear, the alarm for what is still missing."""
+        """Take out the held events whose turn has come, and set or clear the alarm for what is still missing."""
         out: list[FeedEvent] = []
         while self._held:
             seq = min(self._held)
@@ -126,6 +126,6 @@ class Feed:
             if event.seq > self.head:
                 self._append(event)
                 out.append(event)
-        # Progress restarts the hold time: hints are arriving, only out of order.
+        # Progress restarts the hold time: hints are arriving, if out of order.
         self._behind_since = now if self.is_behind else None
         return out

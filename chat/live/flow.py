@@ -1,4 +1,4 @@
-"""One connection's window: how much was sent that the client has not yet taken in (docs/architecture.md, "Flow").
+"""One connection's window: how much has been sent and not yet acknowledged (docs/architecture.md, "Flow").
 
 Sans I/O; times are seconds of any monotonic clock, passed in.
 """
@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 HARD_LIMIT = 4
-"""A client past this many windows takes nothing in and goes on asking: it is closed without waiting."""
+"""A client this many windows behind reads nothing and goes on asking: it is closed at once."""
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Window:
             self._due_at = min(self._due_at, now)
 
     def received(self, frames: int, now: float) -> bool:
-        """The client says how many frames it has taken in since it connected; False if it claims more than were sent.
+        """Take the number of frames that the client has read since it connected; False if more than were sent.
 
         An older count than before changes nothing.
         """
@@ -53,7 +53,7 @@ class Window:
             for _ in range(frames - self.taken):
                 self.unacknowledged_bytes -= self._sizes.popleft()
             self.taken = frames
-            # Progress was made; the next acknowledgement is due when the contract says so, counted from now.
+            # The client reads: its next acknowledgement is due as the contract says, counted from now.
             self._due_at = (
                 None if not self._sizes else now + (0.0 if len(self._sizes) >= self.ack_frames else self.ack_s)
             )
@@ -75,6 +75,6 @@ class Window:
         return len(self._sizes) >= HARD_LIMIT * self.frames or self.unacknowledged_bytes >= HARD_LIMIT * self.size
 
     def is_stalled(self, now: float) -> bool:
-        """Whether the client holds things up: an acknowledgement is ``stall_s`` overdue, and half of the window is
-        not free."""
+        """Whether the client has stopped reading: an acknowledgement is ``stall_s`` overdue, and less than half of
+        the window is free."""
         return not self.is_half_empty and self._due_at is not None and now - self._due_at > self.stall_s

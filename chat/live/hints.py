@@ -75,7 +75,7 @@ class RoomEvents(_ToRoom):
 
 @dataclass(frozen=True)
 class RoomTransient(_ToRoom):
-    """Something of the moment for who watches a room: typing, a notice. ``except_user`` doesn't get it."""
+    """Something passing, for everybody who watches a room: typing, a notice. ``except_user`` does not get it."""
 
     kind: ClassVar[str] = "room.transient"
     encoded: bytes
@@ -84,14 +84,14 @@ class RoomTransient(_ToRoom):
 
 @dataclass(frozen=True)
 class CompareRoom(_ToRoom):
-    """A room went, or is closed to who only watched it: look now who of its audience may stay, not at the next poll."""
+    """A room was deleted or made private: compare it now, so that its audience loses it at once."""
 
     kind: ClassVar[str] = "room.compare"
 
 
 @dataclass(frozen=True)
 class ToUser(_ToPerson):
-    """An event for all connections of one person, but for ``except_connection``."""
+    """An event for all connections of one person except ``except_connection``."""
 
     kind: ClassVar[str] = "user.event"
     encoded: bytes
@@ -100,7 +100,7 @@ class ToUser(_ToPerson):
 
 @dataclass(frozen=True)
 class RoomsMoved(_ToPerson):
-    """A person came to or left a room: their ``rooms_version`` rose, and ``encoded`` says what happened."""
+    """A person joined or left a room: their ``rooms_version`` rose, and ``encoded`` is the event that says so."""
 
     kind: ClassVar[str] = "user.rooms"
     encoded: bytes
@@ -109,14 +109,14 @@ class RoomsMoved(_ToPerson):
 
 @dataclass(frozen=True)
 class Recheck(_ToPerson):
-    """Something that decides over a person's access changed: check their sockets now, not in a minute."""
+    """A person's access may have changed: check their sockets now, not in a minute."""
 
     kind: ClassVar[str] = "user.recheck"
 
 
 @dataclass(frozen=True)
 class RecheckRoom(_ToRoom):
-    """The same about one room: of its audience, or of ``user_ids`` among it."""
+    """Access to one room may have changed, for its whole audience or, if given, for ``user_ids`` among it."""
 
     kind: ClassVar[str] = "room.recheck"
     user_ids: list[str] | None
@@ -124,7 +124,7 @@ class RecheckRoom(_ToRoom):
 
 @dataclass(frozen=True)
 class SessionEnded(_ToPerson):
-    """A person signed out: ``session`` is the digest of the session key, which itself never leaves the process."""
+    """A person signed out. ``session`` is a digest: the session key itself never leaves the process."""
 
     kind: ClassVar[str] = "user.session_ended"
     session: str
@@ -132,14 +132,14 @@ class SessionEnded(_ToPerson):
 
 @dataclass(frozen=True)
 class CompareHeads(_ToAll):
-    """Changes may have been committed that nobody told of: every process compares its feeds with the database."""
+    """Changes may have been committed without a hint: every process compares its feeds with the database."""
 
     kind: ClassVar[str] = "everybody.compare"
 
 
 @dataclass(frozen=True)
 class ToEverybody(_ToAll):
-    """An event for every connection there is."""
+    """An event for every connection."""
 
     kind: ClassVar[str] = "everybody.event"
     encoded: bytes
@@ -165,7 +165,7 @@ def from_layer(message: dict[str, Any]) -> Hint:
     """The hint that ``to_layer`` wrote.
 
     Raises:
-        KeyError, TypeError: It is none of ours, or of another version.
+        KeyError, TypeError: The message is not a hint, or is one of another version.
     """
     fields = {name: value for name, value in message.items() if name != "type"}
     fields.pop("origin", None)

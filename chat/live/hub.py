@@ -36,9 +36,9 @@ from chat.wire.errors import Close
 from chat.wire.feed_event import FeedEvent
 
 ENDING_S = 10.0
-"""How long a sign-in may take from the look at a session or token to the hub."""
+"""How long a sign-in may take from the check of its session or token until it is in the hub."""
 ENDINGS_AT_MOST = 10_000
-"""People whose endings are remembered; the oldest go first, and the re-validation finds what they would have."""
+"""People whose endings are remembered. The oldest are forgotten first; revalidation finds those sockets later."""
 
 
 class Groups(Protocol):
@@ -66,7 +66,7 @@ class HubOwner(Protocol):
 
 
 class Hub:
-    """Connections, live rooms, and the way from one to the other."""
+    """Connections, live rooms, and the events on their way from one to the other."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, owner: HubOwner, groups: Groups):
         self.loop = loop
@@ -87,7 +87,7 @@ class Hub:
 
         Nothing is sent to it before ``greet``.
 
-        The newest one is refused: closing an older one would have two tabs take turns for ever.
+        The newest is refused: closing an older one would make two tabs replace each other for ever.
         """
         if len(self.users.get(connection.user_id, ())) >= conf.sockets_per_user:
             return False
@@ -103,7 +103,7 @@ class Hub:
         return True
 
     def greet(self, connection: Connection, first: list[bytes]) -> None:
-        """Send ``first``, then what has gathered since ``open``, and go on from there."""
+        """Send ``first``, then whatever was queued since ``open``, and from then on everything."""
         if not connection.is_closed:
             connection.out.insert(0, Chunk(first))
             connection.is_greeted = True
@@ -130,7 +130,7 @@ class Hub:
                 self._groups.leave(user_group(connection.user_id))
 
     def send(self, connection: Connection, *encoded: bytes) -> None:
-        """Queue events or replies for one connection; they leave in this turn of the loop."""
+        """Queue events or replies for one connection. They leave in this turn of the loop."""
         if not connection.is_closed:
             if encoded:
                 connection.out.append(Chunk(list(encoded)))
@@ -147,12 +147,13 @@ class Hub:
         announcement: bytes,
         past: list[FeedEvent] | None = None,
     ) -> bool:
-        """Let a connection that has a room's state of ``seq`` follow it from there, after ``announcement``.
+        """Let a connection that holds a room's state at ``seq`` follow the room from there, after ``announcement``.
 
-        False, with nothing sent: the feed is past ``seq`` and no longer has what lies between, or it is of another
-        epoch. The caller reads once more. A connection that has closed meanwhile is left alone.
+        False, with nothing sent, if the feed is past ``seq`` and no longer has what lies between, or is of another
+        epoch: the caller reads again. A connection that has closed meanwhile is left alone.
 
-        ``past``: what was read on the way to ``seq``, for a feed that has no memory yet.
+        Args:
+            past: Events that lead up to ``seq``, for a feed whose ring is empty.
         """
         if connection.is_closed:
             return True
@@ -186,7 +187,7 @@ class Hub:
             room.detach(connection, self.loop.time())
 
     def drop_room(self, room: LiveRoom) -> list[Connection]:
-        """Forget a feed; the connections that followed it."""
+        """Forget a feed, and return the connections that followed it."""
         followers = [*room.members, *room.waiting]
         for connection in followers:
             room.detach(connection, self.loop.time())
@@ -202,7 +203,7 @@ class Hub:
     # Hints -------------------------------------------------------------------------------------------------------
 
     def take(self, hints: list[Hint]) -> None:
-        """Act on hints, from this process or another. Any may be late, doubled, or the only one of its kind."""
+        """Act on hints from this process or another. Each may be late or doubled, and earlier ones lost."""
         for hint in hints:
             match hint:
                 case RoomEvents():
@@ -237,7 +238,7 @@ class Hub:
                         self.send(connection, hint.encoded)
 
     def _audience(self, room_id: int) -> set[str]:
-        """Who follows the room here, or is about to."""
+        """The people who follow the room here or are about to."""
         wire_id = str(room_id)
         return {each.user_id for each in self.connections if room_id in each.rooms or wire_id in each.syncing}
 
@@ -257,7 +258,7 @@ class Hub:
             self.owner.repair_soon(room)
 
     def deliver(self, room: LiveRoom, events: list[FeedEvent]) -> list[Connection]:
-        """Queue events that are next in the room's order; the connections that lost the room with them."""
+        """Queue events that are next in the room's order; return the connections that lost the room with them."""
         cut = room.take(events, self._sender.touched, self.loop.time())
         if room.pending:
             self._sender.at_tick(room)
@@ -266,8 +267,8 @@ class Hub:
         return cut
 
     def _note_ending(self, user_id: str) -> None:
-        """Remember for a while that something of this person's ended: a socket that is just signing in may have been
-        looked at before, and opens after."""
+        """Remember for a while that a session, token or right of this person ended: a socket that is signing in now may
+        have been checked before that, and enters the hub after it."""
         self._endings.pop(user_id, None)
         self._endings[user_id] = self.loop.time()
         while len(self._endings) > ENDINGS_AT_MOST:
@@ -284,7 +285,7 @@ class Hub:
                 connection.close(Close.SESSION_ENDED)
 
     def _shed(self, room: LiveRoom, hint: RoomTransient) -> None:
-        """Typing and notices go to who has room for them; nobody falls behind because of one."""
+        """Send a passing event to the members whose window has room. Nobody falls behind because of one."""
         for connection in room.members:
             if connection.user_id != hint.except_user and connection.window.has_room:
                 connection.out.append(Chunk([hint.encoded], shared=True))
@@ -292,7 +293,7 @@ class Hub:
         self._sender.at_tick()
 
     def _lag(self, connection: Connection) -> None:
-        """Stop pushing to a connection that does not keep up; it syncs when it is ready."""
+        """Stop feeding a connection whose client does not keep up. The client syncs when it is ready."""
         rooms = list(connection.rooms)
         connection.out = [chunk for chunk in connection.out if not chunk.shared]
         for room_id in rooms:

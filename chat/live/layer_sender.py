@@ -25,7 +25,7 @@ REST_AFTER_FAILURE_S = 1.0
 
 
 class LayerSender:
-    """Sends hints into the channel layer, in order, from one task on ``loop``. Never raises to who puts them in."""
+    """Sends hints into the channel layer, in order, from one task on ``loop``. Putting hints in never raises."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
         self._loop = loop
@@ -54,7 +54,7 @@ class LayerSender:
     def _put(self, hints: Iterable[Hint]) -> None:
         if self._loop.time() < self._resting_until:
             self._taken_in()
-            return  # the layer is down; heads tell the others
+            return  # the layer is down: the other processes find out by comparing heads
         for hint in hints:
             if len(self._queue) >= QUEUE_AT_MOST:
                 if isinstance(hint, SHED_FIRST):
@@ -89,7 +89,7 @@ class LayerSender:
                     self.is_idle.set()
 
     def _next(self) -> Hint:
-        """The first hint; further events of the same room at the head of the queue ride along."""
+        """The first hint. Events of the same room that follow it directly are merged into it."""
         hint = self._queue.popleft()
         if isinstance(hint, RoomEvents):
             events = list(hint.events)

@@ -38,8 +38,8 @@ class LayerSubscriber(AsyncConsumer):
     """Joins and leaves groups for the hub, and hands it what arrives.
 
     Args:
-        layer: Its own instance: connections of its own, that can be given up without hurting the host's consumers.
-        wanted: The groups to be in; tell ``change`` when it did.
+        layer: Its own instance: its connections can be closed without hurting the host's consumers.
+        wanted: The groups to be in. Call ``change`` after changing it.
     """
 
     def __init__(self, hub: Hub, layer: Any, wanted: dict[str, None]):
@@ -68,16 +68,16 @@ class LayerSubscriber(AsyncConsumer):
             try:
                 hint = from_layer(message)
             except (KeyError, TypeError):
-                logger.warning("channel layer: a hint of another version was left out")
+                logger.warning("channel layer: a hint of another version was ignored")
                 return
             self._hub.take([hint])
 
     def change(self) -> None:
-        """Look at the wanted groups again."""
+        """Join and leave groups until they are the wanted ones."""
         self._changed.set()
 
     async def _keep_groups(self) -> None:
-        """Make the groups joined those that are wanted; what can't be joined now is tried again."""
+        """Make the joined groups equal to the wanted ones. A group that cannot be joined now is tried again."""
         while True:
             self._changed.clear()
             joined: list[int] = []
@@ -98,7 +98,7 @@ class LayerSubscriber(AsyncConsumer):
                 continue
             finally:
                 if joined:
-                    # What was published between reading a room and joining its group reached nobody here.
+                    # Hints that were published after a room was read and before its group was joined are lost.
                     self._hub.owner.compare_soon(joined)
             await self._changed.wait()
 
@@ -121,7 +121,7 @@ class LayerSubscriber(AsyncConsumer):
 
 
 class SubscriptionLost(Exception):
-    """Nothing arrives at this channel any more."""
+    """The layer delivers nothing to this channel any more."""
 
 
 class LayerSubscription:

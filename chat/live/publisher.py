@@ -19,7 +19,7 @@ from chat.live.layer_sender import LayerSender
 from chat.models import database
 
 LAST_WORDS_S = 2.0
-"""How long a process that ends waits for its last hints to leave."""
+"""How long an ending process waits for its last hints to leave."""
 
 _hubs: dict[asyncio.AbstractEventLoop, Callable[[list[Hint]], None]] = {}
 _senders: dict[asyncio.AbstractEventLoop, LayerSender] = {}
@@ -28,17 +28,17 @@ _background: LayerSender | None = None
 
 
 def publish_on_commit(hints: list[Hint]) -> None:
-    """Publish when the open transaction has committed; not at all if it rolls back."""
+    """Publish once the open transaction has committed, and not at all if it rolls back."""
     if hints:
         database.on_commit(lambda: publish(hints))
 
 
 def publish(hints: list[Hint]) -> None:
-    """Hand ``hints`` to the hubs of this process and, through the channel layer, to the other processes."""
+    """Hand ``hints`` to the hubs of this process and, through the channel layer, to other processes."""
     for loop, take in list(_hubs.items()):
         try:
             loop.call_soon_threadsafe(take, hints)
-        except RuntimeError:  # the loop is closed: its hub went with it
+        except RuntimeError:  # the loop is closed, and its hub with it
             unregister(loop)
     if reaches_other_processes():
         sender = next(iter(_senders.values()), None) or _background_sender()
@@ -46,7 +46,7 @@ def publish(hints: list[Hint]) -> None:
 
 
 def register(loop: asyncio.AbstractEventLoop, take: Callable[[list[Hint]], None]) -> None:
-    """Let the hub that runs on ``loop`` take what this process publishes, and its loop carry the sender."""
+    """Give ``take``, a hub's on ``loop``, all that this process publishes, and send to the layer from that loop."""
     _hubs[loop] = take
     _senders[loop] = LayerSender(loop)
 
@@ -64,11 +64,11 @@ def reaches_other_processes() -> bool:
 
 
 def _forget_threads() -> None:
-    """Start anew in a forked process: its loops and threads stayed behind, with what they were about to send."""
+    """Reset after fork(): loops and threads live only in the parent, which still sends what they hold."""
     global _background, _background_lock
     _hubs.clear()
     _senders.clear()
-    _background, _background_lock = None, threading.Lock()  # the other may have been held
+    _background, _background_lock = None, threading.Lock()  # the parent may have held the old one
     atexit.unregister(_end_background)
 
 
@@ -76,7 +76,7 @@ os.register_at_fork(after_in_child=_forget_threads)
 
 
 def _background_sender() -> LayerSender:
-    """For a process without a hub (a task queue, a shell, a management command): a loop in a thread of its own."""
+    """The sender of a process without a hub (a task queue, a shell): its loop runs in a thread of its own."""
     global _background
     with _background_lock:
         if _background is None:
@@ -89,7 +89,7 @@ def _background_sender() -> LayerSender:
 
 
 def _end_background(sender: LayerSender, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    """A command that posts and ends: its hints leave before it does, and its loop ends in order."""
+    """Let the last hints of an ending process leave, then stop the loop."""
 
     async def cancel_tasks() -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}

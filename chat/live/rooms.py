@@ -1,4 +1,4 @@
-"""One room with a local audience: its feed, who follows it, and what waits to be sent to them."""
+"""One room that somebody here follows: its feed, its followers, and the events that wait to be sent to them."""
 
 from chat.live.connection import FRAME_BYTES, Chunk, Connection
 from chat.live.feed import Feed
@@ -6,10 +6,10 @@ from chat.wire.feed_event import FeedEvent
 
 
 class LiveRoom:
-    """Members follow the feed; ``waiting`` connections have caught up to a seq that the feed has yet to reach.
+    """``members`` follow the feed; ``waiting`` connections hold a state that the feed has yet to reach.
 
-    Every method that changes who follows first hands out what is pending, so that each follower gets exactly the
-    events from its own attachment on.
+    Every method that adds or removes followers first hands out what is pending, so that each follower gets exactly
+    the events that come after it was attached.
     """
 
     def __init__(self, room_id: int, feed: Feed, now: float):
@@ -28,7 +28,7 @@ class LiveRoom:
         return self.feed.head
 
     def take(self, events: list[FeedEvent], touched: dict[Connection, None], now: float) -> list[Connection]:
-        """Queue ``events`` for the followers; the connections that lost the room on the way."""
+        """Queue ``events`` for the followers; return the connections that lost the room with one of them."""
         cut: list[Connection] = []
         for event in events:
             if self.waiting:
@@ -49,9 +49,9 @@ class LiveRoom:
     def attach(
         self, connection: Connection, seq: int, missing: list[FeedEvent], touched: dict[Connection, None]
     ) -> bool:
-        """Let ``connection``, which has the state of ``seq``, follow; ``missing`` are the feed's events past it.
+        """Add a follower that holds the state at ``seq``; ``missing`` are the feed's events after that.
 
-        False if one of these takes the room from the person: then they got the events up to it, and nothing later.
+        False if one of these events takes the room from the person: they get the events up to it and none after.
         """
         self.hand_out(touched)
         for event in missing:
@@ -76,7 +76,7 @@ class LiveRoom:
             self.pending.clear()
 
     def hand_out(self, touched: dict[Connection, None]) -> None:
-        """Move what is pending to the members' queues, as chunks that all of them share."""
+        """Move pending events to the members' queues, in chunks that all members share."""
         if not self.pending:
             return
         for chunk in _chunks(self.pending):

@@ -1,5 +1,5 @@
-"""When what is queued for connections leaves: what somebody waits for in this turn of the loop, what feeds bring at the
-tick, and to a large room in slices (docs/architecture.md, "The hub").
+"""When queued events leave: replies in this turn of the loop, events of feeds at the tick, and events of a large room
+in slices (docs/architecture.md, "The hub").
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from chat.wire.errors import Close
 logger = logging.getLogger(__name__)
 
 SOCKETS_PER_STEP = 200
-"""Sockets written to before the loop gets its turn: some 5 ms of work."""
+"""Sockets that are written to before other work gets its turn on the loop: about 5 ms."""
 
 
 class Sender:
@@ -28,7 +28,7 @@ class Sender:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_full: Callable[[Connection], None]):
         self.touched: dict[Connection, None] = {}
-        """Connections for which a feed has queued something; whoever adds one calls ``at_tick``."""
+        """Connections for which a feed has queued something. Code that adds one then calls ``at_tick``."""
         self._loop = loop
         self._on_full = on_full
         self._dirty: dict[LiveRoom, None] = {}
@@ -38,14 +38,14 @@ class Sender:
         self._flushed_at = 0.0
 
     def at_once(self, connection: Connection) -> None:
-        """Send what the connection has queued in this turn of the loop: somebody waits for a reply."""
+        """Send the connection's queue in this turn of the loop, because a client waits for the reply."""
         if not self._urgent:
             self._loop.call_soon(self._flush_urgent)
         self._urgent[connection] = None
 
     def at_tick(self, room: LiveRoom | None = None) -> None:
-        """Send to who is touched, and what ``room`` has pending, a tick after the last time: at once when that is
-        longer ago, so an idle feed does not wait."""
+        """Send the queues of ``touched`` and the pending events of ``room`` one tick after the last flush, or at once
+        if that is longer ago: an event in a quiet room does not wait."""
         if room is not None:
             self._dirty[room] = None
         if self._tick is None:
@@ -79,13 +79,13 @@ class Sender:
             self._sending |= connections
 
     def _send_some(self) -> None:
-        """Send to a slice of those who have something queued; a large room must not hold up the loop."""
+        """Send to one slice of the connections, then let the loop run: a large room must not hold it up."""
         for connection in list(islice(self._sending, SOCKETS_PER_STEP)):
             self._sending.pop(connection, None)
             try:
                 self._send_out(connection)
             except Exception as error:
-                # Whatever one socket's queue holds, the others must get theirs.
+                # One socket's queue must not keep the others from getting theirs.
                 logger.error("connection %s: its queue can't be sent: %s", connection.id, describe(error))
                 connection.close(Close.TOO_SLOW)
         if self._sending:

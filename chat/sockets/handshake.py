@@ -1,4 +1,4 @@
-"""What the opening request of a socket says: where the page is from, and what proves who is calling. No I/O."""
+"""The opening request of a socket: which site its page comes from, and what proves who is calling. No I/O."""
 
 from typing import Any
 from urllib.parse import parse_qs
@@ -21,7 +21,7 @@ class Handshake:
 
     @property
     def has_wrong_origin(self) -> bool:
-        """Whether a page of another site asks. That is refused first, and never falls through to another proof."""
+        """Whether a page of another site asks. That is refused first, whatever other proof the request holds."""
         origin = self._header(b"origin")
         return bool(origin) and not identity.origin_allowed(origin, host=self._header(b"host"), secure=self._is_secure)
 
@@ -37,7 +37,7 @@ class Handshake:
 
     @property
     def session_key(self) -> str | None:
-        """The session's key; None without a cookie, or without an Origin that was checked.
+        """The session's key; None without a cookie, or without an Origin header that was checked.
 
         A cookie alone proves nothing: the browser sends it along for any site that opens a socket here.
         """
@@ -47,7 +47,7 @@ class Handshake:
 
     @property
     def subprotocol(self) -> str | None:
-        """What to echo; None when it was not offered."""
+        """The subprotocol to echo; None when the client did not offer it."""
         return protocol.SUBPROTOCOL if protocol.SUBPROTOCOL in self._offered else None
 
     @property

@@ -13,7 +13,7 @@ RECEIVED_BYTES = 256 * 1024
 
 
 async def hello(process: Process, user: Any) -> tuple[bytes, protocol.User, int]:
-    """The first event of a signed-in connection, encoded; who it is; and their ``rooms_version``."""
+    """The first event of a signed-in connection, encoded; the person; and their ``rooms_version``."""
     person, (states, more, version) = await pools.readers.run(_read, user)
     event = protocol.Hello(
         protocol=protocol.VERSION,
@@ -37,5 +37,5 @@ async def hello(process: Process, user: Any) -> tuple[bytes, protocol.User, int]
 
 
 def _read(user: Any) -> tuple[protocol.User, tuple[list[protocol.RoomState], bool, int]]:
-    # A host's policy may look a name up, so that is done here too.
+    # A host's policy may query the database for a name, so the name is made here too, off the event loop.
     return serializers.user(user), reads.hello(user)

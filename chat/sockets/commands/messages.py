@@ -16,8 +16,8 @@ from chat.wire import protocol
 from chat.wire.errors import ServerBusy
 
 RENDERED_AT_ONCE = 4
-"""Texts of one person that may wait to be rendered, over all of their sockets. The worst ones take 50 ms each, and the
-pool has one thread: 20 sockets would hold up everybody's Markdown for a second."""
+"""Texts of one person that may wait to be rendered, over all of their sockets. The worst take 50 ms each, and the pool
+has one thread: without this limit, 20 sockets could hold up everybody's Markdown for a second."""
 _rendering: Counter[str] = Counter()
 
 
@@ -63,7 +63,7 @@ async def history(context: Context, command: protocol.History) -> protocol.Histo
 
 
 async def _rendered(context: Context, render: Callable[[str, str], Rendered], place: str, body: str) -> Rendered | None:
-    """Markdown takes its time: it is rendered before the writer's turn. Plain text costs the writer next to nothing."""
+    """The rendered text, made before the writer's turn; None for plain text, which costs the writer next to nothing."""
     if markdown.is_plain(body) or not message_bodies.is_acceptable(body):
         return None
     person = context.connection.user_id

@@ -12,7 +12,7 @@ from chat.wire.errors import CommandInvalid, SyncInProgress
 
 
 def sync(context: Context, command: protocol.Sync) -> Coroutine[Any, Any, dict[str, Any]]:
-    """Catch the rooms up and follow them. From now on they are being synced, until what is returned has run.
+    """Catch the rooms up and follow them. They count as being synced from this call until the coroutine has run.
 
     Raises:
         CommandInvalid: Too many rooms.
