@@ -1,14 +1,15 @@
-"""The public Python face of the chat, for the code of the site that it lives in.
+"""The public Python face of the chat, for the code of the site that it is part of.
 
 Safe in a view, in a thread without an event loop, in a Celery task, in another process. Inside your ``atomic()`` block
 everything is published when it commits, and not at all if it rolls back. Rooms are given as ``Room`` or as its id,
-people as users of your user model. What is refused raises a ``ChatError`` (chat.wire.errors). Your code is trusted: who
-may do what is decided by ``CHAT["POLICY"]`` only where a person acts (``author``, ``actor``, ``creator``).
+people as users of your user model. What is refused raises a ``ChatError`` (chat.wire.errors). Your code is trusted:
+``CHAT["POLICY"]`` decides only where a person acts (``author``, ``by``, ``creator``); elsewhere the site does.
 
 The coroutines with an ``a`` in front do the same without blocking the event loop; they have no part in an ``atomic()``.
 """
 
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID, uuid4
@@ -16,6 +17,7 @@ from uuid import UUID, uuid4
 from django.db import models
 
 from chat.access import lookup
+from chat.access.policy import SITE
 from chat.live.hints import Hint, Recheck, RecheckRoom, RoomTransient, ToEverybody, ToUser
 from chat.live.publisher import publish_on_commit
 from chat.models import Message, Room
@@ -24,7 +26,7 @@ from chat.services import importing, memberships, messages, posting, reactions, 
 from chat.services.importing import Imported, ImportRefused, PastMessage
 from chat.services.writer import writer
 from chat.wire import protocol
-from chat.wire.errors import ChatError, CommandInvalid, RoomNotFound
+from chat.wire.errors import ChatError, CommandInvalid, MemberNotFound, RoomNotFound
 from chat.wire.protocol import PostResult, ReactionResult
 
 P = ParamSpec("P")
@@ -87,7 +89,7 @@ def post(
     """
     try:
         return messages.post(
-            author=author,
+            by=author,
             room_id=_key(room),
             body=body,
             client_id=client_id,
@@ -109,10 +111,10 @@ async def apost(
     """``post``, through the process's group commit: many at once cost one transaction."""
     request = posting.Post(
         author,
-        str(_key(room)),
+        _key(room),
         client_id or uuid4(),
         body,
-        reply_to=None if reply_to is None else str(_key(reply_to)),
+        reply_to=None if reply_to is None else _key(reply_to),
     )
     try:
         result: PostResult = await writer.submit(request)
@@ -124,8 +126,8 @@ async def apost(
 
 def _explain(error: RoomNotFound, room: Room | int | str, author: Any) -> None:
     """Say in a traceback what no client may be told: that the room is there."""
-    key = lookup.key(str(_key(room)))
-    if key is not None and Room.objects.filter(pk=key).exists():
+    key = _key(room)
+    if Room.objects.filter(pk=key).exists():
         error.add_note(f"User {author.pk} is no member of room {key}, and the policy does not let them in.")
 
 
@@ -137,31 +139,31 @@ def import_messages(room: Room | int | str, messages: Iterable[PastMessage]) -> 
     Raises:
         ImportRefused: What can't be stored, message by message; nothing of its batch is.
     """
-    return importing.import_messages(room_id=_key(room), messages=messages)
+    return importing.import_messages(by=SITE, room_id=_key(room), messages=messages)
 
 
-def edit(message: Message | int | str, actor: Any, body: str) -> int:
+def edit(message: Message | int | str, by: Any, body: str) -> int:
     """Replace a message's text; the seq of its present state."""
-    return messages.edit(actor=actor, message_id=_key(message), body=body)
+    return messages.edit(by=by, message_id=_key(message), body=body)
 
 
-def delete(message: Message | int | str, actor: Any) -> int:
+def delete(message: Message | int | str, by: Any) -> int:
     """Empty a message to a tombstone; the seq of its present state."""
-    return messages.delete(actor=actor, message_id=_key(message))
+    return messages.delete(by=by, message_id=_key(message))
 
 
-def react(message: Message | int | str, actor: Any, emoji: str) -> ReactionResult:
-    """Add ``actor``'s reaction to a message; nothing happens if it is there.
+def react(message: Message | int | str, by: Any, emoji: str) -> ReactionResult:
+    """Add ``by``'s reaction to a message; nothing happens if it is there.
 
     Args:
         emoji: The character itself, not its name.
     """
-    return reactions.add(actor=actor, message_id=_key(message), emoji=emoji)
+    return reactions.add(by=by, message_id=_key(message), emoji=emoji)
 
 
-def unreact(message: Message | int | str, actor: Any, emoji: str) -> ReactionResult:
-    """Take back ``actor``'s reaction to a message; nothing happens if there is none."""
-    return reactions.remove(actor=actor, message_id=_key(message), emoji=emoji)
+def unreact(message: Message | int | str, by: Any, emoji: str) -> ReactionResult:
+    """Take back ``by``'s reaction to a message; nothing happens if there is none."""
+    return reactions.remove(by=by, message_id=_key(message), emoji=emoji)
 
 
 def create_room(
@@ -178,7 +180,15 @@ def create_room(
     Args:
         client_id: Makes the call safe to repeat: the same one (of the same creator) makes one room.
     """
-    return rooms.create(creator=creator, name=name, kind=kind, topic=topic, members=list(members), client_id=client_id)
+    return rooms.create(
+        by=creator,
+        name=name,
+        kind=kind,
+        topic=topic,
+        client_id=client_id,
+        user_ids=[str(each.pk) for each in members],
+        invited_by=SITE,
+    )
 
 
 async def acreate_room(
@@ -200,17 +210,17 @@ async def acreate_room(
 
 def room_for(subject: models.Model, *, name: str = "", kind: str = "private") -> Room:
     """The one room on a model instance of yours, made if there is none. It starts without members."""
-    return rooms.room_for(subject, name=name, kind=kind)
+    return rooms.room_for(subject, by=SITE, name=name, kind=kind)
 
 
 def open_direct(user: Any, others: Iterable[Any]) -> Room:
     """The one direct room of exactly these people, also of such as ``user`` could not find by themselves."""
-    return rooms.open_direct(user=user, members=list(others))
+    return rooms.open_direct(by=user, user_ids=[str(each.pk) for each in others], invited_by=SITE)
 
 
 def archive_room(room: Room | int | str, *, archived: bool = True) -> Room:
     """Close a room to writing, or open it again."""
-    return rooms.amend(room_id=_key(room), archived=archived)
+    return rooms.update(by=SITE, room_id=_key(room), archived=archived)
 
 
 def update_room(
@@ -221,7 +231,7 @@ def update_room(
     When it becomes ``private``, who only watched it loses it at that point of its history, and its short name is
     another one, which nobody can guess.
     """
-    return rooms.amend(room_id=_key(room), name=name, topic=topic, kind=kind)
+    return rooms.update(by=SITE, room_id=_key(room), name=name, topic=topic, kind=kind)
 
 
 def delete_room(room: Room | int | str) -> None:
@@ -230,17 +240,18 @@ def delete_room(room: Room | int | str) -> None:
     It is gone from every page once your transaction commits. Its messages are taken out of the database right after
     that, in pieces: some seconds for a hundred thousand.
     """
-    room_deletion.delete(room_id=_key(room))
+    room_deletion.delete(by=SITE, room_id=_key(room))
 
 
 def add_member(room: Room | int | str, user: Any, *, role: str = "member") -> None:
     """Make somebody a member; nothing happens if they are one."""
-    memberships.place(room_id=_key(room), user=user, role=role)
+    memberships.add(by=SITE, room_id=_key(room), user_id=str(user.pk), role=role)
 
 
 def remove_member(room: Room | int | str, user: Any) -> None:
     """End somebody's membership: nothing of the room reaches them from this point of its history on."""
-    memberships.withdraw(room_id=_key(room), user=user)
+    with suppress(MemberNotFound):  # they never were a member
+        memberships.remove(by=SITE, room_id=_key(room), user_id=str(user.pk))
 
 
 def notify(
@@ -298,7 +309,7 @@ def revoke_tokens(user: Any) -> int:
     For your view that resets a forgotten password, in the transaction that stores the new one: whoever knew the old
     one may have made tokens, which a new password alone does not end.
     """
-    return tokens.revoke_all(user=user)
+    return tokens.revoke_all(by=SITE, user=user)
 
 
 def _async(call: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -322,11 +333,11 @@ anotify = _async(notify)
 arevoke_tokens = _async(revoke_tokens)
 
 
-def _key(thing: models.Model | int | str) -> int | str:
-    return thing.pk if isinstance(thing, models.Model) else thing
+def _key(thing: models.Model | int | str) -> int:
+    return lookup.key(thing.pk or 0 if isinstance(thing, models.Model) else thing)
 
 
 def _room_key(room: Room | int | str) -> int:
-    if (pk := lookup.key(str(_key(room)))) is None:
+    if not (pk := _key(room)):
         raise RoomNotFound
     return pk

@@ -42,5 +42,5 @@ def end_memberships_of_the_person(instance: Any, **_: Any) -> None:
 
 
 def _take_leave(person: Any) -> None:
-    reactions.withdraw_all(user=person)
+    reactions.remove_all(user=person)
     memberships.end_all(user=person)

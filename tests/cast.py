@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 from django.db import connections
 from django.test import TestCase
 
+from chat.access.policy import SITE
 from chat.live import publisher
 from chat.live.hints import Hint, RoomEvents
 from chat.models import Message, Room
@@ -56,19 +57,19 @@ def eve(make_person: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def lobby(ana: Any, ben: Any) -> Room:
-    room = rooms.create(creator=ana, name="Lobby")
-    memberships.join(user=ben, room_id=room.pk)
+    room = rooms.create(by=ana, name="Lobby")
+    memberships.join(by=ben, room_id=room.pk)
     return fresh(room)
 
 
 @pytest.fixture
 def staff(ana: Any, ben: Any) -> Room:
-    return fresh(rooms.create(creator=ana, name="Staff", kind="private", members=[ben]))
+    return fresh(rooms.create(by=ana, name="Staff", kind="private", user_ids=[str(ben.pk)], invited_by=SITE))
 
 
 @pytest.fixture
 def ana_and_ben(ana: Any, ben: Any) -> Room:
-    return fresh(rooms.open_direct(user=ana, user_ids=[str(ben.pk)]))
+    return fresh(rooms.open_direct(by=ana, user_ids=[str(ben.pk)]))
 
 
 def person(name: str, **fields: Any) -> Any:
@@ -78,7 +79,15 @@ def person(name: str, **fields: Any) -> Any:
 def say(
     author: Any, room: Room, body: str = "hello", *, client_id: UUID | None = None, **options: Any
 ) -> protocol.PostResult:
-    return messages.post(author=author, room_id=room.pk, body=body, client_id=client_id or uuid4(), **options)
+    reply_to = options.pop("reply_to", None)
+    return messages.post(
+        by=author,
+        room_id=room.pk,
+        body=body,
+        client_id=client_id or uuid4(),
+        reply_to=None if reply_to is None else int(reply_to),
+        **options,
+    )
 
 
 def said(author: Any, room: Room, body: str = "hello", **options: Any) -> Message:
@@ -116,7 +125,7 @@ def events_in(hints: list[Hint], room: Room) -> list[Any]:
 
 
 def post_of(author: Any, room: Room, body: str = "hello", **options: Any) -> Post:
-    return Post(author, str(room.pk), options.pop("client_id", None) or uuid4(), body, **options)
+    return Post(author, room.pk, options.pop("client_id", None) or uuid4(), body, **options)
 
 
 def at_once(works: list[Callable[[], Any]]) -> list[Any]:

@@ -1,13 +1,13 @@
-"""Who may do what. A host replaces this class with its own through ``CHAT["POLICY"]``.
+"""Who may do what. A host replaces ``Policy`` with its own class through ``CHAT["POLICY"]``.
 
-What changes something is asked about inside the transaction of the change, on locked rows. So answers must depend on
-the arguments and the database alone. ``membership`` is the person's present membership of the room, or None.
+Whatever allows a change is asked inside the transaction of that change, on locked rows. So answers must depend on the
+arguments and the database alone. ``membership`` is the person's present membership of the room, or None.
 """
 
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 
 from chat.conf import conf
 from chat.models import Membership, Message, Room
+from chat.models.database import alias
 from chat.rendering.visible_text import is_blank
 
 _HANDLE = re.compile(r"\w[\w.+-]{0,149}")
@@ -105,6 +106,20 @@ class Policy:
         """Whether ``user`` may give and take roles, and remove moderators and owners."""
         return self.is_welcome(user) and membership is not None and membership.role == Membership.Role.OWNER
 
+    def can_administer(self, user: User, room: Room | None) -> bool:
+        """Whether ``user`` acts for the site in the room, or with ``None`` in making rooms that nobody owns.
+
+        Then they may change an archived room, remove its last owner, import into it and delete it. By default only
+        the site's own code does, which is never asked.
+        """
+        return False
+
+    # Tokens ------------------------------------------------------------------------------------------------------
+
+    def can_manage_tokens(self, user: User, owner: User) -> bool:
+        """Whether ``user`` may make and revoke the bearer tokens that stand for ``owner``."""
+        return self.is_welcome(user) and bool(user.pk == owner.pk)
+
     # Messages ----------------------------------------------------------------------------------------------------
 
     def can_edit(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:
@@ -123,6 +138,76 @@ def active_people() -> QuerySet[User]:
     except FieldDoesNotExist:  # a plain attribute, as AbstractBaseUser has it
         return people
     return people.filter(is_active=True)
+
+
+class Site:
+    """The site itself as the one who acts: the host's own code, its admin, an operator at a shell."""
+
+    pk = None
+
+    def __repr__(self) -> str:
+        return "SITE"
+
+    def __reduce__(self) -> str:
+        return "SITE"  # a copy, or what comes out of a task queue's pickle, is the same one
+
+
+SITE: Final = Site()
+"""What services take as ``by`` where no person acts. No policy binds the site, so ``tests/services/test_authority.py``
+lists every place that passes it."""
+
+
+class _Unbound(Policy):
+    """What binds ``SITE``: nothing but the rules that hold for everybody, such as that a direct room's people stay."""
+
+    def is_welcome(self, user: User) -> bool:
+        return True
+
+    def people(self, user: User) -> QuerySet[User]:
+        return get_user_model()._base_manager.using(alias()).all()
+
+    def can_create_room(self, user: User, kind: str) -> bool:
+        return True
+
+    def can_see(self, user: User, room: Room, membership: Membership | None) -> bool:
+        return True
+
+    def can_watch(self, user: User, room: Room, membership: Membership | None) -> bool:
+        return True
+
+    def can_manage(self, user: User, room: Room, membership: Membership | None) -> bool:
+        return True
+
+    def can_moderate(self, user: User, room: Room, membership: Membership | None) -> bool:
+        return True
+
+    def can_own(self, user: User, room: Room, membership: Membership | None) -> bool:
+        return True
+
+    def can_administer(self, user: User, room: Room | None) -> bool:
+        return True
+
+    def can_manage_tokens(self, user: User, owner: User) -> bool:
+        return True
+
+    def can_edit(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:
+        return True
+
+    def can_delete(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:
+        return True
+
+
+_unbound = _Unbound()
+
+
+def rules_for(by: User | Site) -> Policy:
+    """What binds the one who acts: the policy in force, and nothing for ``SITE``."""
+    return _unbound if by is SITE else policy()
+
+
+def person_of(by: User | Site) -> User | None:
+    """The person who acts, to be named in rows and events; None for ``SITE``."""
+    return None if by is SITE else by
 
 
 @cache

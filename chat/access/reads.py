@@ -50,7 +50,7 @@ def open_rooms(user: Any, *, after: str | None = None, limit: int | None = None)
     return [serializers.room(each) for each in found], more
 
 
-def room_state(user: Any, room_id: str | int) -> protocol.RoomState:
+def room_state(user: Any, room_id: int) -> protocol.RoomState:
     """The room as the person sees it.
 
     Raises:
@@ -137,7 +137,7 @@ def _mentions(user: Any, memberships: list[Membership]) -> dict[int, int]:
 def _after(wire_id: str | None) -> int:
     if wire_id is None:
         return 0
-    if (pk := lookup.key(wire_id)) is None:
+    if not (pk := lookup.key(wire_id)):
         raise CommandInvalid("`after` names no room.", field="after")
     return pk
 
@@ -145,7 +145,7 @@ def _after(wire_id: str | None) -> int:
 # A room's people -----------------------------------------------------------------------------------------------
 
 
-def members(user: Any, room_id: str, *, after: str | None = None, limit: int | None = None) -> protocol.MemberPage:
+def members(user: Any, room_id: int, *, after: str | None = None, limit: int | None = None) -> protocol.MemberPage:
     """A page of the room's present members in the order of joining; ``after`` is a user id.
 
     Raises:
@@ -172,7 +172,7 @@ def members(user: Any, room_id: str, *, after: str | None = None, limit: int | N
 
 def history(
     user: Any,
-    room_id: str,
+    room_id: int,
     *,
     before: int | None = None,
     after: int | None = None,

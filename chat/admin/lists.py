@@ -81,7 +81,7 @@ def newest(queryset: QuerySet[Any]) -> QuerySet[Any]:
 def room_called(text: str) -> Room | None:
     """The room with this id or short name."""
     text = text.strip().replace("\x00", "")
-    return Room.objects.filter(pk=lookup.key(text) or 0).first() or Room.objects.filter(slug=text).first()
+    return Room.objects.filter(pk=lookup.key(text)).first() or Room.objects.filter(slug=text).first()
 
 
 def person_called(text: str) -> Model | None:

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from chat.access.policy import SITE
 from chat.admin.base import ChatAdmin, link, name_of, page_of, people_of_direct, title_of
 from chat.admin.lists import PersonFilter, RoomFilter, newest
 from chat.admin.rooms import NewMemberForm
@@ -94,12 +95,14 @@ class MembershipAdmin(ChatAdmin):
 
     def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
         if not change:
-            obj.pk = memberships.place(room_id=obj.room_id, user=obj.user, role=obj.role).pk
+            obj.pk = memberships.add(
+                by=SITE, room_id=obj.room_id, user_id=str(form.cleaned_data["user"].pk), role=obj.role
+            ).pk
         elif "role" in form.changed_data:
-            memberships.assign_role(room_id=obj.room_id, user=obj.user, role=obj.role)
+            memberships.change_role(by=SITE, room_id=obj.room_id, user_id=obj.user_key, role=obj.role)
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
-        memberships.withdraw(room_id=obj.room_id, user=obj.user)
+        memberships.remove(by=SITE, room_id=obj.room_id, user_id=obj.user_key)
 
 
 def _can_change(membership: Membership | None) -> bool:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from chat.access.policy import SITE
 from chat.admin.base import ChatAdmin, chat_page, link, name_of, page_of, people_of_direct, title_of
 from chat.admin.lists import SCANNED_AT_MOST, AuthorFilter, RoomFilter, excerpt, newest, room_called, short_moment
 from chat.error_messages import sentence_of
@@ -179,7 +180,7 @@ class MessageAdmin(ChatAdmin):
 
     def save_model(self, request: HttpRequest, obj: Message, form: Any, change: bool) -> None:
         if "body" in form.changed_data:
-            services.rewrite(message_id=obj.pk, body=form.cleaned_data["body"])
+            services.edit(by=SITE, message_id=obj.pk, body=form.cleaned_data["body"])
 
     def delete_model(self, request: HttpRequest, obj: Message) -> None:
-        services.remove(message_id=obj.pk)
+        services.delete(by=SITE, message_id=obj.pk)

@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from chat.access.policy import policy
+from chat.access.policy import SITE, policy
 from chat.admin.base import ChatAdmin, chat_page, link, list_of, name_of, people_of_direct, searchable_person, title_of
 from chat.models import Membership, Room
 from chat.services import memberships, room_deletion, rooms
@@ -195,10 +195,10 @@ class RoomAdmin(ChatAdmin):
     def save_model(self, request: HttpRequest, obj: Room, form: Any, change: bool) -> None:
         wanted = {name: form.cleaned_data[name] for name in form.changed_data if name in EDITABLE}
         if change:
-            saved = rooms.amend(room_id=obj.pk, **wanted) if wanted else obj
+            saved = rooms.update(by=SITE, room_id=obj.pk, **wanted) if wanted else obj
         else:
             saved = rooms.create(
-                creator=request.user,
+                by=request.user,
                 name=form.cleaned_data["name"],
                 topic=form.cleaned_data["topic"],
                 kind=form.cleaned_data["kind"],
@@ -206,20 +206,20 @@ class RoomAdmin(ChatAdmin):
         obj.pk, obj.name, obj.slug = saved.pk, saved.name, saved.slug
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Who comes, before who goes: an owner may be replaced in one step."""
+        """Add members before removing others, so that an owner can be replaced in one step."""
         room = form.instance
         for formset in formsets:
             formset.save(commit=False)  # nothing is written; it sorts what was asked for
         for new in (each for formset in formsets for each in formset.new_objects):
-            new.pk = memberships.place(room_id=room.pk, user=new.user, role=new.role).pk
+            new.pk = memberships.add(by=SITE, room_id=room.pk, user_id=str(new.user.pk), role=new.role).pk
         changed = [each for formset in formsets for each, _fields in formset.changed_objects]
         for each in sorted(changed, key=lambda each: each.role != Membership.Role.OWNER):
-            memberships.assign_role(room_id=room.pk, user=each.user, role=each.role)
+            memberships.change_role(by=SITE, room_id=room.pk, user_id=each.user_key, role=each.role)
         for gone in (each for formset in formsets for each in formset.deleted_objects):
-            memberships.withdraw(room_id=room.pk, user=gone.user)
+            memberships.remove(by=SITE, room_id=room.pk, user_id=gone.user_key)
 
     def delete_model(self, request: HttpRequest, obj: Room) -> None:
-        room_deletion.delete(room_id=obj.pk)
+        room_deletion.delete(by=SITE, room_id=obj.pk)
 
     @admin.action(permissions=["change"], description=_("Archive selected %(verbose_name_plural)s"))
     def archive(self, request: HttpRequest, queryset: QuerySet[Room]) -> None:
@@ -235,5 +235,5 @@ class RoomAdmin(ChatAdmin):
         rows = self.chosen(request, queryset.exclude(archived=archived))
         text = gettext("Archived.") if archived else gettext("Reopened.")
         return self.for_each(
-            request, rows, lambda room: rooms.amend(room_id=room.pk, archived=archived), self.log_same(text)
+            request, rows, lambda room: rooms.update(by=SITE, room_id=room.pk, archived=archived), self.log_same(text)
         )

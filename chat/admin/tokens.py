@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from chat.access.policy import SITE
 from chat.admin.base import ChatAdmin, name_of
 from chat.admin.lists import PersonFilter, newest
 from chat.models import Token
@@ -75,10 +76,10 @@ class TokenAdmin(ChatAdmin):
 
     def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
         if form.cleaned_data.get("revoke"):
-            tokens.revoke(user=obj.user, token_id=obj.pk)
+            tokens.revoke(by=SITE, user=obj.user, token_id=obj.pk)
 
     def delete_model(self, request: HttpRequest, obj: Token) -> None:
-        tokens.remove(user=obj.user, token_id=obj.pk)
+        tokens.delete(by=SITE, user=obj.user, token_id=obj.pk)
 
     @admin.action(permissions=["change"], description=_("Revoke selected %(verbose_name_plural)s"))
     def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
@@ -86,7 +87,7 @@ class TokenAdmin(ChatAdmin):
         done = self.for_each(
             request,
             rows,
-            lambda token: tokens.revoke(user=token.user, token_id=token.pk),
+            lambda token: tokens.revoke(by=SITE, user=token.user, token_id=token.pk),
             self.log_same(gettext("Revoked.")),
         )
         self.say_done(request, ngettext("%(count)d %(name)s revoked.", "%(count)d %(name)s revoked.", done), done)

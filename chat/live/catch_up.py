@@ -50,7 +50,7 @@ class CatchUp:
         for wire_id, cursor in cursors.items():
             standing = standings.get(wire_id)
             outcomes[wire_id] = await self._bring(connection, standing, cursor) if standing else "denied"
-            if outcomes[wire_id] == "denied" and (room_id := lookup.key(wire_id)) is not None:
+            if outcomes[wire_id] == "denied" and (room_id := lookup.key(wire_id)):
                 self._hub.detach(connection, room_id)
         return outcomes
 

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from chat.access import lookup, serializers
+from chat.access.policy import rules_for
 from chat.access.serializers import REACTION_USERS
 from chat.conf import conf
 from chat.live.hints import Hint, RoomEvents
@@ -31,6 +32,7 @@ from chat.wire.errors import (
     EmojiInvalid,
     MessageNotFound,
     RoomArchived,
+    RoomForbidden,
     TooManyReactions,
 )
 
@@ -85,7 +87,7 @@ class ImportRefused(ChatError):
         super().__init__(f"{len(refusals)} messages can't be imported; {client_id}: {first.message}")
 
 
-def import_messages(*, room_id: str | int, messages: Iterable[PastMessage]) -> Imported:
+def import_messages(*, by: Any, room_id: int, messages: Iterable[PastMessage]) -> Imported:
     """Store messages at the end of a room, in order, and show them to who has it open.
 
     Works through the run in transactions of up to 500, so that a long one holds nobody up; what is repeated changes
@@ -93,11 +95,12 @@ def import_messages(*, room_id: str | int, messages: Iterable[PastMessage]) -> I
 
     Raises:
         ImportRefused: Why, message by message.
-        RoomNotFound: Missing.
+        RoomNotFound: Missing, or hidden from ``by``.
+        RoomForbidden: ``by`` does not act for the site.
     """
     stored = repeated = 0
     for batch in _batches(iter(messages)):
-        done = _Batch(room_id, batch).store()
+        done = _Batch(by, room_id, batch).store()
         stored += done.stored
         repeated += done.repeated
     return Imported(stored, repeated)
@@ -111,7 +114,8 @@ def _batches(messages: Iterator[PastMessage]) -> Iterator[list[PastMessage]]:
 class _Batch:
     """One transaction's worth. Every step is one query for all of them."""
 
-    def __init__(self, room_id: str | int, past: list[PastMessage]):
+    def __init__(self, by: Any, room_id: int, past: list[PastMessage]):
+        self._by = by
         self._room_id = room_id
         self._size = len(past)
         self._past: dict[UUID, PastMessage] = {}
@@ -122,7 +126,9 @@ class _Batch:
     def store(self) -> Imported:
         rendered = self._render()
         with write(waits_are_bounded=False):
-            room = lookup.locked_room(self._room_id)
+            room = lookup.room(self._by, self._room_id, lock=True).room
+            if not rules_for(self._by).can_administer(self._by, room):
+                raise RoomForbidden
             # After the lock: another import of the same run has committed, or waits.
             known = self._known(room)
             before = dict(known)
@@ -142,7 +148,7 @@ class _Batch:
 
     def _render(self) -> dict[UUID, Rendered]:
         """As HTML what can be stored and isn't yet; before the transaction, which holds up others."""
-        room = Room.objects.filter(pk=lookup.key(self._room_id) or 0).first()
+        room = Room.objects.filter(pk=self._room_id).first()
         if room is None:
             return {}
         stored = self._known(room)

@@ -1,12 +1,13 @@
-"""Coming and going, by whom it is allowed: every change of a room's people is a durable change of the room.
+"""Joining and leaving, adding and removing: every change of a room's people is a durable change of the room.
 
-What then happens to the places in the room, ``services.places`` does."""
+This module asks who may; ``services.membership_rows`` changes the rows.
+"""
 
 from collections.abc import Iterable
 from typing import Any
 
 from chat.access import lookup
-from chat.access.policy import policy
+from chat.access.policy import person_of, policy, rules_for
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Room
 from chat.models.database import write
@@ -17,40 +18,40 @@ from chat.wire.errors import CommandInvalid, MemberNotFound, RoomArchived, RoomF
 Role = Membership.Role
 
 
-def join(*, user: Any, room_id: str | int) -> Room:
-    """Make ``user`` a member of an open room; nothing happens if they are one.
+def join(*, by: Any, room_id: int) -> Room:
+    """Make the person a member of an open room; nothing happens if they are one.
 
     Raises:
-        RoomNotFound: Missing, or hidden from ``user``.
-        RoomArchived: It takes nobody any more.
-        RoomForbidden: Policy does not let ``user`` in.
+        RoomNotFound: Missing, or hidden from ``by``.
+        RoomArchived: It takes no new members.
+        RoomForbidden: Policy does not let them in.
     """
     with write():
-        entry = lookup.room(user, room_id, lock=True)
+        entry = lookup.room(by, room_id, lock=True)
         if entry.membership is None:
             if entry.room.archived:
                 raise RoomArchived
-            if not policy().can_join(user, entry.room):
+            if not policy().can_join(by, entry.room):
                 raise RoomForbidden
-            people.lock_accounts(user, gone=RoomNotFound)
-            publish_on_commit(membership_rows.add(entry.room, [user]))
+            people.lock_accounts(by, gone=RoomNotFound)
+            publish_on_commit(membership_rows.add(entry.room, [by]))
         return entry.room
 
 
-def leave(*, user: Any, room_id: str | int) -> None:
-    """End ``user``'s membership; nothing happens if there is none. A direct room is only hidden till its next message.
+def leave(*, by: Any, room_id: int) -> None:
+    """End the person's membership; nothing happens if there is none. A direct room is hidden until its next message.
 
-    The last owner's place goes to the longest-standing moderator, or else member.
+    If they are the last owner, the longest-standing moderator, or else member, becomes owner.
 
     Raises:
-        RoomNotFound: Missing, or hidden from ``user``.
+        RoomNotFound: Missing, or hidden from ``by``.
     """
     with write():
         try:
-            entry = lookup.room(user, room_id, lock=True)
+            entry = lookup.room(by, room_id, lock=True)
         except RoomNotFound:
-            if Membership.objects.of(user).filter(room=lookup.key(room_id) or 0, left_at__isnull=False).exists():
-                return  # left before; who was here may know
+            if Membership.objects.of(by).filter(room=room_id, left_at__isnull=False).exists():
+                return  # they left before, so they may know of the room
             raise
         if entry.membership is None:
             return
@@ -63,140 +64,103 @@ def leave(*, user: Any, room_id: str | int) -> None:
         )
 
 
-def add(*, actor: Any, room_id: str | int, user_id: str, role: str = Role.MEMBER) -> None:
-    """Make somebody a member of a room; nothing happens if they are one. Raises what ``add_all`` does."""
-    add_all(actor=actor, room_id=room_id, user_ids=[user_id], role=role)
+def add(*, by: Any, room_id: int, user_id: str, role: str = Role.MEMBER) -> Membership:
+    """Make somebody a member of a room and return the membership; nothing happens if they are one.
 
-
-def add_all(*, actor: Any, room_id: str | int, user_ids: Iterable[str], role: str = Role.MEMBER) -> None:
-    """Make people members of a room, all or none of them; who is one already stays as they are.
-
-    Raises:
-        RoomNotFound: Missing, or hidden from ``actor``.
-        RoomForbidden: ``actor`` may not add people, or not with this role; or it is a direct room.
-        RoomArchived: It takes nobody any more.
-        UserNotFound: One is unknown, or not welcome.
+    Raises what ``add_all`` does.
     """
     with write():
-        entry = _moderated(actor, room_id)
-        if entry.room.archived:
+        room = add_all(by=by, room_id=room_id, user_ids=[user_id], role=role)
+        return _membership(room, user_id)
+
+
+def add_all(*, by: Any, room_id: int, user_ids: Iterable[str], role: str = Role.MEMBER) -> Room:
+    """Make people members of a room, all of them or none; those who are members already stay as they are.
+
+    Raises:
+        CommandInvalid: There is no such role.
+        RoomNotFound: Missing, or hidden from ``by``.
+        RoomForbidden: ``by`` may not add people, or not with this role; or it is a direct room.
+        RoomArchived: It takes no new members.
+        UserNotFound: One is unknown, or not welcome.
+    """
+    _check_role(role)
+    with write():
+        entry = _moderated(by, room_id)
+        rules = rules_for(by)
+        if entry.room.archived and not rules.can_administer(by, entry.room):
             raise RoomArchived
-        if role != Role.MEMBER and not policy().can_own(actor, entry.room, entry.membership):
+        if role != Role.MEMBER and not rules.can_own(by, entry.room, entry.membership):
             raise RoomForbidden
-        wanted = people.welcome(set(user_ids), by=actor)
+        wanted = people.welcome(user_ids, by=by)
         keys = [str(each.pk) for each in wanted]
         here = set(membership_rows.present(entry.room).filter(user_key__in=keys).values_list("user_key", flat=True))
         if new := [each for each in wanted if str(each.pk) not in here]:
-            publish_on_commit(membership_rows.add(entry.room, new, role=role, by=actor))
+            publish_on_commit(membership_rows.add(entry.room, new, role=role, by=person_of(by)))
+        return entry.room
 
 
-def remove(*, actor: Any, room_id: str | int, user_id: str) -> None:
+def remove(*, by: Any, room_id: int, user_id: str) -> None:
     """End somebody's membership: they get nothing of the room from this seq on. Harmless when repeated.
 
     Raises:
-        RoomNotFound: Missing, or hidden from ``actor``.
-        RoomForbidden: ``actor`` may not remove people, or not this one; or it is a direct room.
+        RoomNotFound: Missing, or hidden from ``by``.
+        RoomForbidden: ``by`` may not remove people, or not this one; or it is a direct room.
         MemberNotFound: That person never was here.
+        LastOwner: It would leave the room without an owner. Whoever administers the room may; the longest-standing
+            moderator, or else member, becomes owner then.
     """
     with write():
-        entry = _moderated(actor, room_id)
+        entry = _moderated(by, room_id)
+        rules = rules_for(by)
         membership = _membership(entry.room, user_id)
         if not membership.is_present:
             return
-        if membership.role != Role.MEMBER and not policy().can_own(actor, entry.room, entry.membership):
+        if membership.role != Role.MEMBER and not rules.can_own(by, entry.room, entry.membership):
             raise RoomForbidden
-        membership_rows.keep_an_owner(entry.room, membership)
-        publish_on_commit(membership_rows.end(entry.room, membership, by=actor))
+        hints = []
+        if rules.can_administer(by, entry.room):
+            hints = membership_rows.promote_successor(entry.room, membership)
+        else:
+            membership_rows.keep_an_owner(entry.room, membership)
+        publish_on_commit(hints + membership_rows.end(entry.room, membership, by=person_of(by)))
 
 
-def change_role(*, actor: Any, room_id: str | int, user_id: str, role: str) -> None:
+def change_role(*, by: Any, room_id: int, user_id: str, role: str) -> None:
     """Give a member another role; nothing happens if they have it.
 
     Raises:
-        RoomNotFound: Missing, or hidden from ``actor``.
-        RoomForbidden: ``actor`` is no owner.
+        CommandInvalid: There is no such role.
+        RoomNotFound: Missing, or hidden from ``by``.
+        RoomForbidden: ``by`` is no owner; or it is a direct room, where nobody has a role.
         MemberNotFound: That person is not in the room.
         LastOwner: It would leave the room without an owner.
     """
+    _check_role(role)
     with write():
-        entry = lookup.room(actor, room_id, lock=True)
+        entry = lookup.room(by, room_id, lock=True)
         mine = entry.membership
         if mine is not None and (mine.user_key, mine.role) == (user_id, role):
-            return  # also when giving up the role took the right to do it: a repeat is harmless
-        if entry.room.is_direct or not policy().can_own(actor, entry.room, mine):
+            return  # a repeat is harmless, even when the first one took away the right to do it
+        if entry.room.is_direct or not rules_for(by).can_own(by, entry.room, mine):
             raise RoomForbidden
         membership = _membership(entry.room, user_id)
         if not membership.is_present:
             raise MemberNotFound
         if membership.role != role:
             membership_rows.keep_an_owner(entry.room, membership)
-            publish_on_commit(membership_rows.change_role(entry.room, membership, role, by=actor))
-
-
-def place(*, room_id: str | int, user: Any, role: str = Role.MEMBER) -> Membership:
-    """Make ``user`` a member on behalf of the site; nothing happens if they are one. In an archived room too.
-
-    Raises:
-        CommandInvalid: There is no such role.
-        RoomNotFound: Missing.
-        RoomForbidden: A direct room's people never change.
-        UserNotFound: ``user`` has no account any more.
-    """
-    _check_role(role)
-    with write():
-        room = _changeable(room_id)
-        if lookup.membership_of(user, room) is None:
-            publish_on_commit(membership_rows.add(room, [user], role=role))
-        return _membership(room, str(user.pk))
-
-
-def assign_role(*, room_id: str | int, user: Any, role: str) -> None:
-    """Give a member another role on behalf of the site; nothing happens if they have it.
-
-    Raises:
-        CommandInvalid: There is no such role.
-        RoomNotFound: Missing.
-        RoomForbidden: The people of a direct room have no roles.
-        MemberNotFound: ``user`` is not in the room.
-        LastOwner: It would leave the room without an owner.
-    """
-    _check_role(role)
-    with write():
-        room = _changeable(room_id)
-        membership = lookup.membership_of(user, room)
-        if membership is None:
-            raise MemberNotFound
-        if membership.role != role:
-            membership_rows.keep_an_owner(room, membership)
-            publish_on_commit(membership_rows.change_role(room, membership, role, by=None))
-
-
-def withdraw(*, room_id: str | int, user: Any) -> None:
-    """End ``user``'s membership on behalf of the site; nothing happens if there is none.
-
-    The last owner's place goes on as in ``leave``.
-
-    Raises:
-        RoomNotFound: Missing.
-        RoomForbidden: A direct room's people never change.
-    """
-    with write():
-        room = _changeable(room_id)
-        if (membership := lookup.membership_of(user, room)) is not None:
-            publish_on_commit(
-                membership_rows.promote_successor(room, membership) + membership_rows.end(room, membership)
-            )
+            publish_on_commit(membership_rows.change_role(entry.room, membership, role, by=person_of(by)))
 
 
 def end_all(*, user: Any) -> None:
-    """End every membership of ``user``, whose account is about to be deleted: what stays of them are tombstones.
+    """End every membership of ``user``, whose account is about to be deleted. The rows stay, as tombstones.
 
-    Direct rooms too; who stays there is told what the room is called now, and whether one may still write in it. The
-    last owner's place goes on as in ``leave``.
+    Direct rooms are included: the people who stay there are told what the room is called now, and whether they may
+    still write in it. A last owner is succeeded as in ``leave``.
     """
     with write():
         wanted = Membership.objects.present().of(user).values("room")
-        # In id order, as the writer locks them.
+        # In id order, as the writer locks rooms.
         for room in Room.objects.select_for_update().filter(pk__in=wanted).order_by("pk"):
             if (membership := lookup.membership_of(user, room)) is not None:
                 publish_on_commit(
@@ -211,18 +175,12 @@ def _check_role(role: str) -> None:
         raise CommandInvalid("role is owner, moderator or member.", field="role")
 
 
-def _changeable(room_id: str | int) -> Room:
-    room = lookup.locked_room(room_id)
-    if room.is_direct:
+def _moderated(by: Any, room_id: int) -> lookup.Entry:
+    entry = lookup.room(by, room_id, lock=True)
+    if entry.room.is_direct or not rules_for(by).can_moderate(by, entry.room, entry.membership):
         raise RoomForbidden
-    return room
-
-
-def _moderated(actor: Any, room_id: str | int) -> lookup.Entry:
-    entry = lookup.room(actor, room_id, lock=True)
-    if entry.room.is_direct or not policy().can_moderate(actor, entry.room, entry.membership):
-        raise RoomForbidden
-    people.lock_accounts(actor, gone=RoomNotFound)
+    if (person := person_of(by)) is not None:
+        people.lock_accounts(person, gone=RoomNotFound)
     return entry
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
 
-from chat.access import lookup
 from chat.access.policy import policy
 from chat.conf import conf
 from chat.models import Mention, Message, Room
@@ -32,13 +31,13 @@ def is_acceptable(body: str) -> bool:
     return True
 
 
-def render(room: Room | str, body: str) -> Rendered:
-    """The body as sanitised HTML, with the members of the room that it names. One query where it has an @."""
+def render(room: Room | int, body: str) -> Rendered:
+    """The body as sanitised HTML, with the members of the room (or of its key) that it mentions. One query at most."""
     text = body.strip()
     handles = markdown.handles(text)[:MENTIONS_AT_MOST] if "@" in text else []
     if not handles:
         return Rendered(markdown.render(text), [])
-    place = room if isinstance(room, Room) else Room.objects.filter(pk=lookup.key(room) or 0).first()
+    place = room if isinstance(room, Room) else Room.objects.filter(pk=room).first()
     known: Mapping[str, str] = policy().mentioned(place, handles) if place is not None else {}
     return _rendered(text, known, handles)
 
@@ -54,10 +53,10 @@ def render_many(room: Room, bodies: Sequence[str]) -> list[Rendered]:
     return [_rendered(text, known, own) for text, own in zip(texts, handles, strict=True)]
 
 
-def render_edit(message_id: str, body: str) -> Rendered:
+def render_edit(message_id: int, body: str) -> Rendered:
     """The same for the new text of a message."""
-    room = Room.objects.filter(messages=lookup.key(message_id) or 0).first()
-    return render(room or "", body)
+    room = Room.objects.filter(messages=message_id).first()
+    return render(room or 0, body)
 
 
 def checked(body: str) -> str:

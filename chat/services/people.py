@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import DataError
 
 from chat.access import directory
-from chat.access.policy import policy
+from chat.access.policy import rules_for
 from chat.models.database import alias, connection
 from chat.wire.errors import ChatError, UserNotFound
 
@@ -17,28 +17,30 @@ ID_CHARS = 40
 """Of an id that is none: it may be of any length."""
 
 
-def welcome(user_ids: set[str], *, by: Any) -> list[Any]:
-    """The people with these wire ids, all of them welcome and such as ``by`` may find.
+def welcome(user_ids: Iterable[str], *, by: Any) -> list[Any]:
+    """The people with these wire ids, in their order, all of them welcome and such as ``by`` may find.
 
-    Called inside the transaction that brings them into a room: a list that a page has shown is no permission.
+    Called inside the transaction that brings them into a room: that a page has listed them is no permission.
 
     Raises:
         UserNotFound: One of them is unknown, not welcome or not for ``by`` to find: one answer, so that nobody can
             probe for accounts.
     """
-    if not user_ids:
+    wanted = list(dict.fromkeys(user_ids))
+    if not wanted:
         return []
+    rules = rules_for(by)
     try:
-        found = list(policy().people(by).filter(pk__in=user_ids))
+        found = {str(each.pk): each for each in rules.people(by).filter(pk__in=wanted)}
     except (ValueError, OverflowError, ValidationError, DataError):  # not even the form of a key
         raise UserNotFound from None
-    # Spellings that only mean a key ("٣", " 3") are no wire ids: one person has one.
-    if refused := user_ids - {str(each.pk) for each in found if policy().is_welcome(each)}:
-        raise _not_found(refused, by) if len(user_ids) > 1 else UserNotFound()
-    return found
+    # Other spellings that mean the same key ("٣", " 3") are no wire ids: a person has one.
+    if refused := [each for each in wanted if each not in found or not rules.is_welcome(found[each])]:
+        raise _not_found(refused, by) if len(wanted) > 1 else UserNotFound()
+    return [found[each] for each in wanted]
 
 
-def _not_found(user_ids: set[str], by: Any) -> UserNotFound:
+def _not_found(user_ids: list[str], by: Any) -> UserNotFound:
     """Says who of several it is: by name where ``by`` sees the name in a room, else by the id that was given."""
     names = directory.names_beside(by, user_ids)
     told = [names.get(each, each[:ID_CHARS]) for each in sorted(user_ids)[:NAMED_AT_MOST]]

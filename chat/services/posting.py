@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from chat.access import lookup, serializers
+from chat.access import serializers
 from chat.access.policy import policy
 from chat.live.hints import Hint
 from chat.live.publisher import publish_on_commit
@@ -31,17 +31,17 @@ from chat.wire.protocol import PostResult, rfc3339
 
 @dataclass(slots=True, eq=False)
 class Post:
-    """What somebody wants to say. ``rendered`` comes from ``prepare``; None lets the service render."""
+    """What somebody wants to say. ``rendered`` may be made beforehand; with None the service renders."""
 
-    author: Any
-    room_id: str
+    by: Any
+    room_id: int
     client_id: UUID
     body: str
-    reply_to: str | None = None
+    reply_to: int | None = None
     attachments: tuple[str, ...] = ()
     rendered: "Rendered | None" = None
     was_new: bool = False
-    """Set when it was first taken for a new message: found stored by a second run, it is this very post's doing."""
+    """Set when the post is first taken for a new message. If a second run finds it stored, this very post stored it."""
 
 
 Outcome = PostResult | ChatError
@@ -61,11 +61,11 @@ def post_many(posts: list[Post]) -> list[Outcome]:
 def render_missing(posts: list[Post]) -> None:
     """Render those texts that have not been, and can be stored at all."""
     for each in posts:
-        if each.rendered is None and policy().is_welcome(each.author) and is_acceptable(each.body):
+        if each.rendered is None and policy().is_welcome(each.by) and is_acceptable(each.body):
             each.rendered = render(each.room_id, each.body)
 
 
-_Key = tuple[Any, int | None, UUID]
+_Key = tuple[Any, int, UUID]
 
 
 class _Batch:
@@ -80,10 +80,8 @@ class _Batch:
         # After the lock: whoever else posts the same client_id to this room has committed, or has not begun.
         self._stored = self._find_stored()
         self._memberships = self._find_memberships()
-        # Of a present member none can go now: to end their membership takes the room's lock.
-        self._outsiders = people.existing_accounts(
-            each.author for each in self._posts if self._membership(each) is None
-        )
+        # Members cannot leave during this batch: ending a membership needs the room lock that we hold.
+        self._outsiders = people.existing_accounts(each.by for each in self._posts if self._membership(each) is None)
         self._replies = self._find_replies()
         answers = [self._answer(each) for each in self._posts]
         if self._new:
@@ -107,17 +105,17 @@ class _Batch:
             return refusal
 
     def _lock_rooms(self) -> dict[int, Room]:
-        wanted = sorted({pk for each in self._posts if (pk := lookup.key(each.room_id))})
+        wanted = sorted({each.room_id for each in self._posts})
         # In id order, so that two writers never wait for each other in a circle.
         return {room.pk: room for room in Room.objects.select_for_update().filter(pk__in=wanted).order_by("pk")}
 
     def _key(self, request: Post) -> _Key:
-        return request.author.pk, lookup.key(request.room_id), request.client_id
+        return request.by.pk, request.room_id, request.client_id
 
     def _find_stored(self) -> dict[_Key, Message]:
         rows = Message.objects.filter(
             client_id__in={each.client_id for each in self._posts},
-            author__in={each.author.pk for each in self._posts},
+            author__in={each.by.pk for each in self._posts},
             room__in=self._rooms,
         ).defer("body", "html")
         return {(row.author_id, row.room_id, row.client_id): row for row in rows}
@@ -125,16 +123,16 @@ class _Batch:
     def _find_memberships(self) -> dict[tuple[int, str], Membership]:
         rows = (
             Membership.objects.present()
-            .filter(room__in=self._rooms, user_key__in={str(each.author.pk) for each in self._posts})
+            .filter(room__in=self._rooms, user_key__in={str(each.by.pk) for each in self._posts})
             .select_related("user")
         )
         return {(each.room_id, each.user_key): each for each in rows}
 
     def _membership(self, request: Post) -> Membership | None:
-        return self._memberships.get((lookup.key(request.room_id) or 0, str(request.author.pk)))
+        return self._memberships.get((request.room_id, str(request.by.pk)))
 
     def _find_replies(self) -> dict[int, Message]:
-        wanted = {pk for each in self._posts if each.reply_to and (pk := lookup.key(each.reply_to))}
+        wanted = {each.reply_to for each in self._posts if each.reply_to}
         return Message.objects.only("number", "room_id").in_bulk(wanted) if wanted else {}
 
     def _accept(self, request: Post) -> Message:
@@ -144,13 +142,13 @@ class _Batch:
             ChatError: Why it may not be stored.
         """
         text = checked(request.body)
-        room = self._rooms.get(lookup.key(request.room_id) or 0)
+        room = self._rooms.get(request.room_id)
         membership = self._membership(request)
-        # The membership's user is as of this transaction; who is none is judged as of the socket's last check.
-        author = membership.user if membership else request.author
+        # Members are re-read here; a non-member is only as fresh as the socket's last revalidation (up to 60 s).
+        author = membership.user if membership else request.by
         if room is None or not policy().can_see(author, room, membership):
             raise RoomNotFound
-        if membership is None and str(request.author.pk) not in self._outsiders:
+        if membership is None and str(request.by.pk) not in self._outsiders:
             raise RoomNotFound
         if not policy().can_post(author, room, membership):
             raise RoomForbidden
@@ -173,7 +171,7 @@ class _Batch:
     def _reply_of(self, request: Post, room: Room) -> Message | None:
         if request.reply_to is None:
             return None
-        reply = self._replies.get(lookup.key(request.reply_to) or 0)
+        reply = self._replies.get(request.reply_to)
         if reply is None or reply.room_id != room.pk:
             raise MessageNotFound("The message that this replies to is not in this room.", field="reply_to")
         return reply

@@ -36,54 +36,54 @@ _EMOJI = re.compile(
 )
 
 
-def add(*, actor: Any, message_id: str | int, emoji: str) -> ReactionResult:
-    """React to a message; nothing happens if ``actor`` has with this emoji already.
+def add(*, by: Any, message_id: int, emoji: str) -> ReactionResult:
+    """React to a message; nothing happens if ``by`` has with this emoji already.
 
     Raises:
-        MessageNotFound: Missing, deleted, or in a room that ``actor`` may not read.
-        MessageForbidden: ``actor`` may not write in the room.
+        MessageNotFound: Missing, deleted, or in a room that ``by`` may not read.
+        MessageForbidden: ``by`` may not write in the room.
         EmojiInvalid, TooManyReactions, RoomArchived.
     """
     if not is_emoji(emoji):
         raise EmojiInvalid(field="emoji")
     with write():
-        message, entry = _reactable(actor, message_id)
+        message, entry = _reactable(by, message_id)
         summary = {each["emoji"]: each for each in message.reactions}
-        if not Reaction.objects.filter(message=message, user=actor, emoji=emoji).exists():
+        if not Reaction.objects.filter(message=message, user=by, emoji=emoji).exists():
             if emoji not in summary and len(summary) >= conf.reactions_per_message:
                 raise TooManyReactions
             if entry.membership is None:
-                people.lock_accounts(actor, gone=MessageNotFound)
-            Reaction.objects.create(message=message, user=actor, emoji=emoji)
+                people.lock_accounts(by, gone=MessageNotFound)
+            Reaction.objects.create(message=message, user=by, emoji=emoji)
             message.reactions = _with_fresh(message, emoji)
             announce_change(entry.room, message, "reactions")
-        return _result(actor, message)
+        return _result(by, message)
 
 
-def remove(*, actor: Any, message_id: str | int, emoji: str) -> ReactionResult:
+def remove(*, by: Any, message_id: int, emoji: str) -> ReactionResult:
     """Take a reaction back; nothing happens if there is none. Raises as ``add``."""
     with write():
-        message, entry = _reactable(actor, message_id)
-        gone, _ = Reaction.objects.filter(message=message, user=actor, emoji=emoji).delete()
+        message, entry = _reactable(by, message_id)
+        gone, _ = Reaction.objects.filter(message=message, user=by, emoji=emoji).delete()
         if gone:
             message.reactions = _with_fresh(message, emoji)
             announce_change(entry.room, message, "reactions")
-        return _result(actor, message)
+        return _result(by, message)
 
 
-def withdraw_all(*, user: Any) -> None:
-    """Take back every reaction of ``user``, whose account is about to be deleted: nothing names or counts them then."""
+def remove_all(*, user: Any) -> None:
+    """Remove every reaction of ``user``, whose account is about to be deleted, so that nothing names or counts them."""
     with write():
         reacted = Message.objects.filter(pk__in=Reaction.objects.filter(user=user).values("message")).values("room")
         mine = Membership.objects.present().of(user).values("room")
         # The rooms of the memberships too, which end in the same transaction: all locks in id order, as the writer's.
         rooms = Room.objects.select_for_update().filter(Q(pk__in=reacted) | Q(pk__in=mine)).order_by("pk")
         for room in list(rooms):
-            while _withdraw_some(room, user):
+            while _remove_some(room, user):
                 pass
 
 
-def _withdraw_some(room: Room, user: Any) -> bool:
+def _remove_some(room: Room, user: Any) -> bool:
     """Take back the person's reactions to up to 500 messages of a locked room; False when there are none."""
     mine = Reaction.objects.filter(user=user)
     keys = list(mine.filter(message__room=room).values_list("message", flat=True).distinct()[:MESSAGES_AT_ONCE])
@@ -119,11 +119,11 @@ def is_emoji(text: str) -> bool:
     return len(text) <= EMOJI_CHARS and _EMOJI.fullmatch(text) is not None
 
 
-def _reactable(actor: Any, message_id: str | int) -> tuple[Message, lookup.Entry]:
-    message, entry = lookup.message(actor, message_id, lock=True)
+def _reactable(by: Any, message_id: int) -> tuple[Message, lookup.Entry]:
+    message, entry = lookup.message(by, message_id, lock=True)
     if message.is_deleted:
         raise MessageNotFound
-    if not policy().can_post(actor, entry.room, entry.membership):
+    if not policy().can_post(by, entry.room, entry.membership):
         raise MessageForbidden
     if entry.room.archived:
         raise RoomArchived
@@ -142,6 +142,6 @@ def _with_fresh(message: Message, emoji: str) -> list[dict[str, Any]]:
     return [each for each in summary if each["count"]]
 
 
-def _result(actor: Any, message: Message) -> ReactionResult:
-    mine = reads.own_reactions(actor, [message]).get(str(message.pk), [])
+def _result(by: Any, message: Message) -> ReactionResult:
+    mine = reads.own_reactions(by, [message]).get(str(message.pk), [])
     return ReactionResult(seq=message.changed_seq, mine=mine)

@@ -18,15 +18,15 @@ from chat.wire.errors import RoomForbidden, RoomNotFound
 class Move:
     """A pointer that waits to be moved; the fields are the arguments of ``move``."""
 
-    actor: Any
-    room_id: str
+    by: Any
+    room_id: int
     number: int
     force: bool = False
     connection_id: str | None = None
 
     def run(self) -> protocol.ReadResult:
         return move(
-            user=self.actor,
+            by=self.by,
             room_id=self.room_id,
             number=self.number,
             force=self.force,
@@ -44,12 +44,12 @@ def overtaken(waiting: Sequence[Any]) -> dict[int, int]:
     """
     stands_for: dict[int, int] = {}
     # By room and person, the places of moves that nothing has overtaken: a forced one, one that goes forward, or both.
-    standing: dict[str, dict[str, list[int]]] = {}
+    standing: dict[int, dict[str, list[int]]] = {}
     for place, each in enumerate(waiting):
         if not isinstance(each, Move):
-            standing.pop(each.room_id or "", None)
+            standing.pop(each.room_id or 0, None)
             continue
-        before = standing.setdefault(each.room_id, {}).setdefault(str(each.actor.pk), [])
+        before = standing.setdefault(each.room_id, {}).setdefault(str(each.by.pk), [])
         if each.force:
             stands_for.update(dict.fromkeys(before, place))
             before[:] = [place]
@@ -70,7 +70,7 @@ def _end_of(place: int, stands_for: dict[int, int]) -> int:
 
 
 def move(
-    *, user: Any, room_id: str | int, number: int, force: bool = False, connection_id: str | None = None
+    *, by: Any, room_id: int, number: int, force: bool = False, connection_id: str | None = None
 ) -> protocol.ReadResult:
     """Set the person's pointer to message ``number`` of the room, and tell their other devices.
 
@@ -80,15 +80,15 @@ def move(
         connection_id: The connection that asks, which is not told.
 
     Raises:
-        RoomNotFound: Missing, or hidden from ``user``.
-        RoomForbidden: ``user`` only watches: there is no pointer to move.
+        RoomNotFound: Missing, or hidden from ``by``.
+        RoomForbidden: ``by`` only watches: there is no pointer to move.
     """
     with write():
-        room = lookup.room(user, room_id).room
-        membership = Membership.objects.present().of(user).select_for_update().filter(room=room).first()
+        room = lookup.room(by, room_id).room
+        membership = Membership.objects.present().of(by).select_for_update().filter(room=room).first()
         if membership is None:
             raise RoomForbidden
-        if not policy().can_watch(user, room, membership):
+        if not policy().can_watch(by, room, membership):
             raise RoomNotFound
         number = min(number, room.last_number)
         moved = number > membership.read_number or (force and number != membership.read_number)
@@ -101,7 +101,7 @@ def move(
             told = protocol.ReadChanged(
                 room=str(room.pk), read=state.read, unread=state.unread, mentions=state.mentions, rev=state.rev
             )
-            publish_on_commit([ToUser(str(user.pk), protocol.encode(told), except_connection=connection_id)])
+            publish_on_commit([ToUser(str(by.pk), protocol.encode(told), except_connection=connection_id)])
         return state
 
 

@@ -1,21 +1,24 @@
-"""Deleting a room for good, on behalf of the site: the one thing that takes what was said out of the database."""
+"""Deleting a room for good: the one act that takes what was said out of the database. Only the site does it."""
 
 from secrets import token_hex
+from typing import Any
 
 from django.utils import timezone
 
 from chat.access import lookup
+from chat.access.policy import rules_for
 from chat.live.hints import CompareRoom, Hint
 from chat.live.publisher import publish_on_commit
 from chat.models import Mention, Message, Room
 from chat.models.database import on_commit, write
 from chat.services import membership_rows, sequence
+from chat.wire.errors import RoomForbidden
 
 MESSAGES_AT_ONCE = 1_000
 """Deleted in one transaction: about a tenth of a second in which SQLite takes no other write."""
 
 
-def delete(*, room_id: str | int) -> None:
+def delete(*, by: Any, room_id: int) -> None:
     """Delete a room and all that was said in it. There is no way back.
 
     From the commit on nobody finds it: its members and who watches it are told so, and its short name, its people
@@ -24,10 +27,13 @@ def delete(*, room_id: str | int) -> None:
     memberships stay as tombstones: a person's ``rooms_version`` never goes back.
 
     Raises:
-        RoomNotFound: Missing, or deleted already.
+        RoomNotFound: Missing, deleted already, or hidden from ``by``.
+        RoomForbidden: ``by`` does not act for the site.
     """
     with write(waits_are_bounded=False):
-        room = lookup.locked_room(room_id)
+        room = lookup.room(by, room_id, lock=True).room
+        if not rules_for(by).can_administer(by, room):
+            raise RoomForbidden
         hints: list[Hint] = [*membership_rows.end_all(room), CompareRoom(room.pk)]
         room.name = room.topic = ""
         room.slug = f"deleted-{token_hex(8)}"

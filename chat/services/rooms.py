@@ -11,7 +11,7 @@ from django.db import IntegrityError, models
 from django.utils.text import slugify
 
 from chat.access import lookup, serializers
-from chat.access.policy import policy
+from chat.access.policy import policy, rules_for
 from chat.conf import conf
 from chat.live.hints import CompareRoom
 from chat.live.publisher import publish_on_commit
@@ -29,26 +29,26 @@ SLUG_CHARS = 60
 
 def create(
     *,
-    creator: Any,
+    by: Any,
     name: str,
     kind: str = "open",
     topic: str = "",
     client_id: UUID | None = None,
-    members: Iterable[Any] = (),
     user_ids: Iterable[str] = (),
+    invited_by: Any = None,
 ) -> Room:
-    """Make an open or private room with ``creator`` as its owner and first member, and others beside them.
+    """Make an open or private room with ``by`` as its owner and first member, and others beside them.
 
     Repeating a ``client_id`` returns the first room and changes nothing.
 
     Args:
-        members: People whom the site's own code brings in.
-        user_ids: People whom ``creator`` names.
+        user_ids: The others.
+        invited_by: Who vouches for the others; None: ``by`` does. ``SITE`` brings in anybody.
 
     Raises:
-        RoomForbidden: Policy does not let ``creator`` make such a room.
+        RoomForbidden: Policy does not let ``by`` make such a room.
         RoomInvalid: A blank or too long name or topic.
-        UserNotFound: One of ``user_ids`` is unknown, or not for ``creator`` to find; or one of ``members`` is gone.
+        UserNotFound: One of ``user_ids`` is unknown, or not for ``invited_by`` to find.
         RoomNotFound: ``client_id`` made a room that is deleted.
     """
     with write():
@@ -56,65 +56,64 @@ def create(
             # The lock makes repeats that come at once take turns; the constraint backs it. It leaves the key alone, or
             # two people who bring each other into a room would wait for each other in a circle.
             no_key = connection().features.has_select_for_no_key_update
-            get_user_model()._default_manager.select_for_update(no_key=no_key).filter(pk=creator.pk).first()
-            if (made := Room.with_deleted.filter(created_by=creator, client_id=client_id).first()) is not None:
+            get_user_model()._default_manager.select_for_update(no_key=no_key).filter(pk=by.pk).first()
+            if (made := Room.with_deleted.filter(created_by=by, client_id=client_id).first()) is not None:
                 if made.deleted_at is not None:
                     raise RoomNotFound  # a late repeat must not bring it back
                 return made
         _check_kind(kind)
-        if not policy().can_create_room(creator, kind):
+        if not rules_for(by).can_create_room(by, kind):
             raise RoomForbidden
-        people.lock_accounts(creator, gone=RoomForbidden)
+        people.lock_accounts(by, gone=RoomForbidden)
         room = _store(
             name=_clean(name, "name", NAME_CHARS),
             topic=_clean(topic, "topic", TOPIC_CHARS, blank=True),
             kind=kind,
-            created_by=creator,
+            created_by=by,
             client_id=client_id or uuid4(),
         )
-        hints = membership_rows.add(room, [creator], role=Membership.Role.OWNER)
-        named = people.welcome(set(user_ids), by=creator)
-        if others := {each.pk: each for each in (*members, *named) if each.pk != creator.pk}:
-            hints += membership_rows.add(room, list(others.values()), by=creator)
+        hints = membership_rows.add(room, [by], role=Membership.Role.OWNER)
+        wanted = people.welcome(user_ids, by=invited_by or by)
+        if others := [each for each in wanted if each.pk != by.pk]:
+            hints += membership_rows.add(room, others, by=by)
         publish_on_commit(hints)
         return room
 
 
-def open_direct(*, user: Any, user_ids: Iterable[str] = (), members: Iterable[Any] = ()) -> Room:
-    """The one direct room of ``user`` and the people named, made if there is none. Its people never change.
+def open_direct(*, by: Any, user_ids: Iterable[str] = (), invited_by: Any = None) -> Room:
+    """The one direct room of ``by`` and the people named, made if there is none. Its people never change.
 
     The others see it from its first message on.
 
     Args:
-        user_ids: People whom ``user`` names.
-        members: People whom the site's own code brings together with ``user``.
+        invited_by: Who vouches for the others; None: ``by`` does. ``SITE`` brings together anybody who is welcome.
 
     Raises:
         CommandInvalid: Too many people.
-        RoomForbidden: Policy does not let ``user`` make a direct room.
+        RoomForbidden: Policy does not let ``by`` make a direct room.
         UserNotFound: One of them is unknown or not welcome.
     """
     with write():
-        if not policy().can_create_room(user, Room.Kind.DIRECT):
+        if not policy().can_create_room(by, Room.Kind.DIRECT):
             raise RoomForbidden
-        persons = _direct_people(user, user_ids, members)
+        persons = _direct_people(by, user_ids, invited_by or by)
         room, made = Room.objects.get_or_create(
             direct_key=direct_key_of(str(each.pk) for each in persons),
             defaults={"kind": Room.Kind.DIRECT, "slug": f"direct-{token_hex(8)}"},
         )
         room = Room.objects.select_for_update().get(pk=room.pk)
-        people.lock_accounts(user, gone=RoomForbidden)
+        people.lock_accounts(by, gone=RoomForbidden)
         if made:
-            publish_on_commit(membership_rows.add(room, persons, hidden_for=[each for each in persons if each != user]))
+            publish_on_commit(membership_rows.add(room, persons, hidden_for=[each for each in persons if each != by]))
         else:
-            publish_on_commit(membership_rows.unhide(room, [str(user.pk)]))
+            publish_on_commit(membership_rows.unhide(room, [str(by.pk)]))
         return room
 
 
 def update(
     *,
-    user: Any,
-    room_id: str | int,
+    by: Any,
+    room_id: int,
     name: str | None = None,
     topic: str | None = None,
     kind: str | None = None,
@@ -122,53 +121,30 @@ def update(
 ) -> Room:
     """Rename, describe, open, close, archive or reopen a room. What is None stays; what is the same takes no seq.
 
-    When it becomes private, who only watched it loses it at that very seq, and its slug is another one.
+    When a room becomes private, people who only watched it lose it at that very seq, and it gets another slug.
 
     Raises:
-        RoomNotFound: Missing, or hidden from ``user``.
-        RoomForbidden: ``user`` may not manage it, or not make a room of this ``kind``; a direct room stays direct.
+        RoomNotFound: Missing, or hidden from ``by``.
+        RoomForbidden: ``by`` may not manage it, or not make a room of this ``kind``; a direct room has no name or
+            topic, and stays direct.
         RoomInvalid: A blank or too long name or topic.
         CommandInvalid: ``kind`` is neither open nor private.
         RoomArchived: It is archived, and this does not reopen it.
     """
     with write():
-        entry = lookup.room(user, room_id, lock=True)
-        room = entry.room
-        if not policy().can_manage(user, room, entry.membership) or (room.is_direct and kind is not None):
+        entry = lookup.room(by, room_id, lock=True)
+        room, rules = entry.room, rules_for(by)
+        if not rules.can_manage(by, room, entry.membership):
             raise RoomForbidden
-        changed = _differing(room, _wanted(name, topic, kind, archived))
-        # Else who may make private rooms only would make an open one in two steps.
-        if "kind" in changed and not policy().can_create_room(user, changed["kind"]):
-            raise RoomForbidden
-        if room.archived and archived is not False and changed:
-            raise RoomArchived
-        _apply(room, changed)
-        return room
-
-
-def amend(
-    *,
-    room_id: str | int,
-    name: str | None = None,
-    topic: str | None = None,
-    kind: str | None = None,
-    archived: bool | None = None,
-) -> Room:
-    """Change a room on behalf of the site, an archived one too. What is None stays; what is the same takes no seq.
-
-    When it becomes private, who only watched it loses it at that very seq, and its slug is another one.
-
-    Raises:
-        RoomNotFound: Missing.
-        RoomInvalid: A blank or too long name or topic.
-        CommandInvalid: ``kind`` is neither open nor private.
-        RoomForbidden: A direct room has no name or topic, and stays one.
-    """
-    with write():
-        room = lookup.locked_room(room_id)
         if room.is_direct and (name, topic, kind) != (None, None, None):
             raise RoomForbidden
-        _apply(room, _differing(room, _wanted(name, topic, kind, archived)))
+        changed = _differing(room, _wanted(name, topic, kind, archived))
+        # Otherwise somebody who may only make private rooms could make an open one in two steps.
+        if "kind" in changed and not rules.can_create_room(by, changed["kind"]):
+            raise RoomForbidden
+        if room.archived and archived is not False and changed and not rules.can_administer(by, room):
+            raise RoomArchived
+        _apply(room, changed)
         return room
 
 
@@ -216,15 +192,18 @@ def announce_change(room: Room, *fields: str) -> None:
     publish_on_commit([CompareRoom(room.pk) if is_closed else told])
 
 
-def room_for(subject: models.Model, *, name: str = "", kind: str = "private") -> Room:
-    """The one room on a model instance of the host's, made if there is none.
+def room_for(subject: models.Model, *, by: Any, name: str = "", kind: str = "private") -> Room:
+    """The one room on a model instance of the host's, made without an owner if there is none.
 
     Args:
         name: For a new room; the instance's own text when blank.
 
     Raises:
+        RoomForbidden: ``by`` does not act for the site.
         CommandInvalid: The instance is not saved yet, or ``kind`` is neither open nor private.
     """
+    if not rules_for(by).can_administer(by, None):
+        raise RoomForbidden
     if subject.pk is None:
         raise CommandInvalid("Save the object first: a room is made for its key.")
     _check_kind(kind)
@@ -261,15 +240,15 @@ def renew_all_epochs() -> int:
     return count
 
 
-def _direct_people(user: Any, user_ids: Iterable[str], members: Iterable[Any]) -> list[Any]:
-    given = {str(each.pk): each for each in members if each.pk != user.pk}
-    wanted = {each for each in user_ids if each != str(user.pk)} - given.keys()
-    if len(given) + len(wanted) >= conf.direct_people:
+def _direct_people(by: Any, user_ids: Iterable[str], invited_by: Any) -> list[Any]:
+    wanted = [each for each in dict.fromkeys(user_ids) if each != str(by.pk)]
+    if len(wanted) >= conf.direct_people:
         most = {"most": conf.direct_people}
         raise CommandInvalid("A direct room has at most {most} people.", values=most, field="users")
-    if not all(policy().is_welcome(each) for each in given.values()):
+    others = people.welcome(wanted, by=invited_by)
+    if not all(policy().is_welcome(each) for each in others):
         raise UserNotFound
-    return [user, *given.values(), *people.welcome(wanted, by=user)]
+    return [by, *others]
 
 
 def _check_kind(kind: str) -> None:

@@ -1,4 +1,4 @@
-"""Bearer tokens: made, listed and revoked by the person they stand for."""
+"""Bearer tokens: made, listed and revoked, by the person they stand for or by the site."""
 
 from datetime import timedelta
 from secrets import token_urlsafe
@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from chat.access.identity import digest
+from chat.access.policy import rules_for
 from chat.conf import conf
 from chat.live.hints import Recheck
 from chat.live.publisher import publish_on_commit
@@ -17,22 +18,24 @@ from chat.models.tokens import LABEL_CHARS
 from chat.wire.errors import UserNotFound
 
 PREFIX = "hearth_"
-"""Lets secret scanners, and people, know what they found."""
+"""Tells secret scanners, and people, what they have found."""
 
 
-def issue(*, user: Any, name: str = "") -> str:
-    """Make a token for ``user`` and return it: it is stored as a hash and can't be shown again.
+def issue(*, by: Any, user: Any, name: str = "") -> str:
+    """Make a token that stands for ``user`` and return it: it is stored as a hash and cannot be shown again.
 
     It is valid for ``CHAT["TOKEN_DAYS"]`` days; 0 means until it is revoked.
 
     Raises:
-        UserNotFound: The account is deleted, or has another password than when ``user`` was loaded.
+        UserNotFound: The account is deleted, has another password than when ``user`` was loaded, or is not one for
+            which ``by`` may make tokens.
     """
+    _check(by, user)
     token = PREFIX + token_urlsafe(32)
     expires_at = timezone.now() + timedelta(days=conf.token_days) if conf.token_days else None
     with write():
-        # A session that ends with a new password could otherwise ask for a token at that very moment, which then
-        # outlives ``revoke_all``. The lock makes the two take turns.
+        # A session that ends with a new password could otherwise ask for a token at that very moment, which would then
+        # outlive ``revoke_all``. The lock makes the two take turns.
         no_key = connection().features.has_select_for_no_key_update
         people = get_user_model()._base_manager.using(alias())
         now = people.select_for_update(no_key=no_key).filter(pk=user.pk).first()
@@ -47,16 +50,22 @@ def active(*, user: Any) -> list[Token]:
     return list(Token.objects.filter(user=user, revoked_at=None).order_by("-pk"))
 
 
-def revoke(*, user: Any, token_id: int) -> bool:
-    """End a token of the person's own and the sockets that it opened; False if there is no such token."""
+def revoke(*, by: Any, user: Any, token_id: int) -> bool:
+    """End a token of ``user`` and the sockets that it opened; False if they have no such token.
+
+    Raises:
+        UserNotFound: Their tokens are not for ``by`` to end.
+    """
+    _check(by, user)
     with write():
         revoked = Token.objects.filter(user=user, pk=token_id, revoked_at=None).update(revoked_at=timezone.now())
         publish_on_commit([Recheck(str(user.pk))])
     return bool(revoked)
 
 
-def revoke_all(*, user: Any) -> int:
-    """End all tokens of the person and the sockets that these opened; how many that were."""
+def revoke_all(*, by: Any, user: Any) -> int:
+    """End all tokens of ``user`` and the sockets that these opened; how many that were. Raises as ``revoke``."""
+    _check(by, user)
     with write():
         revoked = Token.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
         if revoked:
@@ -64,10 +73,16 @@ def revoke_all(*, user: Any) -> int:
     return revoked
 
 
-def remove(*, user: Any, token_id: int) -> bool:
-    """End a token as ``revoke`` does, and keep nothing of it; False if there is no such token."""
+def delete(*, by: Any, user: Any, token_id: int) -> bool:
+    """End a token as ``revoke`` does and keep no row of it. Returns and raises as ``revoke``."""
+    _check(by, user)
     with write():
-        removed, _rows = Token.objects.filter(user=user, pk=token_id).delete()
-        if removed:
+        deleted, _rows = Token.objects.filter(user=user, pk=token_id).delete()
+        if deleted:
             publish_on_commit([Recheck(str(user.pk))])
-    return bool(removed)
+    return bool(deleted)
+
+
+def _check(by: Any, user: Any) -> None:
+    if not rules_for(by).can_manage_tokens(by, user):
+        raise UserNotFound

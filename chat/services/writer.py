@@ -24,7 +24,6 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import Error
 
-from chat.access import lookup
 from chat.access.policy import policy
 from chat.conf import conf
 from chat.live.hints import CompareHeads
@@ -45,13 +44,13 @@ logger = logging.getLogger(__name__)
 class Call:
     """Any other service call that changes durable state. It may be run twice, so it must be repeatable.
 
-    ``room_id`` or ``message_id`` names the room whose log it changes; neither: none that exists yet.
+    ``room_id`` or ``message_id`` names the room whose log it changes; neither names a room that is yet to be made.
     """
 
-    actor: Any
+    by: Any
     run: Callable[[], Any]
-    room_id: str | None = None
-    message_id: str | None = None
+    room_id: int | None = None
+    message_id: int | None = None
 
 
 Change = Post | Call | Move
@@ -145,7 +144,7 @@ class _Waiting:
         self._lock = threading.Lock()
 
     def add(self, change: Change, most: int | None) -> None:
-        person = str(_actor_of(change).pk)
+        person = str(change.by.pk)
         with self._lock:
             if most is not None and self._counts[person] >= most:
                 raise ServerBusy
@@ -153,7 +152,7 @@ class _Waiting:
 
     def remove(self, changes: list[Change]) -> None:
         with self._lock:
-            self._counts.subtract(str(_actor_of(each).pk) for each in changes)
+            self._counts.subtract(str(each.by.pk) for each in changes)
             self._counts = +self._counts  # forgets who has nothing waiting
 
 
@@ -246,7 +245,7 @@ def _one_by_one(changes: list[Change], error: Exception, *, deadline: float | No
         return [_refusal(error)]
     logger.warning("writer: %s in a batch of %d; one by one", type(error).__name__, len(changes))
     outcomes: list[Any] = []
-    locked: set[str] = set()
+    locked: set[int] = set()
     for each in changes:
         if each.room_id in locked:
             outcomes.append(ServerBusy())
@@ -286,14 +285,14 @@ def _together(changes: list[Change], *, alone: bool) -> list[Any]:
                 outcomes += posting.post_many(posts)
                 place += len(posts)
             else:
-                outcomes.append(AuthRequired() if change.actor.pk in unwelcome else _one(change))
+                outcomes.append(AuthRequired() if change.by.pk in unwelcome else _one(change))
                 place += 1
     return outcomes
 
 
 def _unwelcome(calls: "list[Call | Move]") -> set[Any]:
-    """Keys of actors who may not use the chat any more: a socket's own idea of its person may be a minute old."""
-    actors = {each.actor.pk for each in calls}
+    """The keys of people who may not use the chat any more: what a socket knows of its person may be a minute old."""
+    actors = {each.by.pk for each in calls}
     people = get_user_model()._default_manager.in_bulk(actors)
     return {key for key in actors if not policy().is_welcome(people.get(key))}
 
@@ -301,10 +300,9 @@ def _unwelcome(calls: "list[Call | Move]") -> set[Any]:
 def _lock_rooms(changes: list[Change]) -> None:
     """Lock the rooms of all changes in id order, before any of them locks its own: two processes whose batches lock
     the same rooms in another order would wait for each other until the database notices."""
-    messages_ = {pk for each in changes if isinstance(each, Call) and (pk := lookup.key(each.message_id or ""))}
-    rooms = {pk for each in changes if (pk := lookup.key(each.room_id or ""))}
-    if messages_:
-        rooms |= set(Message.objects.filter(pk__in=messages_).values_list("room_id", flat=True))
+    rooms = {each.room_id for each in changes if each.room_id}
+    if messages := {each.message_id for each in changes if isinstance(each, Call) and each.message_id}:
+        rooms |= set(Message.objects.filter(pk__in=messages).values_list("room_id", flat=True))
     if rooms:
         list(Room.objects.select_for_update().filter(pk__in=rooms).order_by("pk").values_list("pk"))
 
@@ -316,10 +314,6 @@ def _posts_from(changes: list[Change], place: int) -> list[Post]:
             break
         posts.append(each)
     return posts
-
-
-def _actor_of(change: Change) -> Any:
-    return change.author if isinstance(change, Post) else change.actor
 
 
 def _one(change: "Call | Move") -> Any:

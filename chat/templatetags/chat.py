@@ -89,14 +89,14 @@ def _is_first(context: Context, what: str) -> bool:
     return True
 
 
-def _id_of(room: Any) -> str | int:
-    """The key of what the page named. "" stands for no room at all."""
+def _id_of(room: Any) -> int:
+    """The key of the room that the page names; 0 where there is no such room."""
     if isinstance(room, Room):
-        return room.pk or ""
+        return room.pk or 0
     if isinstance(room, Model):
         kind = ContentType.objects.db_manager(alias()).get_for_model(room)
         about = Room.objects.filter(subject_type=kind, subject_id=str(room.pk))
-        return about.values_list("pk", flat=True).first() or ""
+        return about.values_list("pk", flat=True).first() or 0
     return lookup.named(str(room))
 
 

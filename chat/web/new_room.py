@@ -27,7 +27,7 @@ def new_room(request: HttpRequest) -> HttpResponse:
         given = form.cleaned_data
         try:
             made = rooms.create(
-                creator=request.user,
+                by=request.user,
                 name=given["name"],
                 topic=given["topic"],
                 kind=given["kind"],

@@ -49,7 +49,7 @@ def direct(request: HttpRequest) -> HttpResponse:
         messages.error(request, _("Select somebody to write to first."), fail_silently=True)
         return redirect(back)
     try:
-        room = rooms.open_direct(user=request.user, user_ids=wanted)
+        room = rooms.open_direct(by=request.user, user_ids=wanted)
     except ChatError as error:
         messages.error(request, sentence_of(error), fail_silently=True)
         return redirect(back)

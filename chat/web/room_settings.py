@@ -81,7 +81,7 @@ def _update(request: HttpRequest, entry: Entry) -> HttpResponse:
             request,
             entry,
             "room",
-            lambda: rooms.update(user=request.user, room_id=entry.room.pk, **form.cleaned_data),
+            lambda: rooms.update(by=request.user, room_id=entry.room.pk, **form.cleaned_data),
             _("The room is changed."),
         )
     except RoomInvalid as error:
@@ -95,7 +95,7 @@ def _archive_or_reopen(request: HttpRequest, entry: Entry) -> HttpResponse:
         request,
         entry,
         "room",
-        lambda: rooms.update(user=request.user, room_id=entry.room.pk, archived=archived),
+        lambda: rooms.update(by=request.user, room_id=entry.room.pk, archived=archived),
         _("The room is archived: it can be read, not written to.") if archived else _("The room is open again."),
     )
 
@@ -106,7 +106,7 @@ def _open_or_close(request: HttpRequest, entry: Entry) -> HttpResponse:
         request,
         entry,
         "room",
-        lambda: rooms.update(user=request.user, room_id=entry.room.pk, kind=kind),
+        lambda: rooms.update(by=request.user, room_id=entry.room.pk, kind=kind),
         _("The room is open to everybody now.") if kind == Room.Kind.OPEN else _("The room is private now."),
     )
 
@@ -122,7 +122,7 @@ def _add(request: HttpRequest, entry: Entry) -> HttpResponse:
         request,
         entry,
         "add",
-        lambda: memberships.add_all(actor=request.user, room_id=entry.room.pk, user_ids=wanted),
+        lambda: memberships.add_all(by=request.user, room_id=entry.room.pk, user_ids=wanted),
         _("Added to the room."),
     )
 
@@ -133,7 +133,7 @@ def _remove(request: HttpRequest, entry: Entry) -> HttpResponse:
         request,
         entry,
         "members",
-        lambda: memberships.remove(actor=request.user, room_id=entry.room.pk, user_id=user_id),
+        lambda: memberships.remove(by=request.user, room_id=entry.room.pk, user_id=user_id),
         _("Removed from the room."),
     )
 
@@ -146,7 +146,7 @@ def _change_role(request: HttpRequest, entry: Entry) -> HttpResponse:
         request,
         entry,
         "members",
-        lambda: memberships.change_role(actor=request.user, room_id=entry.room.pk, user_id=user_id, role=role),
+        lambda: memberships.change_role(by=request.user, room_id=entry.room.pk, user_id=user_id, role=role),
         _("The role is changed."),
     )
 

@@ -48,7 +48,7 @@ def message(request: HttpRequest, room: str, number: int) -> HttpResponse:
 def join(request: HttpRequest, room: str) -> HttpResponse:
     """Become a member and go into the room; into the lobby with a sentence where that is refused."""
     try:
-        joined = memberships.join(user=request.user, room_id=lookup.named(room))
+        joined = memberships.join(by=request.user, room_id=lookup.named(room))
     except RoomNotFound:
         raise Http404 from None
     except ChatError as error:
@@ -77,7 +77,7 @@ def leave(request: HttpRequest, room: str) -> HttpResponse:
 
 def left(request: HttpRequest, entry: Entry) -> HttpResponse:
     """End the person's membership, and say so in the lobby."""
-    memberships.leave(user=request.user, room_id=entry.room.pk)
+    memberships.leave(by=request.user, room_id=entry.room.pk)
     gone = _("The conversation is hidden until its next message.") if entry.room.is_direct else _("You left the room.")
     messages.success(request, gone, fail_silently=True)
     return redirect("chat:lobby")  # on a phone, home shows no more than one's rooms

@@ -48,7 +48,7 @@ def room_context(request: HttpRequest, entry: Entry, around: int | None = None) 
         with snapshot():
             state = reads.room_state(request.user, entry.room.pk)
             start = around if around is not None else _first_unread(state) if state.unread > MANY_UNREAD else None
-            page = reads.history(request.user, state.id, around=start)
+            page = reads.history(request.user, entry.room.pk, around=start)
     except RoomNotFound:
         raise Http404 from None
     view = _View(state, target=around)

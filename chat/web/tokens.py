@@ -25,7 +25,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
             return _revoke(request)
         if form.is_valid():
             try:
-                made = service.issue(user=request.user, name=form.cleaned_data["name"])
+                made = service.issue(by=request.user, user=request.user, name=form.cleaned_data["name"])
             except UserNotFound:
                 return redirect("chat:tokens")  # the session has just ended: to the sign-in page
             form = TokenForm()
@@ -35,6 +35,6 @@ def tokens(request: HttpRequest) -> HttpResponse:
 
 def _revoke(request: HttpRequest) -> HttpResponse:
     # An unknown one, or somebody else's, is gone for this person as much as one just revoked.
-    service.revoke(user=request.user, token_id=lookup.key(request.POST.get("token", "")) or 0)
+    service.revoke(by=request.user, user=request.user, token_id=lookup.key(request.POST.get("token", "")))
     messages.success(request, _("The token is revoked."), fail_silently=True)
     return redirect("chat:tokens")

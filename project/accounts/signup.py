@@ -68,7 +68,7 @@ def _admit(settings: SiteSettings, code: str) -> None:
 def _enter(user: Any, room_id: Any) -> None:
     """A first room that was archived, made private or removed since is no reason to turn somebody away."""
     try:
-        memberships.join(user=user, room_id=str(room_id))
+        memberships.join(by=user, room_id=int(room_id))
     except ChatError as error:
         logger.warning("A new account could not join room %s: %s", room_id, error)
 

@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 
-from chat.access.policy import policy
+from chat.access.policy import SITE, policy
 from chat.models import Membership, Message, Room
 from chat.services import importing, memberships, read_pointers, room_deletion, rooms
 from chat.wire.errors import RoomNotFound
@@ -95,7 +95,7 @@ def remove() -> Iterator[str]:
     )
     for pk, name in {each.pk: each.name or "a direct room" for each in (*made, *direct)}.items():
         with suppress(RoomNotFound):
-            room_deletion.delete(room_id=pk)
+            room_deletion.delete(by=SITE, room_id=pk)
             yield name
     for person in team:
         others = User.objects.exclude(pk__in=[each.pk for each in team])
@@ -141,27 +141,28 @@ def _fill(script: RoomScript, team: dict[str, User], newcomers: list[User], said
     members = [team[each] for each in script.people]
     if not script.is_direct:
         room = rooms.create(
-            creator=members[0],
+            by=members[0],
             name=script.head["name"],
             kind=script.head["kind"],
             topic=script.head["topic"],
             client_id=_room_key(script),
-            members=members,
+            user_ids=[str(each.pk) for each in members],
+            invited_by=SITE,
         )
     else:
         invited = newcomers[:1] if script.head.get("with") == "you" else []
         others = [*members[1:], *invited]
-        room = rooms.open_direct(user=members[0], user_ids=[str(each.pk) for each in others])
+        room = rooms.open_direct(by=members[0], user_ids=[str(each.pk) for each in others])
     stored = 0
     if not said or not Message.objects.filter(room=room, client_id=said[-1].client_id).exists():
         fresh = [each for each in invited if not Membership.objects.of(each).filter(room=room).exists()]
         for each in fresh:
-            memberships.place(room_id=room.pk, user=each)
+            memberships.add(by=SITE, room_id=room.pk, user_id=str(each.pk))
         past = [_past(each, team, newcomers[0]) for each in said]
-        stored = importing.import_messages(room_id=room.pk, messages=past).stored
+        stored = importing.import_messages(by=SITE, room_id=room.pk, messages=past).stored
         _read_up_to(room, script, members, invited)
         if script.has("archived"):
-            rooms.amend(room_id=room.pk, archived=True)
+            rooms.update(by=SITE, room_id=room.pk, archived=True)
     return Filled(script.head.get("name") or " · ".join(each.first_name for each in members), stored)
 
 
@@ -169,9 +170,9 @@ def _read_up_to(room: Room, script: RoomScript, members: list[User], invited: li
     """The team has read everything, the newcomers all but the last messages."""
     room.refresh_from_db()
     for each in members:
-        read_pointers.move(user=each, room_id=room.pk, number=room.last_number)
+        read_pointers.move(by=each, room_id=room.pk, number=room.last_number)
     for each in invited:
-        read_pointers.move(user=each, room_id=room.pk, number=max(0, room.last_number - script.unread))
+        read_pointers.move(by=each, room_id=room.pk, number=max(0, room.last_number - script.unread))
 
 
 def _past(said: Said, team: dict[str, User], newcomer: User) -> importing.PastMessage:

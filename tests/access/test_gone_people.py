@@ -8,6 +8,7 @@ import pytest
 from django.utils.translation import override
 
 from chat.access import reads
+from chat.access.policy import SITE
 from chat.models import Room
 from chat.services import memberships, messages, reactions, rooms
 from chat.wire import protocol
@@ -30,14 +31,14 @@ def test_who_is_gone_leaves_a_name_and_nobody_to_write_to(ana: Any, ben: Any, an
     ben.delete()
     for state in states_of(ana, ana_and_ben):
         assert (state.name, state.gone, state.may_post, state.may_write) == (GONE, 1, False, False)
-    assert [each.body for each in reads.history(ana, str(ana_and_ben.pk)).messages] == ["bye", "stay"]
+    assert [each.body for each in reads.history(ana, ana_and_ben.pk).messages] == ["bye", "stay"]
     head = fresh(ana_and_ben).head
     with pytest.raises(RoomForbidden):
         say(ana, ana_and_ben)
     with pytest.raises(MessageForbidden):
-        reactions.add(actor=ana, message_id=theirs.pk, emoji="👍")
+        reactions.add(by=ana, message_id=theirs.pk, emoji="👍")
     with pytest.raises(MessageForbidden):
-        messages.edit(actor=ana, message_id=mine.id, body="go")
+        messages.edit(by=ana, message_id=mine.id, body="go")
     assert fresh(ana_and_ben).head == head
 
 
@@ -49,7 +50,7 @@ def test_a_repeat_of_what_was_stored_before_is_still_answered(ana: Any, ben: Any
 
 
 def test_a_group_keeps_a_name_for_everybody_and_goes_on(ana: Any, ben: Any, cleo: Any) -> None:
-    room = rooms.open_direct(user=ana, members=[ben, cleo])
+    room = rooms.open_direct(by=ana, user_ids=[str(ben.pk), str(cleo.pk)], invited_by=SITE)
     ben.delete()
     for state in states_of(ana, room):
         assert (state.name, state.gone, state.may_write) == (f"cleo, {GONE}", 1, True)
@@ -60,16 +61,16 @@ def test_a_group_keeps_a_name_for_everybody_and_goes_on(ana: Any, ben: Any, cleo
 
 
 def test_a_room_with_oneself_alone_is_written_to_as_ever(ana: Any) -> None:
-    room = rooms.open_direct(user=ana)
+    room = rooms.open_direct(by=ana)
     for state in states_of(ana, room):
         assert (state.name, state.gone, state.may_write) == ("ana", msgspec.UNSET, True)
     assert say(ana, room).number == 1
 
 
 def test_who_stays_is_told_at_once(ana: Any, ben: Any, cleo: Any) -> None:
-    room = rooms.open_direct(user=ana, members=[ben, cleo])
+    room = rooms.open_direct(by=ana, user_ids=[str(ben.pk), str(cleo.pk)], invited_by=SITE)
     say(ana, room)
-    memberships.leave(user=cleo, room_id=room.pk)
+    memberships.leave(by=cleo, room_id=room.pk)
     before = {each.pk: reads.rooms_version(each) for each in (ana, cleo)}
     with published() as hints:
         ben.delete()

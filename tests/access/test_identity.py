@@ -104,7 +104,7 @@ def test_a_page_of_others_may_not(site: None, origin: str, host: str, secure: bo
 
 
 def test_a_token_stands_for_its_person_and_only_its_hash_is_kept(ana: Any) -> None:
-    token = tokens.issue(user=ana, name="bot")
+    token = tokens.issue(by=ana, user=ana, name="bot")
     found = identity.from_token(token)
     assert found
     assert (found.user, found.token_id) == (ana, Token.objects.get().pk)
@@ -113,7 +113,7 @@ def test_a_token_stands_for_its_person_and_only_its_hash_is_kept(ana: Any) -> No
 
 @pytest.mark.parametrize("wrong", [None, "", "x", "hearth_", "\ud800", "a\x00b", "é" * 10_000])
 def test_a_wrong_token_is_nobody(ana: Any, wrong: str | None) -> None:
-    token = tokens.issue(user=ana)
+    token = tokens.issue(by=ana, user=ana)
     assert identity.from_token(wrong) is None
     for near in (token[:-1], token + "x", token.upper(), f" {token}", token.removeprefix("hearth_")):
         assert identity.from_token(near) is None
@@ -122,11 +122,11 @@ def test_a_wrong_token_is_nobody(ana: Any, wrong: str | None) -> None:
 
 def test_a_token_ends_by_revoking_expiring_and_deactivating(ana: Any, eve: Any, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "TOKEN_DAYS": 7}
-    revoked, expired, good = (tokens.issue(user=ana, name=name) for name in ("revoked", "expired", "good"))
+    revoked, expired, good = (tokens.issue(by=ana, user=ana, name=name) for name in ("revoked", "expired", "good"))
     rows = {each.name: each for each in tokens.active(user=ana)}
-    assert not tokens.revoke(user=eve, token_id=rows["revoked"].pk), "it is not hers"
-    assert tokens.revoke(user=ana, token_id=rows["revoked"].pk)
-    assert not tokens.revoke(user=ana, token_id=rows["revoked"].pk)
+    assert not tokens.revoke(by=eve, user=eve, token_id=rows["revoked"].pk), "it is not hers"
+    assert tokens.revoke(by=ana, user=ana, token_id=rows["revoked"].pk)
+    assert not tokens.revoke(by=ana, user=ana, token_id=rows["revoked"].pk)
     Token.objects.filter(name="expired").update(expires_at=timezone.now())
     assert identity.from_token(revoked) is None
     assert identity.from_token(expired) is None
@@ -138,7 +138,7 @@ def test_a_token_ends_by_revoking_expiring_and_deactivating(ana: Any, eve: Any, 
 
 
 def test_its_use_is_noted_now_and_then(ana: Any, django_assert_num_queries: Any) -> None:
-    token = tokens.issue(user=ana)
+    token = tokens.issue(by=ana, user=ana)
     identity.from_token(token)
     first = Token.objects.get().last_used_at
     assert first
@@ -211,7 +211,7 @@ def test_what_ended_is_named_with_the_reason(ana: Any, ben: Any, make_person: An
     people = {name: make_person(name) for name in names}
     sessions = {name: signed_in(person) for name, person in people.items()}
     held = signed_in(ana)
-    token, revoked, lapsed = (identity.from_token(tokens.issue(user=ben, name=n)) for n in ("a", "b", "c"))
+    token, revoked, lapsed = (identity.from_token(tokens.issue(by=ben, user=ben, name=n)) for n in ("a", "b", "c"))
     assert token
     assert revoked
     assert lapsed
@@ -247,7 +247,7 @@ def test_what_ended_is_named_with_the_reason(ana: Any, ben: Any, make_person: An
 def test_many_are_checked_in_three_queries(make_person: Any, django_assert_num_queries: Any) -> None:
     people = [make_person(f"person{n}") for n in range(30)]
     held = [signed_in(each) for each in people]
-    held += [found for each in people if (found := identity.from_token(tokens.issue(user=each)))]
+    held += [found for each in people if (found := identity.from_token(tokens.issue(by=each, user=each)))]
     assert len(held) == 60
     with django_assert_num_queries(3):  # people, tokens, sessions
         assert identity.check(held).ended == {}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chat.access import reads
+from chat.access.policy import SITE
 from chat.models import Membership, Message, Room
 from chat.models.database import write
 from chat.services import memberships, rooms
@@ -22,7 +23,7 @@ def at(minute: int) -> datetime:
 @pytest.fixture
 def hall(ana: Any) -> Room:
     """A room with messages 1 … 9 at minutes 10 … 90; ana has been in it from the start."""
-    room = rooms.create(creator=ana, name="Hall")
+    room = rooms.create(by=ana, name="Hall")
     for _ in range(9):
         say(ana, room)
     with write():
@@ -33,9 +34,9 @@ def hall(ana: Any) -> Room:
 
 
 def move(room: Room, person: Any, *, joined: int, left: int | None = None) -> None:
-    memberships.place(room_id=room.pk, user=person)
+    memberships.add(by=SITE, room_id=room.pk, user_id=str(person.pk))
     if left is not None:
-        memberships.withdraw(room_id=room.pk, user=person)
+        memberships.remove(by=SITE, room_id=room.pk, user_id=str(person.pk))
     with write():
         Membership.objects.filter(room=room, user=person).update(
             joined_at=at(joined), left_at=None if left is None else at(left)
@@ -43,7 +44,7 @@ def move(room: Room, person: Any, *, joined: int, left: int | None = None) -> No
 
 
 def shown(user: Any, room: Room, **bounds: int) -> list[str]:
-    return [each.user.name for each in reads.history(user, str(room.pk), **bounds).members]
+    return [each.user.name for each in reads.history(user, room.pk, **bounds).members]
 
 
 def test_a_page_names_who_came_or_went_within_it(ana: Any, ben: Any, cleo: Any, eve: Any, hall: Room):

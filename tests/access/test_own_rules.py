@@ -76,7 +76,7 @@ def test_open_rooms_that_are_hidden_from_others_are_listed_for_their_members(
     """And a page that a program reads is full although most rooms are passed over."""
     settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.MembersOnly"}
     for name in ("Attic", "Hall 1", "Cellar", "Shed", "Hall 2", "Barn"):
-        rooms.create(creator=ben, name=name)
+        rooms.create(by=ben, name=name)
 
     def listed(user: Any, **page: Any) -> tuple[list[str], bool]:
         found, more = reads.open_rooms(user, **page)
@@ -98,7 +98,7 @@ def test_one_page_of_rooms_does_not_look_through_all_that_are_hidden(
     monkeypatch.setattr(listing, "SCANNED", 2)
     monkeypatch.setattr(listing, "SCANS", 2)
     for name in ("Hall 1", *("Shed",) * 30, "Hall 2"):
-        rooms.create(creator=ben, name=name)
+        rooms.create(by=ben, name=name)
     with django_assert_max_num_queries(8):
         found, more = reads.open_rooms(eve, limit=3)
     assert ([each.name for each in found], more) == (["Hall 1"], True)

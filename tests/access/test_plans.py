@@ -37,8 +37,8 @@ def hall(ana: Any, cleo: Any) -> Room:
     Every tenth message of the last 1,000 replies to one far before it. Each has reactions of four of the people.
     """
     others = get_user_model().objects.bulk_create(get_user_model()(username=f"person {n}") for n in range(PEOPLE))
-    hall = rooms.create(creator=ana, name="Hall")
-    annex = rooms.create(creator=ana, name="Annex")
+    hall = rooms.create(by=ana, name="Hall")
+    annex = rooms.create(by=ana, name="Annex")
     with write():
         made = Room.objects.bulk_create(
             [Room(name=f"Room {n}", slug=f"room-{n}", kind=("open", "private")[n % 2], head=60) for n in range(ROOMS)]
@@ -92,7 +92,7 @@ def test_a_heartbeat_reads_the_versions_of_its_people_alone(ana: Any, cleo: Any,
 
 def test_who_comes_and_goes_is_found_by_room_and_person(cleo: Any, hall: Room) -> None:
     for change in (memberships.join, memberships.leave):
-        found = lookups(lambda change=change: change(user=cleo, room_id=hall.pk))["chat_membership"]
+        found = lookups(lambda change=change: change(by=cleo, room_id=hall.pk))["chat_membership"]
         assert {"user_key", "room_id"} in found
         assert all({"user_key", "id"} & each for each in found)
 
@@ -100,7 +100,7 @@ def test_who_comes_and_goes_is_found_by_room_and_person(cleo: Any, hall: Room) -
 def test_history_reads_its_page_and_its_quotes_and_no_other_message(ana: Any, hall: Room) -> None:
     pages: list[Any] = []
     for bounds in ({}, {"before": 1_500}, {"after": 1_500}, {"around": 1_500}):
-        read = lookups(lambda bounds=bounds: pages.append(reads.history(ana, str(hall.pk), limit=50, **bounds)))
+        read = lookups(lambda bounds=bounds: pages.append(reads.history(ana, hall.pk, limit=50, **bounds)))
         assert pages[-1].quoted, "the premise"
         assert read["chat_message"] == {frozenset({"room_id", "number"}), frozenset({"id"})}
 
@@ -108,7 +108,7 @@ def test_history_reads_its_page_and_its_quotes_and_no_other_message(ana: Any, ha
 def test_who_came_and_went_beside_a_page_is_found_by_its_time_and_not_by_looking_at_everybody(
     ana: Any, hall: Room
 ) -> None:
-    read = lookups(lambda: reads.history(ana, str(hall.pk), limit=10, before=1_500))["chat_membership"]
+    read = lookups(lambda: reads.history(ana, hall.pk, limit=10, before=1_500))["chat_membership"]
     assert read == {
         frozenset({"user_key", "room_id"}),
         *(frozenset({"room_id", at}) for at in ("joined_at", "left_at")),
@@ -122,7 +122,7 @@ def test_ones_own_reactions_are_found_by_oneself_and_the_messages(ana: Any, hall
 
 def test_a_page_of_members_is_not_sorted_out_of_all_of_them(ana: Any, hall: Room) -> None:
     def page() -> None:
-        assert len(reads.members(ana, str(hall.pk), limit=10).members) == 10
+        assert len(reads.members(ana, hall.pk, limit=10).members) == 10
 
     assert frozenset() not in lookups(page)["chat_membership"]
     assert not sorts_on_sqlite(page, "chat_membership")

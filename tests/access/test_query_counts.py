@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from chat.access import changes, reads
+from chat.access.policy import SITE
 from chat.models import Room
 from chat.services import messages, reactions, rooms
 
@@ -34,11 +35,12 @@ def reader(db: None) -> Any:
 def make_rooms(writer: Any, reader: Any, number: int) -> list[Room]:
     """Rooms of both, each with an unread message that names the reader, and one direct room."""
     made = [
-        rooms.create(creator=writer, name=f"Room {place}", kind="private", members=[reader]) for place in range(number)
+        rooms.create(by=writer, name=f"Room {place}", kind="private", user_ids=[str(reader.pk)], invited_by=SITE)
+        for place in range(number)
     ]
-    made.append(rooms.open_direct(user=writer, user_ids=[str(reader.pk)]))
+    made.append(rooms.open_direct(by=writer, user_ids=[str(reader.pk)]))
     for room in made:
-        messages.post(author=writer, room_id=room.pk, body="hello @reader")
+        messages.post(by=writer, room_id=room.pk, body="hello @reader")
     return made
 
 
@@ -57,45 +59,51 @@ def test_a_sync_asks_about_all_its_rooms_in_two_queries(writer: Any, reader: Any
 
 @pytest.mark.parametrize("number", [2, 60])
 def test_a_page_of_changes_takes_five_queries_however_long(writer: Any, reader: Any, number: int):
-    room = rooms.create(creator=writer, name="Room", kind="private", members=[reader])
+    room = rooms.create(by=writer, name="Room", kind="private", user_ids=[str(reader.pk)], invited_by=SITE)
     for place in range(number):
-        messages.post(author=writer, room_id=room.pk, body=f"{place}")
-    posted = messages.post(author=writer, room_id=room.pk, body="last")
-    reactions.add(actor=reader, message_id=posted.id, emoji="👍")
+        messages.post(by=writer, room_id=room.pk, body=f"{place}")
+    posted = messages.post(by=writer, room_id=room.pk, body="last")
+    reactions.add(by=reader, message_id=posted.id, emoji="👍")
     # room, membership, messages with authors, members with people, own reactions
     assert count(lambda: changes.page(reader, room.pk, 0)) == 5
 
 
 @pytest.mark.parametrize("number", [2, 60])
 def test_a_page_of_history_takes_six_queries_however_long(writer: Any, reader: Any, number: int):
-    room = rooms.create(creator=writer, name="Room", kind="private", members=[reader])
+    room = rooms.create(by=writer, name="Room", kind="private", user_ids=[str(reader.pk)], invited_by=SITE)
     for place in range(number):
-        messages.post(author=writer, room_id=room.pk, body=f"{place}")
-    posted = messages.post(author=writer, room_id=room.pk, body="last")
-    reactions.add(actor=reader, message_id=posted.id, emoji="👍")
+        messages.post(by=writer, room_id=room.pk, body=f"{place}")
+    posted = messages.post(by=writer, room_id=room.pk, body="last")
+    reactions.add(by=reader, message_id=posted.id, emoji="👍")
     # room, membership, messages with authors, own reactions, who came, who went
-    assert count(lambda: reads.history(reader, str(room.pk), limit=100)) == 6
+    assert count(lambda: reads.history(reader, room.pk, limit=100)) == 6
 
 
 @pytest.mark.parametrize("number", [2, 40])
 def test_quotes_take_one_query_more_however_many(writer: Any, reader: Any, number: int):
-    room = rooms.create(creator=writer, name="Room", kind="private", members=[reader])
-    first = [messages.post(author=writer, room_id=room.pk, body="?").id for _ in range(number)]
+    room = rooms.create(by=writer, name="Room", kind="private", user_ids=[str(reader.pk)], invited_by=SITE)
+    first = [messages.post(by=writer, room_id=room.pk, body="?").id for _ in range(number)]
     for each in first:
-        messages.post(author=reader, room_id=room.pk, body="!", reply_to=each)
+        messages.post(by=reader, room_id=room.pk, body="!", reply_to=int(each))
     pages: list[Any] = []
     # room, membership, messages with authors, who came, who went, what is quoted
-    assert count(lambda: pages.append(reads.history(reader, str(room.pk), limit=number))) == 6
+    assert count(lambda: pages.append(reads.history(reader, room.pk, limit=number))) == 6
     assert len(pages[0].quoted) == number
 
 
 @pytest.mark.parametrize("number", [1, 30])
 def test_a_page_of_members_takes_three_queries_however_many_were_added(writer: Any, reader: Any, number: int):
     people = [get_user_model().objects.create_user(f"p{place}") for place in range(number)]
-    room = rooms.create(creator=writer, name="Room", kind="private", members=[reader, *people])
+    room = rooms.create(
+        by=writer,
+        name="Room",
+        kind="private",
+        user_ids=[str(reader.pk), *(str(each.pk) for each in people)],
+        invited_by=SITE,
+    )
     pages: list[Any] = []
     # room, membership, members with people
-    assert count(lambda: pages.append(reads.members(reader, str(room.pk)))) == 3
+    assert count(lambda: pages.append(reads.members(reader, room.pk))) == 3
     assert [each.by.name for each in pages[0].members if each.by] == ["writer"] * (number + 1)
 
 

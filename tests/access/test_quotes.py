@@ -17,12 +17,12 @@ def hall(ana: Any, lobby: Room) -> Room:
     """The lobby with messages 1 … 9: 8 replies to 2 and 9 to 3."""
     first = [said(ana, lobby, f"word {number}") for number in range(1, 8)]
     for number in (2, 3):
-        say(ana, lobby, f"on {number}", reply_to=str(first[number - 1].pk))
+        say(ana, lobby, f"on {number}", reply_to=first[number - 1].pk)
     return lobby
 
 
 def page(user: Any, room: Room, **bounds: int) -> protocol.HistoryPage:
-    return reads.history(user, str(room.pk), **bounds)
+    return reads.history(user, room.pk, **bounds)
 
 
 def test_what_is_quoted_and_not_on_the_page_comes_with_it_oldest_first(ana: Any, hall: Room) -> None:
@@ -35,8 +35,8 @@ def test_what_is_quoted_and_not_on_the_page_comes_with_it_oldest_first(ana: Any,
 
 def test_a_quoted_message_is_told_as_it_is_now(ana: Any, hall: Room) -> None:
     second, third = Message.objects.filter(room=hall, number__in=(2, 3)).order_by("number")
-    messages.edit(actor=ana, message_id=second.pk, body="another word")
-    messages.delete(actor=ana, message_id=third.pk)
+    messages.edit(by=ana, message_id=second.pk, body="another word")
+    messages.delete(by=ana, message_id=third.pk)
     edited, gone = page(ana, hall, limit=2).quoted
     assert (edited.body, edited.changed_seq) == ("another word", 12)
     assert (gone.body, gone.html, gone.deleted_at is not None) == ("", "", True)
@@ -53,7 +53,7 @@ def test_quotes_take_what_the_page_leaves_of_a_frame_the_latest_first(ana: Any, 
     settings.CHAT = {**settings.CHAT, "BODY_CHARS": 40_000}
     long = [said(ana, lobby, f"{number}{'x' * 20_000}") for number in range(8)]
     for each in long:
-        say(ana, lobby, "y" * 8_000, reply_to=str(each.pk))
+        say(ana, lobby, "y" * 8_000, reply_to=each.pk)
     found = page(ana, lobby, limit=8)
     assert [each.number for each in found.messages] == list(range(9, 17))
     assert [each.number for each in found.quoted] == [8 - back for back in reversed(range(len(found.quoted)))]

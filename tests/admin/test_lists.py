@@ -22,8 +22,8 @@ def five(ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch) -> No
     """Five of each kind or more, on pages of two, of which two can be turned to."""
     for number in range(5):
         say(ana if number else ben, lobby, f"word {number}")
-        rooms.create(creator=ana, name=f"Room {number}")
-        tokens.issue(user=ana, name=f"token {number}")
+        rooms.create(by=ana, name=f"Room {number}")
+        tokens.issue(by=ana, user=ana, name=f"token {number}")
     monkeypatch.setattr("chat.admin.base.ChatAdmin.list_per_page", 2)
     monkeypatch.setattr(lists, "LISTED_AT_MOST", 4)
 

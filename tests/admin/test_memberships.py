@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from chat.access import identity
+from chat.access.policy import SITE
 from chat.live.hints import Recheck, RoomsMoved
 from chat.models import Membership, Room, Token
 from chat.services import memberships, rooms, tokens
@@ -97,7 +98,7 @@ def test_djangos_permissions_decide(clerk: Callable[..., Client], lobby: Room, b
 
 
 def test_the_list_is_filtered(olga: Client, lobby: Room, staff: Room, ana: Any, ben: Any) -> None:
-    memberships.withdraw(room_id=staff.pk, user=ben)
+    memberships.remove(by=SITE, room_id=staff.pk, user_id=str(ben.pk))
     for query, found in {
         "room=lobby": [of(ben, lobby), of(ana, lobby)],
         "person=ben": [of(ben, staff), of(ben, lobby)],
@@ -111,7 +112,7 @@ def test_the_list_takes_as_many_queries_however_many_people(
     olga: Client, lobby: Room, make_person: Any, django_assert_num_queries: Any
 ) -> None:
     for n in range(5):
-        memberships.place(room_id=lobby.pk, user=make_person(f"p{n}"))
+        memberships.add(by=SITE, room_id=lobby.pk, user_id=str(make_person(f"p{n}").pk))
     with django_assert_num_queries(5):  # session, user, count, page, people of direct rooms
         olga.get(url("membership", "changelist"))
 
@@ -126,7 +127,7 @@ def test_a_person_is_chosen_by_typing_where_the_host_can_search_people(olga: Cli
 
 def test_a_room_is_chosen_by_typing(olga: Client, lobby: Room, ana: Any) -> None:
     for n in range(3):
-        rooms.create(creator=ana, name=f"Other {n}")
+        rooms.create(by=ana, name=f"Other {n}")
     query = {"term": "lob", "app_label": "chat", "model_name": "membership", "field_name": "room"}
     found = olga.get("/backstage/autocomplete/", query).json()
     assert found["results"] == [{"id": str(lobby.pk), "text": "Lobby"}]
@@ -137,7 +138,7 @@ def test_a_room_is_chosen_by_typing(olga: Client, lobby: Room, ana: Any) -> None
 
 @pytest.mark.parametrize("way", ["page", "action", "delete", "delete_selected"])
 def test_a_token_is_ended_and_its_sockets_with_it(olga: Client, ana: Any, way: str) -> None:
-    secret = tokens.issue(user=ana, name="bot")
+    secret = tokens.issue(by=ana, user=ana, name="bot")
     token = Token.objects.get()
     assert identity.from_token(secret)
     with published() as hints:
@@ -157,7 +158,7 @@ def test_a_token_is_ended_and_its_sockets_with_it(olga: Client, ana: Any, way: s
 
 
 def test_no_page_shows_a_token_or_its_hash(olga: Client, ana: Any) -> None:
-    secret = tokens.issue(user=ana, name="bot")
+    secret = tokens.issue(by=ana, user=ana, name="bot")
     token = Token.objects.get()
     for path in (url("token", "changelist"), url("token", "change", token.pk), url("token", "delete", token.pk)):
         page = olga.get(path).content.decode()
@@ -173,15 +174,15 @@ def test_no_page_shows_a_token_or_its_hash(olga: Client, ana: Any) -> None:
 
 def test_tokens_are_filtered_by_state_and_person(olga: Client, ana: Any, ben: Any) -> None:
     for person in (ana, ben):
-        tokens.issue(user=person)
+        tokens.issue(by=person, user=person)
     mine, his = Token.objects.order_by("pk")
-    tokens.revoke(user=ben, token_id=his.pk)
+    tokens.revoke(by=ben, user=ben, token_id=his.pk)
     for query, found in {"state=valid": [mine], "state=ended": [his], "person=ana": [mine]}.items():
         assert rows(olga, "token", query) == found
 
 
 def test_an_account_with_tokens_can_be_deleted_in_the_hosts_admin(olga: Client, lobby: Room, ana: Any) -> None:
-    tokens.issue(user=ana)
+    tokens.issue(by=ana, user=ana)
     page = olga.get(f"/backstage/auth/user/{ana.pk}/delete/")
     if page.status_code == 200:  # unless the site has pages of its own for that
         assert not page.context["perms_lacking"]

@@ -9,6 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
+from chat.access.policy import SITE
 from chat.admin import lists
 from chat.models import Mention, Message, Reaction, Room
 from chat.services import messages, reactions, rooms
@@ -26,7 +27,7 @@ def rows(client: Client, query: str = "") -> list[Message]:
 
 def test_an_edit_is_rendered_and_told_in_an_archived_room_too(olga: Client, lobby: Room, ana: Any, ben: Any) -> None:
     message = said_by(ana, lobby, "soop\n\nfor all")
-    rooms.amend(room_id=lobby.pk, archived=True)
+    rooms.update(by=SITE, room_id=lobby.pk, archived=True)
     with published() as hints:
         done = submit(olga, url("message", "change", message.pk), body="**soup**\r\n@ben")
     assert done.status_code == 302
@@ -58,7 +59,7 @@ def test_what_can_not_be_said_is_an_error_at_the_field(olga: Client, lobby: Room
 
 def test_the_delete_button_leaves_a_tombstone(olga: Client, lobby: Room, ana: Any, ben: Any) -> None:
     message = said_by(ana, lobby, "@ben look")
-    reactions.add(actor=ben, message_id=message.pk, emoji="🎉")
+    reactions.add(by=ben, message_id=message.pk, emoji="🎉")
     path = url("message", "delete", message.pk)
     assert "An empty entry stays" in olga.get(path).content.decode()
     with published() as hints:
@@ -78,7 +79,7 @@ def test_the_delete_button_leaves_a_tombstone(olga: Client, lobby: Room, ana: An
 
 def test_many_are_removed_at_once_and_each_is_told(olga: Client, lobby: Room, staff: Room, ana: Any) -> None:
     said_there = [said_by(ana, room, body) for body in "ab" for room in (staff, lobby)]
-    messages.remove(message_id=said_there[0].pk)
+    messages.delete(by=SITE, message_id=said_there[0].pk)
     assert "An empty entry stays" in act(olga, "message", "delete_selected", said_there).content.decode()
     with published() as hints:
         done = act(olga, "message", "delete_selected", said_there, post="yes")
@@ -118,8 +119,8 @@ def test_the_list_is_filtered_by_room_author_and_state(
     olga: Client, lobby: Room, staff: Room, ana: Any, ben: Any
 ) -> None:
     first, second, third = said_by(ana, lobby), said_by(ben, lobby), said_by(ana, staff)
-    messages.edit(actor=ana, message_id=first.pk, body="better")
-    messages.delete(actor=ben, message_id=second.pk)
+    messages.edit(by=ana, message_id=first.pk, body="better")
+    messages.delete(by=ben, message_id=second.pk)
     for query, found in {
         "": [third, second, first],
         f"room={lobby.pk}": [second, first],
@@ -148,7 +149,7 @@ def test_a_direct_room_is_called_by_its_people(
     ):
         assert ">ana, ben<" in olga.get(path).content.decode(), path
     for name in ("cleo", "dan", "eve"):
-        said_by(ana, rooms.open_direct(user=ana, user_ids=[str(make_person(name).pk)]))
+        said_by(ana, rooms.open_direct(by=ana, user_ids=[str(make_person(name).pk)]))
     with django_assert_num_queries(5):
         assert ">ana, eve<" in olga.get(url("message", "changelist")).content.decode()
 

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
+from chat.access.policy import SITE
 from chat.live.hints import CompareRoom, RoomsMoved
 from chat.models import Membership, Message, Room
 from chat.services import rooms
@@ -36,7 +37,7 @@ def test_saving_what_is_there_changes_nothing(olga: Client, lobby: Room, ana_and
 
 
 def test_an_archived_room_can_be_renamed_here(olga: Client, lobby: Room) -> None:
-    rooms.amend(room_id=lobby.pk, archived=True)
+    rooms.update(by=SITE, room_id=lobby.pk, archived=True)
     submit(olga, url("room", "change", lobby.pk), name="Hall")
     assert (fresh(lobby).name, fresh(lobby).archived) == ("Hall", True)
 
@@ -201,6 +202,6 @@ def test_the_list_takes_as_many_queries_however_many_rooms(
     olga: Client, ana: Any, ben: Any, django_assert_num_queries: Any
 ) -> None:
     for n in range(5):
-        rooms.create(creator=ana, name=f"Room {n}", members=[ben])
+        rooms.create(by=ana, name=f"Room {n}", user_ids=[str(ben.pk)], invited_by=SITE)
     with django_assert_num_queries(5):  # session, user, count, page, people of direct rooms
         olga.get(url("room", "changelist"))

@@ -16,11 +16,11 @@ MAKE_ROOM = """
 from django.contrib.auth import get_user_model
 from chat.services import memberships, messages, rooms
 ana, ben, cleo = (get_user_model().objects.get(username=name) for name in ("ana", "ben", "cleo"))
-room = rooms.create(creator=ana, name="Kitchen", kind="open")
+room = rooms.create(by=ana, name="Kitchen", kind="open")
 for who in (ben, cleo):
-    memberships.join(user=who, room_id=room.pk)
-messages.post(author=ana, room_id=room.pk, body="Soop today")
-messages.post(author=ben, room_id=room.pk, body="Rude words")
+    memberships.join(by=who, room_id=room.pk)
+messages.post(by=ana, room_id=room.pk, body="Soop today")
+messages.post(by=ben, room_id=room.pk, body="Rude words")
 print(room.pk)
 """
 # Not even a busy machine takes so long to show what it is told: only what is told can show in time.

@@ -18,13 +18,14 @@ from tests.rig.site import Site
 LONG = """
 from uuid import uuid4
 from django.contrib.auth import get_user_model
+from chat.access.policy import SITE
 from chat.services import memberships, messages, read_pointers, rooms
 people = {each.username: each for each in get_user_model().objects.filter(username__in=("ana", "ben"))}
-made = rooms.create(creator=people["ana"], name="Edges", kind="open")
-memberships.place(room_id=str(made.pk), user=people["ben"])
+made = rooms.create(by=people["ana"], name="Edges", kind="open")
+memberships.add(by=SITE, room_id=made.pk, user_id=str(people["ben"].pk))
 for number in range(1, 201):
-    messages.post(author=people["ben"], room_id=str(made.pk), client_id=uuid4(), body=f"message {number}")
-read_pointers.move(user=people["ana"], room_id=made.pk, number=200)
+    messages.post(by=people["ben"], room_id=made.pk, client_id=uuid4(), body=f"message {number}")
+read_pointers.move(by=people["ana"], room_id=made.pk, number=200)
 """
 
 NOTHING_IS_KEPT = """

@@ -14,8 +14,8 @@ MAKE_ROOM = """
 from django.contrib.auth import get_user_model
 from chat.services import memberships, rooms
 users = get_user_model().objects
-room = rooms.create(creator=users.get(username="ana"), name="Kitchen", kind="open", topic="Who cooks what")
-memberships.join(user=users.get(username="ben"), room_id=str(room.pk))
+room = rooms.create(by=users.get(username="ana"), name="Kitchen", kind="open", topic="Who cooks what")
+memberships.join(by=users.get(username="ben"), room_id=room.pk)
 """
 REMOVE_MESSAGE = """
 from chat.models import Message
@@ -27,25 +27,26 @@ from django.contrib.auth import get_user_model
 from chat.models import Room
 from chat.services import rooms
 ana = get_user_model().objects.get(username="ana")
-rooms.update(user=ana, room_id=str(Room.objects.get(slug="kitchen").pk), archived={})
+rooms.update(by=ana, room_id=Room.objects.get(slug="kitchen").pk, archived={})
 """
 GARDEN = """
 from django.contrib.auth import get_user_model
 from chat.services import rooms
-rooms.create(creator=get_user_model().objects.get(username="ben"), name="Garden", kind="open", topic="Seeds")
+rooms.create(by=get_user_model().objects.get(username="ben"), name="Garden", kind="open", topic="Seeds")
 """
 
 MANY = """
 from uuid import uuid4
 from django.contrib.auth import get_user_model
+from chat.access.policy import SITE
 from chat.services import memberships, messages, rooms
 users = get_user_model().objects
 ana, ben = users.get(username="ana"), users.get(username="ben")
 for number in range(1, 41):
-    room = rooms.create(creator=ana, name=f"Attic {number:02}", kind="private")
-    memberships.place(room_id=str(room.pk), user=ben)
+    room = rooms.create(by=ana, name=f"Attic {number:02}", kind="private")
+    memberships.add(by=SITE, room_id=room.pk, user_id=str(ben.pk))
     author = ben if number > 38 else ana
-    messages.post(author=author, room_id=str(room.pk), client_id=uuid4(), body="Soup")
+    messages.post(by=author, room_id=room.pk, client_id=uuid4(), body="Soup")
 """
 
 

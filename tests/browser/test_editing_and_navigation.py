@@ -27,7 +27,7 @@ for name, count in (("Far", 300), ("Near", 1), ("Regrets", 1), ("Doors", 3), ("A
         PastMessage(client_id=uuid4(), author=ben, body=f"message {number}", created_at=at(number))
         for number in range(1, count + 1)
     ])
-    read_pointers.move(user=ana, room_id=room.pk, number=count)
+    read_pointers.move(by=ana, room_id=room.pk, number=count)
 """
 
 

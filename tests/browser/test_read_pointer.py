@@ -17,12 +17,13 @@ STORY = """
 from datetime import datetime
 from uuid import uuid4
 from django.contrib.auth import get_user_model
+from chat.access.policy import SITE
 from chat.services import importing, memberships, read_pointers, rooms
 people = {each.username: each for each in get_user_model().objects.filter(username__in=("ana", "ben"))}
 def make(name, moments):
-    made = rooms.create(creator=people["ana"], name=name, kind="open")
-    memberships.place(room_id=str(made.pk), user=people["ben"])
-    importing.import_messages(room_id=made.pk, messages=[
+    made = rooms.create(by=people["ana"], name=name, kind="open")
+    memberships.add(by=SITE, room_id=made.pk, user_id=str(people["ben"].pk))
+    importing.import_messages(by=SITE, room_id=made.pk, messages=[
         importing.PastMessage(
             client_id=uuid4(), author=people["ben"], body=f"message {number}", created_at=datetime.fromisoformat(moment)
         )
@@ -30,7 +31,7 @@ def make(name, moments):
     ])
     return made
 ahead = make("Ahead", [f"2026-01-05T12:{number // 4:02}+00:00" for number in range(200)])
-read_pointers.move(user=people["ana"], room_id=ahead.pk, number=0, force=True)
+read_pointers.move(by=people["ana"], room_id=ahead.pk, number=0, force=True)
 make("Few", [f"2026-01-05T12:0{minute}+00:00" for minute in range(3)])
 # In Tokyo it is the next day from 15:00 on.
 make("Evening", [f"2026-01-{day}T{hour}:30+00:00" for day in ("05", "06", "07") for hour in ("11", "14", "15", "23")])

@@ -18,21 +18,22 @@ from tests.rig.site import Site
 STORY = """
 from uuid import uuid4
 from django.contrib.auth import get_user_model
+from chat.access.policy import SITE
 from chat.models import Membership, Message, Room
 from chat.services import memberships, read_pointers, rooms
 from chat.services import messages as services
 names = ("ana", "ben", "cleo", "dan")
 people = {each.username: each for each in get_user_model().objects.filter(username__in=names)}
 ana, ben = people["ana"], people["ben"]
-room = lambda slug: str(Room.objects.get(slug=slug).pk)
+room = lambda slug: Room.objects.get(slug=slug).pk
 def post(slug, body, author=ben, **more):
-    return services.post(author=author, room_id=room(slug), client_id=uuid4(), body=body, **more)
+    return services.post(by=author, room_id=room(slug), client_id=uuid4(), body=body, **more)
 def make(name, count=0, read=None, kind="open"):
-    made = rooms.create(creator=ana, name=name, kind=kind, topic="Old things")
-    memberships.place(room_id=str(made.pk), user=ben)
+    made = rooms.create(by=ana, name=name, kind=kind, topic="Old things")
+    memberships.add(by=SITE, room_id=made.pk, user_id=str(ben.pk))
     for number in range(1, count + 1):
         post(made.slug, f"message {number}" + " and more" * (number % 40))
-    read_pointers.move(user=ana, room_id=made.pk, number=count if read is None else read)
+    read_pointers.move(by=ana, room_id=made.pk, number=count if read is None else read)
     return made
 long = make("Long", 300)
 make("Unread", 120, read=30)
@@ -40,18 +41,18 @@ secret = make("Secret", 3, kind="private")
 mixed = make("Mixed")
 post("mixed", "Soup **today**?", author=ana)
 first = post("mixed", "Which one?\\n\\n- leek\\n- pea\\n\\n```python\\nsoup = 1\\n```")
-edited = post("mixed", "Leek, I think", reply_to=first.id)
-services.edit(actor=ben, message_id=edited.id, body="Leek, I *know*")
+edited = post("mixed", "Leek, I think", reply_to=int(first.id))
+services.edit(by=ben, message_id=int(edited.id), body="Leek, I *know*")
 gone = post("mixed", "Nonsense")
-services.delete(actor=ben, message_id=gone.id)
+services.delete(by=ben, message_id=int(gone.id))
 from chat.services import reactions
-reactions.add(actor=ana, message_id=first.id, emoji="🎉")
+reactions.add(by=ana, message_id=int(first.id), emoji="🎉")
 for name in ("cleo", "dan"):
-    memberships.join(user=people[name], room_id=room("mixed"))
+    memberships.join(by=people[name], room_id=room("mixed"))
 post("mixed", "مرحبا بالجميع " + "x" * 300)
 old = Message.objects.get(room=long, number=20)
-post("long", "back to that", reply_to=str(old.pk))
-read_pointers.move(user=ana, room_id=long.pk, number=301)
+post("long", "back to that", reply_to=old.pk)
+read_pointers.move(by=ana, room_id=long.pk, number=301)
 """
 
 

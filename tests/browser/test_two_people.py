@@ -19,8 +19,8 @@ MAKE_ROOM = """
 from django.contrib.auth import get_user_model
 from chat.services import memberships, rooms
 users = get_user_model().objects
-room = rooms.create(creator=users.get(username="ana"), name="Kitchen", kind="open", topic="Who cooks what")
-memberships.join(user=users.get(username="ben"), room_id=str(room.pk))
+room = rooms.create(by=users.get(username="ana"), name="Kitchen", kind="open", topic="Who cooks what")
+memberships.join(by=users.get(username="ben"), room_id=room.pk)
 print(room.pk)
 """
 STORED = """
@@ -249,7 +249,7 @@ from django.contrib.auth import get_user_model
 from chat.models import Room
 from chat.services import rooms
 ana = get_user_model().objects.get(username="ana")
-rooms.update(user=ana, room_id=str(Room.objects.get(slug="kitchen").pk), archived=True)
+rooms.update(by=ana, room_id=Room.objects.get(slug="kitchen").pk, archived=True)
 """
 
 
@@ -323,14 +323,20 @@ async def test_the_keyboard_is_enough(meet: Meet, kitchen: Site) -> None:
 
 REMOVE = """
 from django.contrib.auth import get_user_model
+from chat.access.policy import SITE
 from chat.models import Room
 from chat.services import memberships
-memberships.withdraw(room_id=str(Room.objects.get(name="Secret").pk), user=get_user_model().objects.get(username="ben"))
+ben = get_user_model().objects.get(username="ben")
+memberships.remove(by=SITE, room_id=Room.objects.get(name="Secret").pk, user_id=str(ben.pk))
 """
 SECRET = (
     MAKE_ROOM.replace("Kitchen", "Secret")
     .replace('"open"', '"private"')
-    .replace("memberships.join", "memberships.place")
+    .replace(
+        'memberships.join(by=users.get(username="ben"), ',
+        'memberships.add(by=SITE, user_id=str(users.get(username="ben").pk), ',
+    )
+    .replace("from chat.services", "from chat.access.policy import SITE\nfrom chat.services")
 )
 
 

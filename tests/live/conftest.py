@@ -38,8 +38,8 @@ def eve(transactional_db: None) -> Any:
 @pytest.fixture
 def lobby(ana: Any, ben: Any) -> Room:
     """An open room of ana's with ben in it."""
-    room = rooms.create(creator=ana, name="Lobby")
-    memberships.join(user=ben, room_id=room.pk)
+    room = rooms.create(by=ana, name="Lobby")
+    memberships.join(by=ben, room_id=room.pk)
     return room
 
 

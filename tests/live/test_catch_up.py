@@ -45,13 +45,13 @@ class Client:
 
 def post(user: Any, room: Room, count: int) -> None:
     for place in range(count):
-        messages.post(author=user, room_id=room.pk, body=f"message {place}")
+        messages.post(by=user, room_id=room.pk, body=f"message {place}")
 
 
 def edit_something(user: Any, room: Room, dice: random.Random) -> None:
     mine = list(Message.objects.filter(room=room, author=user).values_list("pk", flat=True))
     if mine:
-        messages.edit(actor=user, message_id=dice.choice(mine), body=f"edited {dice.random()}")
+        messages.edit(by=user, message_id=dice.choice(mine), body=f"edited {dice.random()}")
 
 
 @pytest.mark.timeout(300)
@@ -136,8 +136,8 @@ async def test_who_lost_the_room_between_read_and_attachment_gets_nothing_after_
             monkeypatch.setattr(pools.readers, "run", read)
 
             def remove_and_post() -> None:
-                memberships.remove(actor=ana, room_id=lobby.pk, user_id=str(ben.pk))
-                messages.post(author=ana, room_id=lobby.pk, body="not for ben")
+                memberships.remove(by=ana, room_id=lobby.pk, user_id=str(ben.pk))
+                messages.post(by=ana, room_id=lobby.pk, body="not for ben")
 
             await sync_to_async(remove_and_post)()
         return result
@@ -159,10 +159,10 @@ async def test_how_many_are_in_the_room_is_told_whichever_way_one_hears_of_who_c
     await rig.catch_up.sync(follower, before)
 
     def come_and_go() -> int:
-        memberships.join(user=eve, room_id=lobby.pk)
-        memberships.change_role(actor=ana, room_id=lobby.pk, user_id=str(eve.pk), role="moderator")
-        memberships.leave(user=ben, room_id=lobby.pk)
-        memberships.join(user=ben, room_id=lobby.pk)
+        memberships.join(by=eve, room_id=lobby.pk)
+        memberships.change_role(by=ana, room_id=lobby.pk, user_id=str(eve.pk), role="moderator")
+        memberships.leave(by=ben, room_id=lobby.pk)
+        memberships.join(by=ben, room_id=lobby.pk)
         return Room.objects.get(pk=lobby.pk).member_count
 
     assert await sync_to_async(come_and_go)() == 3
@@ -173,10 +173,10 @@ async def test_how_many_are_in_the_room_is_told_whichever_way_one_hears_of_who_c
     rig.holds_mail = True
 
     def go_and_be_changed() -> None:
-        memberships.leave(user=ben, room_id=lobby.pk)
-        memberships.join(user=ben, room_id=lobby.pk)
-        memberships.change_role(actor=ana, room_id=lobby.pk, user_id=str(ben.pk), role="moderator")
-        memberships.leave(user=eve, room_id=lobby.pk)
+        memberships.leave(by=ben, room_id=lobby.pk)
+        memberships.join(by=ben, room_id=lobby.pk)
+        memberships.change_role(by=ana, room_id=lobby.pk, user_id=str(ben.pk), role="moderator")
+        memberships.leave(by=eve, room_id=lobby.pk)
 
     await sync_to_async(go_and_be_changed)()
     rig.postbox.clear()

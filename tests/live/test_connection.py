@@ -72,7 +72,7 @@ async def sender() -> Sender:
 @pytest.fixture
 async def token(ana: Any) -> AsyncIterator[str]:
     """Of ana's, for a consumer that signs in and reads in threads of its own."""
-    yield await pools.auth.run(lambda: tokens.issue(user=ana))
+    yield await pools.auth.run(lambda: tokens.issue(by=ana, user=ana))
     for pool in (pools.readers, pools.auth):
         await pool.run(pools.close_connections)
 

@@ -10,6 +10,7 @@ from django.db import OperationalError
 
 from chat.access import changes, reads
 from chat.access.identity import Identity
+from chat.access.policy import SITE
 from chat.live.connection import Chunk, Connection
 from chat.live.hints import RoomEvents, RoomTransient, from_layer
 from chat.models import Room
@@ -75,10 +76,10 @@ async def test_lost_hints_are_found_by_comparing_heads_and_read_once_for_all(
 
     def talk() -> None:
         for place in range(3):
-            messages.post(author=ana, room_id=quiet_lobby.pk, body=f"{place}")
+            messages.post(by=ana, room_id=quiet_lobby.pk, body=f"{place}")
         messages.edit(
-            actor=ana,
-            message_id=messages.post(author=ana, room_id=quiet_lobby.pk, body="typo").id,
+            by=ana,
+            message_id=messages.post(by=ana, room_id=quiet_lobby.pk, body="typo").id,
             body="no typo",
         )
 
@@ -105,7 +106,7 @@ async def test_a_room_of_another_epoch_is_reset_before_any_event_of_it(rig: Live
     socket = await follow(rig, ana, quiet_lobby)
     old = quiet_lobby.epoch
     await sync_to_async(rooms.renew_epoch)(quiet_lobby.pk, old)
-    await sync_to_async(messages.post)(author=ana, room_id=quiet_lobby.pk, body="after the restore")
+    await sync_to_async(messages.post)(by=ana, room_id=quiet_lobby.pk, body="after the restore")
     await socket.until(lambda it: it.of_type("reset"))
     await rig.reconciler.compare_all()
     assert socket.of_type("reset")[0]["reason"] == "epoch"
@@ -183,12 +184,14 @@ async def test_a_removed_person_who_is_back_before_being_told_is_asked_to_sync(
 
 
 async def test_a_room_denied_is_a_room_left(rig: LiveRig, ana: Any, ben: Any):
-    staff = await sync_to_async(rooms.create)(creator=ana, name="Staff", kind="private", members=[ben])
+    staff = await sync_to_async(rooms.create)(
+        by=ana, name="Staff", kind="private", user_ids=[str(ben.pk)], invited_by=SITE
+    )
     await sync_to_async(staff.refresh_from_db)()
     connection, _ = rig.connect(ben)
     await rig.catch_up.sync(connection, cursor(staff))
     rig.holds_mail = True
-    await sync_to_async(memberships.withdraw)(room_id=staff.pk, user=ben)
+    await sync_to_async(memberships.remove)(by=SITE, room_id=staff.pk, user_id=str(ben.pk))
     assert await rig.catch_up.sync(connection, {str(staff.pk): None}) == {str(staff.pk): "denied"}
     assert not connection.rooms
 
@@ -251,7 +254,7 @@ async def test_a_sync_of_a_busy_ring_is_paced_by_the_client(rig: LiveRig, ana: A
     await follow(rig, ana, quiet_lobby)
     body = "x" * 9_000
     for _ in range(3):
-        posts = [posting.Post(ana, str(quiet_lobby.pk), uuid4(), body) for _ in range(60)]
+        posts = [posting.Post(ana, quiet_lobby.pk, uuid4(), body) for _ in range(60)]
         await sync_to_async(posting.post_many)(posts)
     connection, socket = rig.connect(ana)
     caught_up = asyncio.create_task(rig.catch_up.sync(connection, cursor(quiet_lobby)))
@@ -316,7 +319,7 @@ async def test_a_herd_that_comes_back_after_a_restart_reads_each_room_once(
 ):
     def talk() -> None:
         for place in range(5):
-            messages.post(author=ana, room_id=quiet_lobby.pk, body=f"{place}")
+            messages.post(by=ana, room_id=quiet_lobby.pk, body=f"{place}")
 
     await sync_to_async(talk)()
     reads = 0

@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 
 from chat import api
 from chat.access import reads
-from chat.access.policy import Policy
+from chat.access.policy import SITE, Policy
 from chat.models import Membership, Room
 from chat.services import rooms, tokens
 from chat.wire import protocol
@@ -32,7 +32,7 @@ class AtOdds(Policy):
 @pytest.fixture
 def hall(ana: Any, ben: Any, settings: Any) -> Iterator[Room]:
     settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.AtOdds"}
-    yield Room.objects.get(pk=rooms.create(creator=ana, name="Hall", members=[ben]).pk)
+    yield Room.objects.get(pk=rooms.create(by=ana, name="Hall", user_ids=[str(ben.pk)], invited_by=SITE).pk)
     UNSEEN.clear()
     UNREAD.clear()
 
@@ -57,7 +57,7 @@ async def test_a_sync_denies_that_room_alone(
 async def test_who_follows_it_loses_it_when_the_host_says_so(
     rig: LiveRig, eve: Any, hall: Room, barred: set[int]
 ) -> None:
-    await sync_to_async(tokens.issue)(user=eve)
+    await sync_to_async(tokens.issue)(by=eve, user=eve)
     token = (await sync_to_async(tokens.active)(user=eve))[0].pk
     connection, socket = rig.connect(eve, token_id=token)
     await rig.catch_up.sync(connection, {str(hall.pk): None})

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 
 from chat import api
 from chat.access import changes
-from chat.access.policy import Policy
+from chat.access.policy import SITE, Policy
 from chat.live.hints import CompareRoom
 from chat.models import Membership, Room
 from chat.runtime import pools
@@ -48,7 +48,7 @@ async def test_a_deleted_room_leaves_members_and_watchers_at_once(
 ) -> None:
     followers = [await watch(rig, user, quiet) for user in (ana, ben, eve)]
     rig.holds_mail = not told
-    await sync_to_async(room_deletion.delete)(room_id=quiet.pk)
+    await sync_to_async(room_deletion.delete)(by=SITE, room_id=quiet.pk)
     if not told:
         await rig.reconciler.compare_all()
     # A member hears that the room is lost before it has been compared.
@@ -65,9 +65,9 @@ async def test_a_room_made_private_is_cut_from_who_only_watched_before_the_next_
 ) -> None:
     (_, member), (watching, watcher) = [await watch(rig, user, quiet) for user in (ana, eve)]
     rig.holds_mail = True
-    await sync_to_async(messages.post)(author=ana, room_id=quiet.pk, body="to all")
-    await sync_to_async(rooms.amend)(room_id=quiet.pk, kind="private")
-    await sync_to_async(messages.post)(author=ana, room_id=quiet.pk, body="among us")
+    await sync_to_async(messages.post)(by=ana, room_id=quiet.pk, body="to all")
+    await sync_to_async(rooms.update)(by=SITE, room_id=quiet.pk, kind="private")
+    await sync_to_async(messages.post)(by=ana, room_id=quiet.pk, body="among us")
     rig.holds_mail = False
     rig.deliver(lose=lambda hint: isinstance(hint, lost))
     await watcher.until(has_lost_it)
@@ -81,7 +81,7 @@ async def test_a_room_made_private_is_cut_from_who_only_watched_before_the_next_
     await member.until(lambda it: "among us" in "".join(it.frames))
     await member.until(lambda it: it.of_type("synced")[1:])
     assert not member.of_type("reset", "room.removed", "lagging")
-    await sync_to_async(messages.post)(author=ana, room_id=quiet.pk, body="and live again")
+    await sync_to_async(messages.post)(by=ana, room_id=quiet.pk, body="and live again")
     await member.until(lambda it: "and live again" in "".join(it.frames))
     assert "live again" not in "".join(watcher.frames)
 
@@ -92,8 +92,8 @@ async def test_who_watched_does_not_get_back_in_by_what_the_feed_remembers(
     """A sync whose access was looked at just before the room became private joins a feed that is past that point."""
     watching, watcher = rig.connect(eve)
     before = quiet.head
-    await sync_to_async(rooms.amend)(room_id=quiet.pk, kind="private")
-    await sync_to_async(messages.post)(author=ana, room_id=quiet.pk, body="among us")
+    await sync_to_async(rooms.update)(by=SITE, room_id=quiet.pk, kind="private")
+    await sync_to_async(messages.post)(by=ana, room_id=quiet.pk, body="among us")
     member, _ = rig.connect(ana)
     assert await rig.catch_up.sync(member, cursor(quiet, before)) == {str(quiet.pk): "live"}
     assert rig.hub.rooms[quiet.pk].feed.head == before + 2, "the feed is past it"
@@ -112,14 +112,14 @@ class Doorkeeper(Policy):
 
 
 async def token_of(user: Any) -> int:
-    await sync_to_async(tokens.issue)(user=user)
+    await sync_to_async(tokens.issue)(by=user, user=user)
     return (await sync_to_async(tokens.active)(user=user))[0].pk
 
 
 @pytest.fixture
 def hall(ana: Any, settings: Any) -> Iterator[Room]:
     settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.Doorkeeper"}
-    yield Room.objects.get(pk=rooms.create(creator=ana, name="Hall").pk)
+    yield Room.objects.get(pk=rooms.create(by=ana, name="Hall").pk)
     BARRED.clear()
 
 

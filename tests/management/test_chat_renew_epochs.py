@@ -14,7 +14,7 @@ from chat.services import rooms
 def test_every_room_gets_another_epoch_and_keeps_its_numbers():
     ana = get_user_model().objects.create_user("ana")
     for place in range(3):
-        rooms.create(creator=ana, name=f"Room {place}")
+        rooms.create(by=ana, name=f"Room {place}")
     before = {each.pk: each for each in Room.objects.all()}
     out = StringIO()
     call_command("chat_renew_epochs", stdout=out)

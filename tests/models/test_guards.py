@@ -17,7 +17,7 @@ LIVE = [Room, Membership, Message, Reaction, Mention]
 @pytest.fixture
 def rows(ana: Any, ben: Any, lobby: Room) -> Message:
     message = said(ana, lobby, "@ben")
-    reactions.add(actor=ben, message_id=message.pk, emoji="👍")
+    reactions.add(by=ben, message_id=message.pk, emoji="👍")
     return message
 
 

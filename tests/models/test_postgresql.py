@@ -12,6 +12,7 @@ from django.db import Error, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from chat.access.policy import SITE
 from chat.models import Room
 from chat.models.database import is_unavailable, snapshot, write
 from chat.runtime import pools
@@ -55,8 +56,8 @@ def test_sweeps_and_imports_take_the_time_they_need(ana: Any, lobby: Room) -> No
     assert any("lock_timeout" in each["sql"] for each in bounded), "the premise"
     past = importing.PastMessage(author=ana, body="hi", created_at=timezone.now(), client_id=uuid4())
     with CaptureQueriesContext(connection) as free:
-        importing.import_messages(room_id=lobby.pk, messages=[past])
-        room_deletion.delete(room_id=lobby.pk)
+        importing.import_messages(by=SITE, room_id=lobby.pk, messages=[past])
+        room_deletion.delete(by=SITE, room_id=lobby.pk)
     assert any("DELETE" in each["sql"] for each in free)
     assert not any("lock_timeout" in each["sql"] for each in free)
 

@@ -103,4 +103,4 @@ def test_the_site_filters_what_repeats_while_redis_or_the_database_is_down() -> 
         "chat.live.layer_sender",
         "chat.models.best_effort",
     ):
-        assert [type(each) for each in logging.getLogger(name).filters] == [Repeats], name
+        assert {type(each) for each in logging.getLogger(name).filters} == {Repeats}, name

@@ -63,7 +63,7 @@ def things(olga: Any, ana: Any, settings: Any) -> dict[str, Any]:
     SiteSettings.objects.filter(pk=1).update(sign_up="open", members_invite=True)
     room = api.create_room("Lobby", olga, kind="open", members=[ana])
     api.post(room, olga, "hello")
-    tokens.issue(user=ana, name="bot")
+    tokens.issue(by=ana, user=ana, name="bot")
     return {
         "chat/room": room.pk,
         "chat/membership": Membership.objects.get(user=ana).pk,

@@ -128,7 +128,7 @@ def test_a_session_that_a_new_password_ended_is_nobodys(
 
 
 def test_a_bot_comes_in_and_when_it_did_is_noted_later(ana: Any, read_only: Callable[[bool], None]) -> None:
-    token = tokens.issue(user=ana)
+    token = tokens.issue(by=ana, user=ana)
     with patch("chat.models.best_effort.logger.warning") as logged, transaction.atomic():
         read_only(True)
         assert identity.from_token(token)
@@ -206,7 +206,7 @@ def test_a_note_costs_no_more_than_itself(ana: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT nonsense")
 
-    tokens.issue(user=ana, name="kept")
+    tokens.issue(by=ana, user=ana, name="kept")
     with transaction.atomic():
         ana.first_name = "Ana Maria"
         ana.save()

@@ -43,7 +43,7 @@ def _person(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "id": str(user.pk),
-        "token": tokens.issue(user=user, name="test"),
+        "token": tokens.issue(by=user, user=user, name="test"),
         "session": session.session_key,
     }
 

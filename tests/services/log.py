@@ -73,14 +73,14 @@ def fresh_state(user: Any, room: Room) -> State:
     state = State(room=reads.room_state(user, room.pk), seq=Room.objects.get(pk=room.pk).head)
     after, more = 0, True
     while more:
-        page = reads.history(user, str(room.pk), after=after, limit=7)
+        page = reads.history(user, room.pk, after=after, limit=7)
         state.put(*page.messages)
         assert page.seq == state.seq
         more, after = page.more_after, after + len(page.messages)
     last: str | None = None
     more = True
     while more:
-        members = reads.members(user, str(room.pk), after=last, limit=3)
+        members = reads.members(user, room.pk, after=last, limit=3)
         state.put(*members.members)
         more, last = members.more, members.members[-1].user.id if members.members else last
     return state

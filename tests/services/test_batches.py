@@ -29,7 +29,7 @@ def test_one_refused_post_among_200_fails_alone_and_leaves_no_gap(
     posts = [post_of((ana, ben)[n % 2], (lobby, staff)[n // 2 % 2], f"{n}") for n in range(200)]
     posts[70] = post_of(ana, lobby, "   ")
     posts[80] = post_of(eve, staff)
-    posts[90] = post_of(ana, lobby, reply_to="77777777")
+    posts[90] = post_of(ana, lobby, reply_to=77777777)
     outcomes = posting.post_many(posts)
     kinds = {place: type(each) for place, each in enumerate(outcomes) if isinstance(each, ChatError)}
     assert kinds == {70: MessageEmpty, 80: RoomNotFound, 90: MessageNotFound}
@@ -119,7 +119,7 @@ def test_several_rooms_replies_and_names_cost_a_query_or_two_each(ana: Any, lobb
     first = said(ana, lobby)
     plain = queries_of(lambda: posting.post_many([post_of(ana, lobby)]))
     rich = [
-        *(post_of(ana, lobby, f"{n}", reply_to=str(first.pk)) for n in range(10)),
+        *(post_of(ana, lobby, f"{n}", reply_to=first.pk) for n in range(10)),
         *(post_of(ana, staff, f"{n}") for n in range(10)),
     ]
     assert len(queries_of(lambda: posting.post_many(rich))) == len(plain) + 1  # the messages replied to

@@ -137,7 +137,7 @@ def test_a_room_that_somebody_else_keeps_locked_costs_the_other_rooms_nothing(
 
     def locked(posts: list[posting.Post]) -> Any:
         runs.append([each.body for each in posts])
-        if any(each.room_id == str(lobby.pk) for each in posts):
+        if any(each.room_id == lobby.pk for each in posts):
             raise django_error(errors.LockNotAvailable("of the test"))
         return post_many(posts)
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from chat.access.policy import Policy
+from chat.access.policy import SITE, Policy
 from chat.models import Membership, Message, Reaction, Room
 from chat.services import memberships, messages, reactions, rooms
 from chat.services.writer import Call, outcomes_of
@@ -36,17 +36,17 @@ def act_of(name: str, gone: Any, ana: Any, ben: Any, lobby: Room, message: Messa
     """What somebody does, or is to be done to them."""
     key, room_id = str(gone.pk), lobby.pk
     acts: dict[str, Callable[[], Any]] = {
-        "joins": lambda: memberships.join(user=gone, room_id=room_id),
-        "is added": lambda: memberships.add(actor=ana, room_id=room_id, user_id=key),
-        "is placed": lambda: memberships.place(room_id=room_id, user=gone),
-        "adds": lambda: memberships.add(actor=gone, room_id=room_id, user_id=str(ben.pk)),
-        "removes": lambda: memberships.remove(actor=gone, room_id=room_id, user_id=str(ben.pk)),
-        "makes a room": lambda: rooms.create(creator=gone, name="Hall", client_id=uuid4()),
-        "is in a new room": lambda: rooms.create(creator=ana, name="Hall", members=[gone]),
-        "opens a direct room": lambda: rooms.open_direct(user=gone, user_ids=[str(ana.pk)]),
-        "is in a direct room": lambda: rooms.open_direct(user=ana, members=[gone]),
-        "posts": lambda: messages.post(author=gone, room_id=room_id, body="last words"),
-        "reacts": lambda: reactions.add(actor=gone, message_id=message.pk, emoji="👍"),
+        "joins": lambda: memberships.join(by=gone, room_id=room_id),
+        "is added": lambda: memberships.add(by=ana, room_id=room_id, user_id=key),
+        "is placed": lambda: memberships.add(by=SITE, room_id=room_id, user_id=str(gone.pk)),
+        "adds": lambda: memberships.add(by=gone, room_id=room_id, user_id=str(ben.pk)),
+        "removes": lambda: memberships.remove(by=gone, room_id=room_id, user_id=str(ben.pk)),
+        "makes a room": lambda: rooms.create(by=gone, name="Hall", client_id=uuid4()),
+        "is in a new room": lambda: rooms.create(by=ana, name="Hall", user_ids=[str(gone.pk)], invited_by=SITE),
+        "opens a direct room": lambda: rooms.open_direct(by=gone, user_ids=[str(ana.pk)]),
+        "is in a direct room": lambda: rooms.open_direct(by=ana, user_ids=[str(gone.pk)], invited_by=SITE),
+        "posts": lambda: messages.post(by=gone, room_id=room_id, body="last words"),
+        "reacts": lambda: reactions.add(by=gone, message_id=message.pk, emoji="👍"),
     }
     return acts[name]
 
@@ -89,7 +89,7 @@ def test_in_a_batch_the_others_lose_nothing(square: None, ana: Any, ben: Any, ev
     said(ana, lobby)
     fresh(eve).delete()
     ghost = post_of(eve, lobby)
-    join = Call(ana, lambda: memberships.place(room_id=lobby.pk, user=eve), room_id=str(lobby.pk))
+    join = Call(ana, lambda: memberships.add(by=SITE, room_id=lobby.pk, user_id=str(eve.pk)), room_id=lobby.pk)
     outcomes = outcomes_of([post_of(ana, lobby), ghost, join, post_of(ben, lobby)])
     assert [type(each).__name__ for each in outcomes] == ["PostResult", "RoomNotFound", "UserNotFound", "PostResult"]
     check_log(fresh(lobby))
@@ -112,8 +112,8 @@ def test_whichever_is_first_nobody_is_left_without_an_account_and_nothing_breaks
 def test_a_direct_room_that_is_there_and_an_account_of_it_that_goes_wait_for_each_other_in_one_order(ana: Any) -> None:
     for place in range(6):
         eve = person(f"eve-{place}")
-        room = rooms.open_direct(user=ana, members=[eve])
-        acts = [lambda: rooms.open_direct(user=eve, user_ids=[str(ana.pk)]), fresh(eve).delete]  # noqa: B023
+        room = rooms.open_direct(by=ana, user_ids=[str(eve.pk)], invited_by=SITE)
+        acts = [lambda: rooms.open_direct(by=eve, user_ids=[str(ana.pk)]), fresh(eve).delete]  # noqa: B023
         opened, deleted = at_once(acts)
         assert not isinstance(deleted, Exception), deleted
         assert not isinstance(opened, Exception) or isinstance(opened, (RoomForbidden, UserNotFound)), opened

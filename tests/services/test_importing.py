@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from chat import api
 from chat.access import reads
+from chat.access.policy import SITE
 from chat.live.hints import RoomEvents
 from chat.models import Membership, Mention, Message, Reaction, Room
 from chat.services import importing, memberships, messages, reactions, rooms
@@ -51,7 +52,7 @@ def test_a_message_enters_with_all_that_it_was(ana: Any, ben: Any, lobby: Room) 
 
     assert (done.stored, done.repeated) == (4, 0)
     check_log(lobby)
-    page = reads.history(ana, str(lobby.pk))
+    page = reads.history(ana, lobby.pk)
     one, two, three, four = page.messages[1:]
     assert [each.number for each in page.messages] == [1, 2, 3, 4, 5]
     assert one.html == f'<p>Look, <span class="mention" data-user="{ben.pk}">@ben</span>: <strong>here</strong></p>'
@@ -74,9 +75,9 @@ def test_a_message_enters_with_all_that_it_was(ana: Any, ben: Any, lobby: Room) 
 def test_reactions_and_edits_go_on_where_the_import_ended(ana: Any, ben: Any, lobby: Room) -> None:
     api.import_messages(lobby, [past(ana, reactions=[("👍", ana)])])
     message = Message.objects.get()
-    reactions.add(actor=ben, message_id=message.pk, emoji="👍")
-    reactions.remove(actor=ana, message_id=message.pk, emoji="👍")
-    messages.edit(actor=ana, message_id=message.pk, body="edited")
+    reactions.add(by=ben, message_id=message.pk, emoji="👍")
+    reactions.remove(by=ana, message_id=message.pk, emoji="👍")
+    messages.edit(by=ana, message_id=message.pk, body="edited")
     assert fresh(message).reactions == [{"emoji": "👍", "count": 1, "users": [str(ben.pk)]}]
     check_log(lobby)
 
@@ -84,7 +85,7 @@ def test_reactions_and_edits_go_on_where_the_import_ended(ana: Any, ben: Any, lo
 def test_a_repeat_stores_what_is_missing_and_changes_nothing_else(ana: Any, lobby: Room) -> None:
     run = run_of(30, ana)
     api.import_messages(lobby, run[:10])
-    messages.edit(actor=ana, message_id=Message.objects.get(number=3).pk, body="edited here since")
+    messages.edit(by=ana, message_id=Message.objects.get(number=3).pk, body="edited here since")
     with published() as hints:
         done = api.import_messages(lobby, [*run, run[29]])
     assert (done.stored, done.repeated) == (20, 11)
@@ -135,7 +136,7 @@ def test_a_room_that_is_missing_or_archived_takes_nothing(ana: Any, lobby: Room)
         api.import_messages(77_777, [past(ana)])
     run = run_of(2, ana)
     api.import_messages(lobby, run)
-    rooms.amend(room_id=lobby.pk, archived=True)
+    rooms.update(by=SITE, room_id=lobby.pk, archived=True)
     assert api.import_messages(lobby, run).repeated == 2, "what is stored is never reported as refused"
     with pytest.raises(ImportRefused) as refused:
         api.import_messages(lobby, [past(ana)])
@@ -145,7 +146,7 @@ def test_a_room_that_is_missing_or_archived_takes_nothing(ana: Any, lobby: Room)
 def test_own_messages_are_read_others_are_not_and_a_hidden_direct_room_comes_back(
     ana: Any, ben: Any, ana_and_ben: Room
 ) -> None:
-    memberships.leave(user=ben, room_id=ana_and_ben.pk)
+    memberships.leave(by=ben, room_id=ana_and_ben.pk)
     api.import_messages(ana_and_ben, run_of(3, ana))
     mine, his = (Membership.objects.of(each).get(room=ana_and_ben) for each in (ana, ben))
     assert (mine.read_number, his.read_number, his.hidden) == (3, 0, False)

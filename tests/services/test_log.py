@@ -36,7 +36,7 @@ class Talk(RuleBasedStateMachine):
         self._transaction.__enter__()
         self.cast: dict[str, Any] = {name: person(name) for name in PEOPLE}
         self.watcher = person("watcher")
-        self.room = rooms.create(creator=self.cast["ana"], name="Lobby")
+        self.room = rooms.create(by=self.cast["ana"], name="Lobby")
         self.posted: dict[UUID, tuple[str, str, Any]] = {}
         self.versions: dict[str, int] = {}
         self.is_owned = True
@@ -76,7 +76,7 @@ class Talk(RuleBasedStateMachine):
         to = self.message(reply) if is_reply else None
         result = self.act(
             messages.post,
-            author=self.cast[who],
+            by=self.cast[who],
             room_id=self.room.pk,
             body=body,
             client_id=client_id,
@@ -91,57 +91,57 @@ class Talk(RuleBasedStateMachine):
         if self.posted:
             client_id = list(self.posted)[pick % len(self.posted)]
             who, body, first = self.posted[client_id]
-            again = self.act(messages.post, author=self.cast[who], room_id=self.room.pk, body=body, client_id=client_id)
+            again = self.act(messages.post, by=self.cast[who], room_id=self.room.pk, body=body, client_id=client_id)
             assert again.duplicate
             assert (again.id, again.number, again.seq) == (first.id, first.number, first.seq)
             with pytest.raises(ClientIdConflict):
-                messages.post(author=self.cast[who], room_id=self.room.pk, body=body + "!", client_id=client_id)
+                messages.post(by=self.cast[who], room_id=self.room.pk, body=body + "!", client_id=client_id)
 
     @rule(who=people, pick=picks, body=st.sampled_from(WORDS))
     def edit(self, who: str, pick: int, body: str) -> None:
         if message := self.message(pick):
-            self.act(messages.edit, actor=self.cast[who], message_id=message.pk, body=body)
+            self.act(messages.edit, by=self.cast[who], message_id=message.pk, body=body)
 
     @rule(who=people, pick=picks)
     def delete(self, who: str, pick: int) -> None:
         if message := self.message(pick):
-            self.act(messages.delete, actor=self.cast[who], message_id=message.pk)
+            self.act(messages.delete, by=self.cast[who], message_id=message.pk)
 
     @rule(who=people, pick=picks, emoji=st.sampled_from(EMOJI), away=st.booleans())
     def react(self, who: str, pick: int, emoji: str, away: bool) -> None:
         if message := self.message(pick):
             work = reactions.remove if away else reactions.add
-            self.act(work, actor=self.cast[who], message_id=message.pk, emoji=emoji)
+            self.act(work, by=self.cast[who], message_id=message.pk, emoji=emoji)
 
     @rule(who=people)
     def join(self, who: str) -> None:
-        self.act(memberships.join, user=self.cast[who], room_id=self.room.pk)
+        self.act(memberships.join, by=self.cast[who], room_id=self.room.pk)
 
     @rule(who=people)
     def leave(self, who: str) -> None:
-        self.act(memberships.leave, user=self.cast[who], room_id=self.room.pk)
+        self.act(memberships.leave, by=self.cast[who], room_id=self.room.pk)
 
     @rule(who=people, whom=people, role=st.sampled_from(ROLES))
     def add(self, who: str, whom: str, role: str) -> None:
         user_id = str(self.cast[whom].pk)
-        self.act(memberships.add, actor=self.cast[who], room_id=self.room.pk, user_id=user_id, role=role)
+        self.act(memberships.add, by=self.cast[who], room_id=self.room.pk, user_id=user_id, role=role)
 
     @rule(who=people, whom=people)
     def remove(self, who: str, whom: str) -> None:
-        self.act(memberships.remove, actor=self.cast[who], room_id=self.room.pk, user_id=str(self.cast[whom].pk))
+        self.act(memberships.remove, by=self.cast[who], room_id=self.room.pk, user_id=str(self.cast[whom].pk))
 
     @rule(who=people, whom=people, role=st.sampled_from(ROLES))
     def change_role(self, who: str, whom: str, role: str) -> None:
         user_id = str(self.cast[whom].pk)
-        self.act(memberships.change_role, actor=self.cast[who], room_id=self.room.pk, user_id=user_id, role=role)
+        self.act(memberships.change_role, by=self.cast[who], room_id=self.room.pk, user_id=user_id, role=role)
 
     @rule(who=people, name=st.sampled_from(("Lobby", "Hall", None)), archived=st.sampled_from((None, False, True)))
     def update(self, who: str, name: str | None, archived: bool | None) -> None:
-        self.act(rooms.update, user=self.cast[who], room_id=self.room.pk, name=name, archived=archived)
+        self.act(rooms.update, by=self.cast[who], room_id=self.room.pk, name=name, archived=archived)
 
     @rule(who=people, number=st.integers(0, 60), force=st.booleans())
     def read(self, who: str, number: int, force: bool) -> None:
-        self.act(read_pointers.move, user=self.cast[who], room_id=self.room.pk, number=number, force=force)
+        self.act(read_pointers.move, by=self.cast[who], room_id=self.room.pk, number=number, force=force)
 
     @rule(whom=st.sampled_from(PEOPLE[1:]))
     def the_account_is_deleted(self, whom: str) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chat.access.policy import SITE
 from chat.live.hints import CompareRoom
 from chat.models import Reaction, Room
 from chat.services import memberships, messages, reactions, rooms
@@ -82,21 +83,21 @@ def test_this_is_none(name: str) -> None:
 @pytest.mark.parametrize("emoji", EMOJI.values())
 def test_every_emoji_can_be_stored_and_taken_back(ana: Any, lobby: Room, emoji: str) -> None:
     message = said(ana, lobby)
-    assert reactions.add(actor=ana, message_id=message.pk, emoji=emoji).mine == [emoji]
-    assert reactions.remove(actor=ana, message_id=message.pk, emoji=emoji).mine == []
+    assert reactions.add(by=ana, message_id=message.pk, emoji=emoji).mine == [emoji]
+    assert reactions.remove(by=ana, message_id=message.pk, emoji=emoji).mine == []
 
 
 def test_a_refused_emoji_leaves_no_trace(ana: Any, lobby: Room) -> None:
     message = said(ana, lobby)
     with pytest.raises(EmojiInvalid):
-        reactions.add(actor=ana, message_id=message.pk, emoji="<b>")
+        reactions.add(by=ana, message_id=message.pk, emoji="<b>")
     assert fresh(message) == message
     assert not Reaction.objects.exists()
 
 
 def test_reacting_and_taking_back_twice_are_one_change_each(ana: Any, ben: Any, lobby: Room) -> None:
     message = said(ana, lobby)
-    act = {"actor": ben, "message_id": message.pk, "emoji": "👍"}
+    act = {"by": ben, "message_id": message.pk, "emoji": "👍"}
     with published() as hints:
         results = [reactions.add(**act), reactions.add(**act), reactions.remove(**act), reactions.remove(**act)]
     first = message.seq + 1
@@ -114,10 +115,10 @@ def test_the_summary_counts_all_and_names_the_first(
     monkeypatch.setattr(reactions, "REACTION_USERS", 1)
     message = said(ana, lobby)
     for who, emoji in ((ben, "👍"), (ana, "🎉"), (ana, "👍")):
-        reactions.add(actor=who, message_id=message.pk, emoji=emoji)
+        reactions.add(by=who, message_id=message.pk, emoji=emoji)
     thumbs = {"emoji": "👍", "count": 2, "users": [str(ben.pk)]}
     assert fresh(message).reactions == [thumbs, {"emoji": "🎉", "count": 1, "users": [str(ana.pk)]}]
-    reactions.remove(actor=ben, message_id=message.pk, emoji="👍")
+    reactions.remove(by=ben, message_id=message.pk, emoji="👍")
     assert fresh(message).reactions[0] == {"emoji": "👍", "count": 1, "users": [str(ana.pk)]}
 
 
@@ -125,33 +126,33 @@ def test_a_message_carries_so_many_different_emoji(ana: Any, ben: Any, lobby: Ro
     settings.CHAT = {**settings.CHAT, "REACTIONS_PER_MESSAGE": 2}
     message = said(ana, lobby)
     for emoji in "👍🎉":
-        reactions.add(actor=ana, message_id=message.pk, emoji=emoji)
+        reactions.add(by=ana, message_id=message.pk, emoji=emoji)
     with pytest.raises(TooManyReactions):
-        reactions.add(actor=ana, message_id=message.pk, emoji="😀")
-    reactions.add(actor=ben, message_id=message.pk, emoji="👍")
+        reactions.add(by=ana, message_id=message.pk, emoji="😀")
+    reactions.add(by=ben, message_id=message.pk, emoji="👍")
 
 
 def test_members_react_to_what_is_there(ana: Any, eve: Any, lobby: Room, staff: Room) -> None:
     message, secret = said(ana, lobby), said(ana, staff)
     for work in (reactions.add, reactions.remove):
         with pytest.raises(MessageForbidden):
-            work(actor=eve, message_id=message.pk, emoji="👍")
+            work(by=eve, message_id=message.pk, emoji="👍")
         with pytest.raises(MessageNotFound):
-            work(actor=eve, message_id=secret.pk, emoji="👍")
-    messages.delete(actor=ana, message_id=secret.pk)
+            work(by=eve, message_id=secret.pk, emoji="👍")
+    messages.delete(by=ana, message_id=secret.pk)
     with pytest.raises(MessageNotFound):
-        reactions.add(actor=ana, message_id=secret.pk, emoji="👍")
-    rooms.amend(room_id=lobby.pk, archived=True)
+        reactions.add(by=ana, message_id=secret.pk, emoji="👍")
+    rooms.update(by=SITE, room_id=lobby.pk, archived=True)
     with pytest.raises(RoomArchived):
-        reactions.add(actor=ana, message_id=message.pk, emoji="👍")
+        reactions.add(by=ana, message_id=message.pk, emoji="👍")
 
 
 def test_who_left_keeps_reactions_and_makes_none(ana: Any, ben: Any, lobby: Room) -> None:
     message = said(ana, lobby)
-    reactions.add(actor=ben, message_id=message.pk, emoji="👍")
-    memberships.leave(user=ben, room_id=lobby.pk)
+    reactions.add(by=ben, message_id=message.pk, emoji="👍")
+    memberships.leave(by=ben, room_id=lobby.pk)
     with pytest.raises(MessageForbidden):
-        reactions.remove(actor=ben, message_id=message.pk, emoji="👍")
+        reactions.remove(by=ben, message_id=message.pk, emoji="👍")
     assert fresh(message).reactions[0]["count"] == 1
 
 
@@ -163,11 +164,11 @@ def test_a_deleted_accounts_reactions_go_with_a_seq(
     monkeypatch.setattr(reactions, "MESSAGES_AT_ONCE", 2)
     said_there = [said(ana, room) for room in (lobby, lobby, lobby, staff)]
     for message in said_there:
-        reactions.add(actor=ana, message_id=message.pk, emoji="👍")
+        reactions.add(by=ana, message_id=message.pk, emoji="👍")
         for emoji in ("👍", "🎉"):
-            reactions.add(actor=ben, message_id=message.pk, emoji=emoji)
+            reactions.add(by=ben, message_id=message.pk, emoji=emoji)
     with published() as hints:
-        reactions.withdraw_all(user=ben)
+        reactions.remove_all(user=ben)
     for message in said_there:
         assert fresh(message).reactions == [{"emoji": "👍", "count": 1, "users": [str(ana.pk)]}]
     assert not Reaction.objects.filter(user=ben).exists()

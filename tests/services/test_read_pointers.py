@@ -25,8 +25,8 @@ class Reader:
 
 MOVES = st.builds(
     Move,
-    actor=st.sampled_from([Reader(1), Reader(2)]),
-    room_id=st.sampled_from(["1", "2"]),
+    by=st.sampled_from([Reader(1), Reader(2)]),
+    room_id=st.sampled_from([1, 2]),
     number=st.integers(0, 9),
     force=st.booleans(),
 )
@@ -37,7 +37,7 @@ class Posted:
     """Somebody's own post takes the room's newest number up, and their pointer to it."""
 
     person: int
-    room_id: str
+    room_id: int
 
 
 @dataclass(frozen=True)
@@ -45,26 +45,26 @@ class Left:
     """Whoever has left has no pointer, until they come back."""
 
     person: int
-    room_id: str
+    room_id: int
 
 
 CHANGES = st.one_of(
     MOVES,
-    st.builds(Posted, st.sampled_from([1, 2]), st.sampled_from(["1", "2"])),
-    st.builds(Left, st.sampled_from([1, 2]), st.sampled_from(["1", "2"])),
+    st.builds(Posted, st.sampled_from([1, 2]), st.sampled_from([1, 2])),
+    st.builds(Left, st.sampled_from([1, 2]), st.sampled_from([1, 2])),
 )
 
 
 def answers_of(changes: list[Any], made: Callable[[int], bool] = lambda place: True) -> dict[int, int | None]:
     """What each move is answered (None: refused), and under -1, -2 … where the pointers end."""
-    newest: dict[str, int] = {}
+    newest: dict[int, int] = {}
     pointers: dict[tuple[int, str], int | None] = {}
     answers: dict[int, int | None] = {}
     for place, each in enumerate(changes):
         if not made(place):
             continue
         if isinstance(each, Move):
-            pointer = (each.actor.pk, each.room_id)
+            pointer = (each.by.pk, each.room_id)
             at, number = pointers.get(pointer, 0), min(each.number, newest.get(each.room_id, 3))
             pointers[pointer] = None if at is None else number if each.force else max(at, number)
             answers[place] = pointers[pointer]
@@ -85,7 +85,7 @@ def test_what_is_left_out_changes_no_pointer_and_refuses_nobody(changes: list[An
     assert {place: some[place] for place in range(-4, 0)} == {place: every[place] for place in range(-4, 0)}
     for place, other in overtaken.items():
         assert other not in overtaken, "who stands for others is moved itself"
-        assert changes[place].actor is changes[other].actor
+        assert changes[place].by is changes[other].by
         assert changes[place].room_id == changes[other].room_id
         assert (some[other] is None) == (every[place] is None)
 
@@ -93,8 +93,8 @@ def test_what_is_left_out_changes_no_pointer_and_refuses_nobody(changes: list[An
 @given(st.lists(MOVES, min_size=1, max_size=40))
 def test_at_most_two_moves_of_a_pointer_are_made_in_one_batch(moves: list[Move]) -> None:
     overtaken = read_pointers.overtaken(moves)
-    for pointer in {(each.actor.pk, each.room_id) for each in moves}:
-        made = [n for n, each in enumerate(moves) if (each.actor.pk, each.room_id) == pointer and n not in overtaken]
+    for pointer in {(each.by.pk, each.room_id) for each in moves}:
+        made = [n for n, each in enumerate(moves) if (each.by.pk, each.room_id) == pointer and n not in overtaken]
         assert 1 <= len(made) <= 2
 
 
@@ -102,8 +102,8 @@ def test_at_most_two_moves_of_a_pointer_are_made_in_one_batch(moves: list[Move])
 def test_fifty_moves_that_wait_cost_one_and_are_all_answered(ana: Any, ben: Any, eve: Any, lobby: Room) -> None:
     for n in range(50):
         say(ana, lobby, f"{n}")
-    changes: list[Change] = [Move(ben, str(lobby.pk), number) for number in range(1, 51)]
-    changes += [Move(ben, str(lobby.pk), 7), Move(eve, str(lobby.pk), 3)]
+    changes: list[Change] = [Move(ben, lobby.pk, number) for number in range(1, 51)]
+    changes += [Move(ben, lobby.pk, 7), Move(eve, lobby.pk, 3)]
     with patch.object(read_pointers, "move", wraps=read_pointers.move) as moved:
         *answers, refused = writer.outcomes_of(changes)
     assert [each.kwargs["number"] for each in moved.call_args_list] == [50, 3]
@@ -116,7 +116,7 @@ def test_fifty_moves_that_wait_cost_one_and_are_all_answered(ana: Any, ben: Any,
 def test_marking_unread_is_not_lost_among_moves_that_go_forward(ana: Any, ben: Any, lobby: Room) -> None:
     for n in range(9):
         say(ana, lobby, f"{n}")
-    room = str(lobby.pk)
+    room = lobby.pk
     moves: list[Change] = [Move(ben, room, 9), Move(ben, room, 2, force=True), Move(ben, room, 4)]
     assert [each.read for each in writer.outcomes_of(moves)] == [2, 2, 4]
     assert Membership.objects.get(room=lobby, user=ben).read_number == 4
@@ -127,7 +127,7 @@ def test_a_number_past_the_newest_does_not_swallow_the_reading_of_what_comes_aft
     ana: Any, ben: Any, lobby: Room
 ) -> None:
     say(ana, lobby)
-    room = str(lobby.pk)
+    room = lobby.pk
     changes: list[Change] = [Move(ben, room, 10**9), post_of(ana, lobby), Move(ben, room, 2)]
     first, _post, last = writer.outcomes_of(changes)
     assert (first.read, last.read, last.unread) == (1, 2, 0)

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from chat.access.policy import SITE
 from chat.models import Message, Room
 from chat.services import memberships, messages, posting, rooms
 from chat.wire.errors import (
@@ -17,23 +18,23 @@ from tests.services.log import check_log
 
 
 def leave(ana: Any, ben: Any, room: Room, message: Message) -> None:
-    memberships.leave(user=ben, room_id=room.pk)
+    memberships.leave(by=ben, room_id=room.pk)
 
 
 def be_removed(ana: Any, ben: Any, room: Room, message: Message) -> None:
-    memberships.remove(actor=ana, room_id=room.pk, user_id=str(ben.pk))
+    memberships.remove(by=ana, room_id=room.pk, user_id=str(ben.pk))
 
 
 def edit(ana: Any, ben: Any, room: Room, message: Message) -> None:
-    messages.edit(actor=ben, message_id=message.pk, body="something else")
+    messages.edit(by=ben, message_id=message.pk, body="something else")
 
 
 def delete(ana: Any, ben: Any, room: Room, message: Message) -> None:
-    messages.delete(actor=ana, message_id=message.pk)
+    messages.delete(by=ana, message_id=message.pk)
 
 
 def archive(ana: Any, ben: Any, room: Room, message: Message) -> None:
-    rooms.amend(room_id=room.pk, archived=True)
+    rooms.update(by=SITE, room_id=room.pk, archived=True)
 
 
 def be_deactivated(ana: Any, ben: Any, room: Room, message: Message) -> None:
@@ -50,7 +51,7 @@ def talk_on(ana: Any, ben: Any, room: Room, message: Message) -> None:
 def test_a_repeat_gets_the_first_answer_whatever_happened_since(
     ana: Any, ben: Any, kind: str, meanwhile: Callable[..., None]
 ) -> None:
-    room = rooms.create(creator=ana, name="Room", kind=kind, members=[ben])
+    room = rooms.create(by=ana, name="Room", kind=kind, user_ids=[str(ben.pk)], invited_by=SITE)
     client_id = uuid4()
     first = say(ben, room, "once", client_id=client_id)
     meanwhile(ana, ben, room, Message.objects.get(pk=first.id))
@@ -73,7 +74,7 @@ def test_the_same_client_id_with_another_body_is_a_conflict(ana: Any, lobby: Roo
         with pytest.raises(ClientIdConflict):
             say(ana, lobby, "two", client_id=client_id)
         # What counts is the body first posted, not the present one.
-        messages.edit(actor=ana, message_id=message.pk, body="two")
+        messages.edit(by=ana, message_id=message.pk, body="two")
     assert numbers(lobby) == [1]
 
 

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from chat import api
 from chat.access import changes, lookup, reads
+from chat.access.policy import SITE
 from chat.live.hints import CompareRoom, RoomsMoved
 from chat.models import Membership, Mention, Message, Reaction, Room
 from chat.services import membership_rows, memberships, messages, reactions, room_deletion, rooms
@@ -22,14 +23,14 @@ from tests.services.log import check_log
 
 def delete(room: Room) -> list[Any]:
     with published() as hints:
-        room_deletion.delete(room_id=room.pk)
+        room_deletion.delete(by=SITE, room_id=room.pk)
     return hints
 
 
 def test_nothing_of_what_was_said_is_left(ana: Any, ben: Any, lobby: Room, staff: Room) -> None:
     first = said(ana, lobby, "@ben look")
     said(ben, lobby, "I see", reply_to=first.pk)
-    reactions.add(actor=ben, message_id=first.pk, emoji="🎉")
+    reactions.add(by=ben, message_id=first.pk, emoji="🎉")
     kept = said(ana, staff, "@ben stays")
     with patch.object(room_deletion, "MESSAGES_AT_ONCE", 1):
         delete(lobby)
@@ -58,7 +59,7 @@ def test_its_people_are_told_and_their_lists_go_on(ana: Any, ben: Any, eve: Any,
 
 def test_the_places_of_all_its_people_end_in_one_statement(ana: Any, make_person: Any, staff: Room) -> None:
     people = [make_person(f"person {number}") for number in range(5)]
-    room = fresh(rooms.create(creator=ana, name="Large", members=people))
+    room = fresh(rooms.create(by=ana, name="Large", user_ids=[str(each.pk) for each in people], invited_by=SITE))
     elsewhere = list(Membership.objects.filter(room=staff).order_by("pk").values())
     assert Membership.objects.filter(room=room, moved_by=ana).count() == 5, "the premise"
     with patch.object(membership_rows, "PEOPLE_PER_QUERY", 2), CaptureQueriesContext(connection) as captured:
@@ -97,18 +98,18 @@ def test_no_service_finds_it(ana: Any, ben: Any, cleo: Any, lobby: Room) -> None
     with published() as hints:
         for act in (
             lambda: say(ana, lobby, client_id=client_id),
-            lambda: rooms.update(user=ana, room_id=lobby.pk, name="Back"),
-            lambda: rooms.amend(room_id=lobby.pk, archived=False),
-            lambda: memberships.join(user=cleo, room_id=lobby.pk),
-            lambda: memberships.place(room_id=lobby.pk, user=cleo),
-            lambda: room_deletion.delete(room_id=lobby.pk),
+            lambda: rooms.update(by=ana, room_id=lobby.pk, name="Back"),
+            lambda: rooms.update(by=SITE, room_id=lobby.pk, archived=False),
+            lambda: memberships.join(by=cleo, room_id=lobby.pk),
+            lambda: memberships.add(by=SITE, room_id=lobby.pk, user_id=str(cleo.pk)),
+            lambda: room_deletion.delete(by=SITE, room_id=lobby.pk),
         ):
             with pytest.raises(RoomNotFound):
                 act()
         for act in (
-            lambda: messages.rewrite(message_id=message.pk, body="x"),
-            lambda: messages.remove(message_id=message.pk),
-            lambda: messages.edit(actor=ana, message_id=message.pk, body="x"),
+            lambda: messages.edit(by=SITE, message_id=message.pk, body="x"),
+            lambda: messages.delete(by=SITE, message_id=message.pk),
+            lambda: messages.edit(by=ana, message_id=message.pk, body="x"),
         ):
             with pytest.raises(MessageNotFound):
                 act()
@@ -125,25 +126,25 @@ def test_a_post_with_an_old_client_id_costs_its_batch_nothing(ana: Any, lobby: R
 
 
 def test_its_name_its_people_and_its_subject_are_free_again(ana: Any, ben: Any, lobby: Room, ana_and_ben: Room) -> None:
-    about = rooms.room_for(ben)
+    about = rooms.room_for(ben, by=SITE)
     for room in (lobby, ana_and_ben, about):
         delete(room)
-    assert rooms.create(creator=ana, name="Lobby").slug == "lobby"
-    assert rooms.open_direct(user=ana, user_ids=[str(ben.pk)]) != ana_and_ben
-    assert rooms.room_for(ben) != about
+    assert rooms.create(by=ana, name="Lobby").slug == "lobby"
+    assert rooms.open_direct(by=ana, user_ids=[str(ben.pk)]) != ana_and_ben
+    assert rooms.room_for(ben, by=SITE) != about
 
 
 def test_a_late_repeat_does_not_make_it_again(ana: Any) -> None:
     client_id = uuid4()
-    delete(rooms.create(creator=ana, name="Lobby", client_id=client_id))
+    delete(rooms.create(by=ana, name="Lobby", client_id=client_id))
     with pytest.raises(RoomNotFound):
-        rooms.create(creator=ana, name="Lobby", client_id=client_id)
+        rooms.create(by=ana, name="Lobby", client_id=client_id)
 
 
 def test_what_a_process_left_the_next_deletion_takes_along(ana: Any, lobby: Room, staff: Room) -> None:
     said(ana, lobby)
     with published(), patch.object(room_deletion, "sweep"):  # it ends right after the commit
-        room_deletion.delete(room_id=lobby.pk)
+        room_deletion.delete(by=SITE, room_id=lobby.pk)
     assert Message.objects.exists()
     delete(staff)
     assert not Message.objects.exists()
@@ -163,7 +164,7 @@ def test_a_large_room_takes_no_more_queries(
     ana: Any, lobby: Room, make_person: Any, django_assert_max_num_queries: Any
 ) -> None:
     for n in range(30):
-        memberships.place(room_id=lobby.pk, user=make_person(f"p{n}"))
+        memberships.add(by=SITE, room_id=lobby.pk, user_id=str(make_person(f"p{n}").pk))
     with django_assert_max_num_queries(15):
         delete(lobby)
     assert not Membership.objects.present().exists()

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError, connection
 
+from chat.access.policy import SITE
 from chat.live.hints import CompareHeads
 from chat.models import Membership, Message, Room
 from chat.models.database import write
@@ -115,40 +116,42 @@ def test_nobody_is_told_to_compare_when_all_went_well(ana: Any, lobby: Room) -> 
 
 Make = Callable[[Any, Any, Any, Room, Message], Any]
 REPEATABLE: dict[str, Make] = {
-    "join": lambda ana, ben, cleo, room, message: memberships.join(user=cleo, room_id=room.pk).pk,
-    "leave": lambda ana, ben, cleo, room, message: memberships.leave(user=ben, room_id=room.pk),
-    "an owner leaves": lambda ana, ben, cleo, room, message: memberships.leave(user=ana, room_id=room.pk),
-    "add": lambda ana, ben, cleo, room, message: memberships.add(
-        actor=ana, room_id=room.pk, user_id=str(cleo.pk), role="moderator"
+    "join": lambda ana, ben, cleo, room, message: memberships.join(by=cleo, room_id=room.pk).pk,
+    "leave": lambda ana, ben, cleo, room, message: memberships.leave(by=ben, room_id=room.pk),
+    "an owner leaves": lambda ana, ben, cleo, room, message: memberships.leave(by=ana, room_id=room.pk),
+    "add": lambda ana, ben, cleo, room, message: (
+        memberships.add(by=ana, room_id=room.pk, user_id=str(cleo.pk), role="moderator").user_key
     ),
-    "remove": lambda ana, ben, cleo, room, message: memberships.remove(actor=ana, room_id=room.pk, user_id=str(ben.pk)),
+    "remove": lambda ana, ben, cleo, room, message: memberships.remove(by=ana, room_id=room.pk, user_id=str(ben.pk)),
     "role": lambda ana, ben, cleo, room, message: memberships.change_role(
-        actor=ana, room_id=room.pk, user_id=str(ben.pk), role="owner"
+        by=ana, room_id=room.pk, user_id=str(ben.pk), role="owner"
     ),
-    "update": lambda ana, ben, cleo, room, message: rooms.update(user=ana, room_id=room.pk, name="Hall").pk,
-    "archive": lambda ana, ben, cleo, room, message: rooms.update(user=ana, room_id=room.pk, archived=True).pk,
-    "edit": lambda ana, ben, cleo, room, message: messages.edit(actor=ana, message_id=message.pk, body="new"),
-    "delete": lambda ana, ben, cleo, room, message: messages.delete(actor=ana, message_id=message.pk),
-    "react": lambda ana, ben, cleo, room, message: reactions.add(actor=ben, message_id=message.pk, emoji="👍"),
-    "unreact": lambda ana, ben, cleo, room, message: reactions.remove(actor=ana, message_id=message.pk, emoji="🎉"),
+    "update": lambda ana, ben, cleo, room, message: rooms.update(by=ana, room_id=room.pk, name="Hall").pk,
+    "archive": lambda ana, ben, cleo, room, message: rooms.update(by=ana, room_id=room.pk, archived=True).pk,
+    "edit": lambda ana, ben, cleo, room, message: messages.edit(by=ana, message_id=message.pk, body="new"),
+    "delete": lambda ana, ben, cleo, room, message: messages.delete(by=ana, message_id=message.pk),
+    "react": lambda ana, ben, cleo, room, message: reactions.add(by=ben, message_id=message.pk, emoji="👍"),
+    "unreact": lambda ana, ben, cleo, room, message: reactions.remove(by=ana, message_id=message.pk, emoji="🎉"),
     "an owner steps back": lambda ana, ben, cleo, room, message: memberships.change_role(
-        actor=ana, room_id=room.pk, user_id=str(ana.pk), role="member"
+        by=ana, room_id=room.pk, user_id=str(ana.pk), role="member"
     ),
     "rename and archive": lambda ana, ben, cleo, room, message: (
-        rooms.update(user=ana, room_id=room.pk, name="Hall", archived=True).is_open
+        rooms.update(by=ana, room_id=room.pk, name="Hall", archived=True).is_open
     ),
-    "read": lambda ana, ben, cleo, room, message: read_pointers.move(user=ben, room_id=room.pk, number=1),
+    "read": lambda ana, ben, cleo, room, message: read_pointers.move(by=ben, room_id=room.pk, number=1),
     "direct": lambda ana, ben, cleo, room, message: (
-        rooms.open_direct(user=ana, user_ids=[str(cleo.pk)]).is_direct and Room.objects.filter(kind="direct").count()
+        rooms.open_direct(by=ana, user_ids=[str(cleo.pk)]).is_direct and Room.objects.filter(kind="direct").count()
     ),
 }
 
 
 def prepared(ana: Any, ben: Any, cleo: Any, kind: str) -> tuple[Room, Message]:
-    room = rooms.create(creator=ana, name="Room", kind=kind, members=[ben])
-    memberships.place(room_id=room.pk, user=person(f"owner of {room.pk}"), role="owner")  # so that ana may step back
+    room = rooms.create(by=ana, name="Room", kind=kind, user_ids=[str(ben.pk)], invited_by=SITE)
+    memberships.add(
+        by=SITE, room_id=room.pk, user_id=str(person(f"owner of {room.pk}").pk), role="owner"
+    )  # so that ana may step back
     message = said(ana, room)
-    reactions.add(actor=ana, message_id=message.pk, emoji="🎉")
+    reactions.add(by=ana, message_id=message.pk, emoji="🎉")
     return fresh(room), message
 
 
@@ -198,6 +201,6 @@ def _forget_direct_rooms() -> None:
 def test_a_room_whose_making_is_in_doubt_is_made_once(ana: Any) -> None:
     client_id = uuid4()
     with connection_that_dies_after_commit() as deaths:
-        (room,) = writer.outcomes_of([Call(ana, lambda: rooms.create(creator=ana, name="Lobby", client_id=client_id))])
+        (room,) = writer.outcomes_of([Call(ana, lambda: rooms.create(by=ana, name="Lobby", client_id=client_id))])
     assert deaths
     assert list(Room.objects.all()) == [room]

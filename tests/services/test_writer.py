@@ -36,9 +36,9 @@ def test_outcomes_come_in_the_order_of_the_changes(ana: Any, eve: Any, lobby: Ro
     message = said(ana, lobby)
     changes: list[Change] = [
         post_of(ana, lobby, "two"),
-        Call(ana, lambda: messages.edit(actor=ana, message_id=message.pk, body="one"), message_id=str(message.pk)),
+        Call(ana, lambda: messages.edit(by=ana, message_id=message.pk, body="one"), message_id=message.pk),
         post_of(ana, lobby, " "),
-        Call(ana, lambda: messages.delete(actor=eve, message_id=str(10**9)), message_id=str(10**9)),
+        Call(ana, lambda: messages.delete(by=eve, message_id=10**9), message_id=10**9),
         post_of(ana, lobby, "three"),
     ]
     two, seq, empty, missing, three = writer.outcomes_of(changes)
@@ -52,9 +52,9 @@ def test_outcomes_come_in_the_order_of_the_changes(ana: Any, eve: Any, lobby: Ro
 def test_changes_take_effect_in_the_order_handed_in(ana: Any, ben: Any, lobby: Room) -> None:
     left, post, back = writer.outcomes_of(
         [
-            Call(ana, lambda: memberships.leave(user=ben, room_id=lobby.pk), room_id=str(lobby.pk)),
+            Call(ana, lambda: memberships.leave(by=ben, room_id=lobby.pk), room_id=lobby.pk),
             post_of(ben, lobby),
-            Call(ana, lambda: memberships.join(user=ben, room_id=lobby.pk), room_id=str(lobby.pk)),
+            Call(ana, lambda: memberships.join(by=ben, room_id=lobby.pk), room_id=lobby.pk),
         ]
     )
     assert left is None
@@ -315,7 +315,7 @@ def test_callers_of_several_loops_get_their_own_answers(ana: Any, ben: Any, lobb
 
     def talk(who: Any) -> list[int]:
         async def main() -> list[int]:
-            return [(await made.submit(Post(who, str(lobby.pk), uuid4(), "hi"))).number for _ in range(5)]
+            return [(await made.submit(Post(who, lobby.pk, uuid4(), "hi"))).number for _ in range(5)]
 
         return asyncio.run(main())
 

@@ -68,7 +68,7 @@ class Socket:
 
 @asynccontextmanager
 async def socket_of(user: Any) -> AsyncIterator[Socket]:
-    token = await pools.site.run(tokens.issue, user=user)
+    token = await pools.site.run(tokens.issue, by=user, user=user)
     scope = {
         "type": "websocket",
         "path": "/ws/chat/",

@@ -110,7 +110,7 @@ def olga(german: Client) -> Any:
     invitations.create(by=olga)
     invitations.create(by=olga, max_uses=3, note="ένα")
     invitations.revoke(by=olga, key=invitations.create(by=olga).pk)
-    tokens.issue(user=olga, name="δύο")
+    tokens.issue(by=olga, user=olga, name="δύο")
     kitchen = api.create_room("Κουζίνα", olga, kind="open", topic="τρία", members=[ben])
     api.create_room("Κήπος", ben, kind="open")
     api.create_room("Σοφίτα", olga, kind="private")

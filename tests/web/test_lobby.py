@@ -14,7 +14,7 @@ from tests.web.pages import address, opened, queries_of, sent
 def test_it_shows_open_rooms_with_what_one_needs_to_choose(
     eve: Any, ana: Any, lobby: Room, staff: Room, browser_of: Any
 ):
-    rooms.update(user=ana, room_id=lobby.pk, topic="Everything and nothing")
+    rooms.update(by=ana, room_id=lobby.pk, topic="Everything and nothing")
     say(ana, lobby)
     page = opened(browser_of(eve), "lobby")
     assert "Lobby" in page and "Everything and nothing" in page and "People: 2" in page and "Last message" in page
@@ -44,7 +44,7 @@ def test_a_private_room_can_be_joined_no_more_than_a_missing_one(eve: Any, staff
 def test_an_archived_room_is_shown_only_when_asked_for_and_says_why_nobody_can_join(
     ana: Any, eve: Any, lobby: Room, browser_of: Any
 ):
-    rooms.update(user=ana, room_id=lobby.pk, archived=True)
+    rooms.update(by=ana, room_id=lobby.pk, archived=True)
     client = browser_of(eve)
     assert "Lobby" not in opened(client, "lobby")
     page = opened(client, "lobby", archived=1)
@@ -56,7 +56,7 @@ def test_an_archived_room_is_shown_only_when_asked_for_and_says_why_nobody_can_j
     ("text", "found"), [("lob", True), ("LOB", True), ("ever", True), ("%", False), ("x" * 5000, False), ("a\0b", True)]
 )
 def test_a_search_looks_at_name_and_topic(ana: Any, lobby: Room, browser_of: Any, text: str, found: bool):
-    rooms.update(user=ana, room_id=lobby.pk, topic="Everything")
+    rooms.update(by=ana, room_id=lobby.pk, topic="Everything")
     assert ("Lobby" in opened(browser_of(ana), "lobby", q=text)) is found
 
 
@@ -73,8 +73,8 @@ def test_a_search_finds_ones_own_private_rooms_and_nobody_elses(
     names = {who: [each.room.name for each in listing.open_rooms(who, search="a")[0]] for who in (ben, eve)}
     assert names == {ben: ["Staff"], eve: []}
     assert "Staff Private" in opened(browser_of(ben), "lobby", q="staf")
-    memberships.leave(user=ben, room_id=staff.pk)
-    rooms.create(creator=ana, name="Staff too", kind="private")
+    memberships.leave(by=ben, room_id=staff.pk)
+    rooms.create(by=ana, name="Staff too", kind="private")
     monkeypatch.setattr(listing, "PAGE", 1)
     assert listing.open_rooms(ben, search="staff") == ([], False), "nor does it say how many there are"
     assert [each.room.name for each in listing.open_rooms(ana)[0]] == ["Lobby"], "the list itself is of open rooms"
@@ -84,10 +84,10 @@ def test_rooms_to_join_come_before_ones_own(
     ana: Any, ben: Any, eve: Any, browser_of: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(listing, "PAGE", 2)
-    made = [rooms.create(creator=ana, name=f"Room {place}") for place in "ABC"]
-    memberships.join(user=ben, room_id=made[2].pk)
-    memberships.join(user=eve, room_id=made[2].pk)
-    memberships.leave(user=eve, room_id=made[2].pk)
+    made = [rooms.create(by=ana, name=f"Room {place}") for place in "ABC"]
+    memberships.join(by=ben, room_id=made[2].pk)
+    memberships.join(by=eve, room_id=made[2].pk)
+    memberships.leave(by=eve, room_id=made[2].pk)
     say(ana, made[2])
     shown = {
         who: [each.room.name for page in (1, 2) for each in listing.open_rooms(who, page=page)[0]]
@@ -101,7 +101,7 @@ def test_the_busiest_room_comes_first_and_the_rest_on_further_pages(
     ana: Any, browser_of: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(listing, "PAGE", 2)
-    made = [rooms.create(creator=ana, name=f"Room {place}") for place in "ABC"]
+    made = [rooms.create(by=ana, name=f"Room {place}") for place in "ABC"]
     say(ana, made[0])
     client = browser_of(ana)
     first, second = opened(client, "lobby"), opened(client, "lobby", page=2)
@@ -115,7 +115,7 @@ def test_a_page_that_is_none_is_no_error(ana: Any, lobby: Room, browser_of: Any,
 
 
 def test_names_are_text_and_never_markup(ana: Any, browser_of: Any):
-    rooms.create(creator=ana, name="<img src=x onerror=alert(1)>", topic='"><script>alert(1)</script>')
+    rooms.create(by=ana, name="<img src=x onerror=alert(1)>", topic='"><script>alert(1)</script>')
     for name in ("home", "lobby"):
         html = browser_of(ana).get(address(name)).content.decode()
         assert "<img src=x" not in html and "<script>alert" not in html
@@ -130,8 +130,8 @@ def test_without_rooms_it_says_so(eve: Any, browser_of: Any):
 def test_more_rooms_cost_no_more_queries(ana: Any, ben: Any, browser_of: Any):
     def fill(number: int) -> int:
         for place in range(number):
-            room = rooms.create(creator=ana, name=f"Room {place}")
-            memberships.join(user=ben, room_id=room.pk)
+            room = rooms.create(by=ana, name=f"Room {place}")
+            memberships.join(by=ben, room_id=room.pk)
             say(ana, room)
         return queries_of(client, "home")
 

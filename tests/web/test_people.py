@@ -112,7 +112,7 @@ def test_by_default_one_finds_only_those_one_shares_a_room_with(
     settings.CHAT = {**settings.CHAT, "POLICY": PLAIN}
     page = opened(browser_of(ana), "people")
     assert "ben" in page and "eve" not in page
-    memberships.remove(actor=ana, room_id=staff.pk, user_id=str(ben.pk))
+    memberships.remove(by=ana, room_id=staff.pk, user_id=str(ben.pk))
     assert "ben" not in opened(browser_of(ana), "people")
 
 
@@ -125,9 +125,9 @@ def test_whom_one_cant_find_one_can_neither_write_to_nor_add(
     page = read(client.post(address("room_settings", staff.pk), {"action": "add", "user": eve.pk}))
     assert "There is no such person." in page
     for act in (
-        lambda: rooms.open_direct(user=ana, user_ids=[str(eve.pk)]),
-        lambda: memberships.add(actor=ana, room_id=staff.pk, user_id=str(eve.pk)),
-        lambda: rooms.create(creator=ana, name="New", kind="private", user_ids=[str(eve.pk)]),
+        lambda: rooms.open_direct(by=ana, user_ids=[str(eve.pk)]),
+        lambda: memberships.add(by=ana, room_id=staff.pk, user_id=str(eve.pk)),
+        lambda: rooms.create(by=ana, name="New", kind="private", user_ids=[str(eve.pk)]),
     ):
         with pytest.raises(UserNotFound):
             act()

@@ -13,7 +13,7 @@ from tests.cast import say
 
 def test_no_page_leads_out_of_the_prefix(ana: Any, ben: Any, lobby: Room, browser_of: Any):
     say(ana, lobby)
-    tokens.issue(user=ana, name="robot")
+    tokens.issue(by=ana, user=ana, name="robot")
     client = browser_of(ana)
     pages = [
         "/", "/rooms/", "/new/", "/people/", "/settings/tokens/",

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from chat.access.policy import Policy
+from chat.access.policy import SITE, Policy
 from chat.models import Membership, Room
 from chat.services import messages, rooms
 from tests.cast import say
@@ -58,7 +58,7 @@ def test_a_direct_room_is_called_after_the_others(ana: Any, ben: Any, ana_and_be
 
 def test_who_is_gone_is_called_so_wherever_they_are_named(ana: Any, ben: Any, ana_and_ben: Room, browser_of: Any):
     client = browser_of(ana)
-    room = rooms.create(creator=ana, name="Kitchen", members=[ben])
+    room = rooms.create(by=ana, name="Kitchen", user_ids=[str(ben.pk)], invited_by=SITE)
     theirs = say(ben, room, "theirs")
     say(ana, room, "mine", reply_to=theirs.id)
     ben.delete()
@@ -80,7 +80,7 @@ def test_a_permalink_leads_to_its_message_and_to_nothing_past_the_last(ana: Any,
         page = client.get(address("message", lobby.pk, number), follow=True)
         assert page.redirect_chain == [(address("room", lobby.pk), 302)]
         assert "There is no such message here." in page.content.decode()
-    messages.delete(actor=ana, message_id=posted.id)
+    messages.delete(by=ana, message_id=posted.id)
     assert "the one that is meant" not in opened(client, "message", lobby.pk, 1)
 
 
@@ -150,7 +150,7 @@ def test_who_could_not_come_back_by_themselves_is_asked_before_they_leave(
     assert "You left the room." in sent(client, "room_settings", staff.pk, action="leave")
     assert not present(ben, staff)
     assert "hidden until its next message" in sent(client, "leave", ana_and_ben.pk)
-    rooms.update(user=ana, room_id=lobby.pk, archived=True)
+    rooms.update(by=ana, room_id=lobby.pk, archived=True)
     page = sent(client, "leave", lobby.pk)
     assert "Leave Lobby?" in page and "once it is reopened" in page
     assert present(ben, lobby)
@@ -261,7 +261,7 @@ def test_who_may_make_no_room_is_told_so(ana: Any, browser_of: Any, settings: An
 
 
 def test_a_name_is_escaped_wherever_it_stands(ana: Any, browser_of: Any):
-    room = rooms.create(creator=ana, name="</script><script>alert(1)</script>", topic="<b>bold</b>")
+    room = rooms.create(by=ana, name="</script><script>alert(1)</script>", topic="<b>bold</b>")
     for name in ("room", "room_settings"):
         html = browser_of(ana).get(address(name, room.pk)).content.decode()
         assert "<script>alert(1)" not in html and "<b>bold" not in html

@@ -52,12 +52,12 @@ def test_lines_and_data_show_one_and_the_same_page(ana: Any, ben: Any, lobby: Ro
 def test_who_has_much_unread_starts_at_the_first_of_it(ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf) -> None:
     for _ in range(100):
         say(ana, lobby)
-    read_pointers.move(user=ben, room_id=lobby.pk, number=20)
+    read_pointers.move(by=ben, room_id=lobby.pk, number=20)
     html = html_of(browser_of(ben), "room", lobby.pk)
     assert 21 in numbers(html)
     assert 100 not in numbers(html)
     assert re.search(r'unread-line.*?data-number="(\d+)"', html, re.DOTALL)[1] == "21"  # type: ignore[index]
-    read_pointers.move(user=ben, room_id=lobby.pk, number=90)
+    read_pointers.move(by=ben, room_id=lobby.pk, number=90)
     html = html_of(browser_of(ben), "room", lobby.pk)
     assert numbers(html)[-1] == 100, "a little is read from the newest page"
     assert "unread-line" in html
@@ -81,7 +81,7 @@ def test_words_and_names_stay_words(ana: Any, ben: Any, lobby: Room, browser_of:
     type(ben)._default_manager.filter(pk=ben.pk).update(first_name='<i>"Ben"', last_name="</article>")
     ben.refresh_from_db()
     quoted = said(ben, lobby, EVIL)
-    say(ana, lobby, "yes", reply_to=str(quoted.pk))
+    say(ana, lobby, "yes", reply_to=quoted.pk)
     html = html_of(browser_of(ana), "room", lobby.pk)
     assert first_of(html)["history"]["messages"][0]["body"] == EVIL
     assert "alert(1)</script" not in html
@@ -93,9 +93,9 @@ def test_words_and_names_stay_words(ana: Any, ben: Any, lobby: Room, browser_of:
 def test_a_tombstone_an_edit_and_a_lost_author_are_told(ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf) -> None:
     gone, edited = said(ana, lobby, "never said"), said(ana, lobby, "> so\n\nsaid")
     listed = said(ana, lobby, "- one")
-    messages.delete(actor=ana, message_id=gone.pk)
-    messages.edit(actor=ana, message_id=edited.pk, body="said **again**")
-    messages.edit(actor=ana, message_id=listed.pk, body="- two")
+    messages.delete(by=ana, message_id=gone.pk)
+    messages.edit(by=ana, message_id=edited.pk, body="said **again**")
+    messages.edit(by=ana, message_id=listed.pk, body="- two")
     html = html_of(browser_of(ben), "room", lobby.pk)
     assert "never said" not in html
     assert "This message was deleted." in html
@@ -107,15 +107,15 @@ def test_a_tombstone_an_edit_and_a_lost_author_are_told(ana: Any, ben: Any, lobb
 def test_who_came_and_went_is_told_and_in_direct_rooms_nobody(
     ana: Any, ben: Any, cleo: Any, lobby: Room, ana_and_ben: Room, browser_of: BrowserOf
 ) -> None:
-    memberships.join(user=cleo, room_id=lobby.pk)
-    memberships.leave(user=cleo, room_id=lobby.pk)
+    memberships.join(by=cleo, room_id=lobby.pk)
+    memberships.leave(by=cleo, room_id=lobby.pk)
     notices = re.findall(r'class="notice-line"[^>]*>([^<]*)<', html_of(browser_of(ana), "room", lobby.pk))
     assert notices == ["ana, ben and cleo joined", "cleo left"]
     assert "notice-line" not in html_of(browser_of(ana), "room", ana_and_ben.pk)
-    memberships.add(actor=ana, room_id=lobby.pk, user_id=str(cleo.pk))
+    memberships.add(by=ana, room_id=lobby.pk, user_id=str(cleo.pk))
     notices = re.findall(r'class="notice-line"[^>]*>([^<]*)<', html_of(browser_of(ben), "room", lobby.pk))
     assert notices == ["ana and ben joined", "cleo added by ana"]
-    memberships.remove(actor=ana, room_id=lobby.pk, user_id=str(cleo.pk))
+    memberships.remove(by=ana, room_id=lobby.pk, user_id=str(cleo.pk))
     notices = re.findall(r'class="notice-line"[^>]*>([^<]*)<', html_of(browser_of(ben), "room", lobby.pk))
     assert notices == ["ana, ben and cleo joined", "cleo removed by ana"]
 
@@ -124,11 +124,11 @@ def test_a_quote_has_a_name_and_words_also_of_what_is_on_no_line(
     ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf
 ) -> None:
     first, second = said(ben, lobby, "Which *soup*?"), said(ben, lobby, "Nonsense")
-    messages.delete(actor=ben, message_id=second.pk)
+    messages.delete(by=ben, message_id=second.pk)
     for _ in range(60):
         say(ana, lobby)
     for each in (first, second):
-        say(ana, lobby, "well", reply_to=str(each.pk))
+        say(ana, lobby, "well", reply_to=each.pk)
     html = html_of(browser_of(ana), "room", lobby.pk)
     quotes = re.findall(r'class="message__quote"[^>]*>(.*?)</button>', html)
     assert quotes == ["<bdi>ben</bdi>: <bdi>Which soup?</bdi>", "<bdi>ben</bdi>: <bdi>Message deleted</bdi>"]

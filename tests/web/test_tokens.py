@@ -23,14 +23,14 @@ def test_a_token_is_shown_once_and_works(ana: Any, browser_of: Any):
 
 def test_it_says_when_a_token_was_used_and_when_it_ends(ana: Any, browser_of: Any, settings: Any):
     settings.CHAT = {**settings.CHAT, "TOKEN_DAYS": 3}
-    tokens.issue(user=ana, name="robot")
+    tokens.issue(by=ana, user=ana, name="robot")
     Token.objects.update(last_used_at=timezone.now())
     page = opened(browser_of(ana), "tokens")
     assert "last used on" in page and "expires on" in page
 
 
 def test_a_revoked_one_is_gone_and_others_can_revoke_nothing(ana: Any, ben: Any, browser_of: Any):
-    tokens.issue(user=ana, name="robot")
+    tokens.issue(by=ana, user=ana, name="robot")
     token = Token.objects.get()
     for nonsense in (token.pk, "x", "", "9" * 40):
         sent(browser_of(ben), "tokens", action="revoke", token=nonsense)

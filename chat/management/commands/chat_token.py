@@ -3,6 +3,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chat.access.policy import SITE
 from chat.management.unreachable_database import reachable
 from chat.services import tokens
 from chat.wire.errors import UserNotFound
@@ -36,12 +37,12 @@ class Command(BaseCommand):
                 used = rfc3339(token.last_used_at) if token.last_used_at else "never used"
                 self.stdout.write(f"{token.pk}\t{rfc3339(token.created_at)}\t{used}\t{token.name}")
         elif revoke is not None:
-            if not tokens.revoke(user=user, token_id=revoke):
+            if not tokens.revoke(by=SITE, user=user, token_id=revoke):
                 raise CommandError(f"{username} has no token {revoke}.")
             self.stdout.write(f"Token {revoke} is revoked.")
         else:
             # Only its hash is stored: this is the one time that it can be seen.
             try:
-                self.stdout.write(tokens.issue(user=user, name=name))
+                self.stdout.write(tokens.issue(by=SITE, user=user, name=name))
             except UserNotFound:
                 raise CommandError(f"{username} was changed at this moment. Try again.") from None

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from chat.access import reads
+from chat.access import lookup, reads
 from chat.runtime import pools
 from chat.services import memberships
 from chat.services.writer import Call, Change
@@ -11,19 +11,26 @@ from chat.wire import protocol
 
 
 async def list_members(context: Context, command: protocol.ListMembers) -> protocol.MemberPage:
-    return await pools.readers.run(reads.members, context.user, command.room, after=command.after, limit=command.limit)
+    room_id = lookup.key(command.room)
+    return await pools.readers.run(reads.members, context.user, room_id, after=command.after, limit=command.limit)
 
 
 async def add(context: Context, command: protocol.AddMember) -> Change:
-    who = {"actor": context.user, "room_id": command.room, "user_id": command.user}
-    return Call(context.user, partial(memberships.add, **who, role=command.role), room_id=command.room)
+    room_id, user = lookup.key(command.room), context.user
+
+    def change() -> None:
+        memberships.add(by=user, room_id=room_id, user_id=command.user, role=command.role)
+
+    return Call(user, change, room_id=room_id)
 
 
 async def remove(context: Context, command: protocol.RemoveMember) -> Change:
-    who = {"actor": context.user, "room_id": command.room, "user_id": command.user}
-    return Call(context.user, partial(memberships.remove, **who), room_id=command.room)
+    room_id = lookup.key(command.room)
+    change = partial(memberships.remove, by=context.user, room_id=room_id, user_id=command.user)
+    return Call(context.user, change, room_id=room_id)
 
 
 async def change_role(context: Context, command: protocol.ChangeRole) -> Change:
-    who = {"actor": context.user, "room_id": command.room, "user_id": command.user}
-    return Call(context.user, partial(memberships.change_role, **who, role=command.role), room_id=command.room)
+    room_id = lookup.key(command.room)
+    change = partial(memberships.change_role, by=context.user, room_id=room_id, user_id=command.user, role=command.role)
+    return Call(context.user, change, room_id=room_id)

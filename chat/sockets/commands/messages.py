@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from chat.access import reads
+from chat.access import lookup, reads
 from chat.rendering import markdown
 from chat.runtime import pools
 from chat.services import message_bodies, messages
@@ -22,39 +22,36 @@ _rendering: Counter[str] = Counter()
 
 
 async def post(context: Context, command: protocol.PostMessage) -> Change:
+    room_id = lookup.key(command.room)
     return Post(
-        author=context.user,
-        room_id=command.room,
+        by=context.user,
+        room_id=room_id,
         client_id=command.client_id,
         body=command.body,
-        reply_to=command.reply_to,
+        reply_to=None if command.reply_to is None else lookup.key(command.reply_to),
         attachments=tuple(command.attachments),
-        rendered=await _rendered(context, message_bodies.render, command.room, command.body),
+        rendered=await _rendered(context, message_bodies.render, room_id, command.body),
     )
 
 
 async def edit(context: Context, command: protocol.EditMessage) -> Change:
-    rendered = await _rendered(context, message_bodies.render_edit, command.message, command.body)
-    change = partial(
-        messages.edit, actor=context.user, message_id=command.message, body=command.body, rendered=rendered
-    )
-    return Call(context.user, lambda: protocol.SeqResult(seq=change()), message_id=command.message)
+    message_id = lookup.key(command.message)
+    rendered = await _rendered(context, message_bodies.render_edit, message_id, command.body)
+    change = partial(messages.edit, by=context.user, message_id=message_id, body=command.body, rendered=rendered)
+    return Call(context.user, lambda: protocol.SeqResult(seq=change()), message_id=message_id)
 
 
 async def delete(context: Context, command: protocol.DeleteMessage) -> Change:
-    user = context.user
-    return Call(
-        context.user,
-        lambda: protocol.SeqResult(seq=messages.delete(actor=user, message_id=command.message)),
-        message_id=command.message,
-    )
+    message_id = lookup.key(command.message)
+    change = partial(messages.delete, by=context.user, message_id=message_id)
+    return Call(context.user, lambda: protocol.SeqResult(seq=change()), message_id=message_id)
 
 
 async def history(context: Context, command: protocol.History) -> protocol.HistoryPage:
     return await pools.readers.run(
         reads.history,
         context.user,
-        command.room,
+        lookup.key(command.room),
         before=command.before,
         after=command.after,
         around=command.around,
@@ -62,7 +59,7 @@ async def history(context: Context, command: protocol.History) -> protocol.Histo
     )
 
 
-async def _rendered(context: Context, render: Callable[[str, str], Rendered], place: str, body: str) -> Rendered | None:
+async def _rendered(context: Context, render: Callable[[int, str], Rendered], place: int, body: str) -> Rendered | None:
     """The rendered text, made before the writer's turn; None for plain text, which costs the writer next to nothing."""
     if markdown.is_plain(body) or not message_bodies.is_acceptable(body):
         return None

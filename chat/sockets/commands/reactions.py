@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from chat.access import lookup
 from chat.services import reactions
 from chat.services.writer import Call, Change
 from chat.sockets.commands.context import Context
@@ -9,10 +10,12 @@ from chat.wire import protocol
 
 
 async def add(context: Context, command: protocol.AddReaction) -> Change:
-    change = partial(reactions.add, actor=context.user, message_id=command.message, emoji=command.emoji)
-    return Call(context.user, change, message_id=command.message)
+    message_id = lookup.key(command.message)
+    change = partial(reactions.add, by=context.user, message_id=message_id, emoji=command.emoji)
+    return Call(context.user, change, message_id=message_id)
 
 
 async def remove(context: Context, command: protocol.RemoveReaction) -> Change:
-    change = partial(reactions.remove, actor=context.user, message_id=command.message, emoji=command.emoji)
-    return Call(context.user, change, message_id=command.message)
+    message_id = lookup.key(command.message)
+    change = partial(reactions.remove, by=context.user, message_id=message_id, emoji=command.emoji)
+    return Call(context.user, change, message_id=message_id)

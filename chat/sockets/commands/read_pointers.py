@@ -1,5 +1,6 @@
 """The command that moves a person's read pointer: ``read``."""
 
+from chat.access import lookup
 from chat.services.read_pointers import Move
 from chat.services.writer import Change
 from chat.sockets.commands.context import Context
@@ -7,4 +8,4 @@ from chat.wire import protocol
 
 
 async def move(context: Context, command: protocol.Read) -> Change:
-    return Move(context.user, command.room, command.number, command.force, context.connection.id)
+    return Move(context.user, lookup.key(command.room), command.number, command.force, context.connection.id)

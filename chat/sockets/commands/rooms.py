@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from chat.access import reads
+from chat.access import lookup, reads
 from chat.models import Room
 from chat.runtime import pools
 from chat.services import memberships, rooms
@@ -23,7 +23,7 @@ async def list_rooms(context: Context, command: protocol.ListRooms) -> Any:
 async def create(context: Context, command: protocol.CreateRoom) -> Change:
     make = partial(
         rooms.create,
-        creator=context.user,
+        by=context.user,
         name=command.name,
         kind=command.kind,
         topic=command.topic,
@@ -35,29 +35,32 @@ async def create(context: Context, command: protocol.CreateRoom) -> Change:
 async def open_direct(context: Context, command: protocol.OpenDirect) -> Change:
     return Call(
         context.user,
-        partial(_state_after, context.user, partial(rooms.open_direct, user=context.user, user_ids=command.users)),
+        partial(_state_after, context.user, partial(rooms.open_direct, by=context.user, user_ids=command.users)),
     )
 
 
 async def update(context: Context, command: protocol.UpdateRoom) -> Change:
+    room_id = lookup.key(command.room)
     change = partial(
         rooms.update,
-        user=context.user,
-        room_id=command.room,
+        by=context.user,
+        room_id=room_id,
         name=command.name,
         topic=command.topic,
         archived=command.archived,
     )
-    return Call(context.user, partial(_state_after, context.user, change), room_id=command.room)
+    return Call(context.user, partial(_state_after, context.user, change), room_id=room_id)
 
 
 async def join(context: Context, command: protocol.JoinRoom) -> Change:
-    change = partial(memberships.join, user=context.user, room_id=command.room)
-    return Call(context.user, partial(_state_after, context.user, change), room_id=command.room)
+    room_id = lookup.key(command.room)
+    change = partial(memberships.join, by=context.user, room_id=room_id)
+    return Call(context.user, partial(_state_after, context.user, change), room_id=room_id)
 
 
 async def leave(context: Context, command: protocol.LeaveRoom) -> Change:
-    return Call(context.user, partial(memberships.leave, user=context.user, room_id=command.room), room_id=command.room)
+    room_id = lookup.key(command.room)
+    return Call(context.user, partial(memberships.leave, by=context.user, room_id=room_id), room_id=room_id)
 
 
 def _state_after(user: Any, change: Callable[[], Room]) -> protocol.RoomResult:

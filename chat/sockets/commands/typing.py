@@ -22,15 +22,15 @@ async def tell(context: Context, command: protocol.Typing) -> None:
     if _rate.wait_s(context.connection.user_id, time.monotonic()):
         return
     try:
-        room_id = await pools.readers.run(_writable, context.user, command.room)
+        room_id = await pools.readers.run(_writable, context.user, lookup.key(command.room))
     except ChatError:
         return
     told = protocol.TypingChanged(room=str(room_id), user=context.connection.user_id, active=command.active)
     publish([RoomTransient(room_id, protocol.encode(told), except_user=context.connection.user_id)])
 
 
-def _writable(user: Any, wire_id: str) -> int:
-    entry = lookup.room(user, wire_id)
+def _writable(user: Any, room_id: int) -> int:
+    entry = lookup.room(user, room_id)
     if entry.room.archived or not policy().can_post(user, entry.room, entry.membership):
         raise CommandInvalid
     return entry.room.pk

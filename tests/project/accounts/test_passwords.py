@@ -35,13 +35,13 @@ SET = "/accounts/password/set/"
 @pytest.fixture
 def bot(ana: Any) -> str:
     """A token of Ana's."""
-    return tokens.issue(user=ana, name="bot")
+    return tokens.issue(by=ana, user=ana, name="bot")
 
 
 @pytest.fixture
 def others_bot(olga: Any) -> Iterator[str]:
     """A token of somebody else, which nothing here ends."""
-    token = tokens.issue(user=olga, name="hers")
+    token = tokens.issue(by=olga, user=olga, name="hers")
     yield token
     assert works(token)
 
@@ -155,8 +155,8 @@ def test_the_box_looks_like_every_other_box(ana: Any, bot: str, sign_in: Any) ->
 def test_who_has_no_tokens_is_not_asked_about_them(ana: Any, sign_in: Any) -> None:
     browser = sign_in(ana)
     assert "revoke_tokens" not in as_shown(browser, CHANGE)
-    tokens.issue(user=ana)
-    tokens.revoke_all(user=ana)
+    tokens.issue(by=ana, user=ana)
+    tokens.revoke_all(by=ana, user=ana)
     assert "revoke_tokens" not in as_shown(browser, CHANGE)
 
 
@@ -165,7 +165,7 @@ def test_a_token_that_somebody_makes_while_the_form_is_open_ends_with_the_old_pa
     browser = sign_in(ana)
     sent = as_shown(browser, CHANGE, password1=NEW, oldpassword=PASSWORD)
     assert "revoke_tokens" not in sent, "the premise"
-    token = tokens.issue(user=ana)
+    token = tokens.issue(by=ana, user=ana)
     assert browser.post(CHANGE, sent).status_code == 302
     assert not works(token)
 
@@ -211,7 +211,7 @@ def test_the_command_for_a_new_password_ends_tokens_unless_told_otherwise(
 
 
 def test_a_host_ends_all_tokens_of_a_person_with_its_own_transaction(ana: Any, bot: str, others_bot: str) -> None:
-    second = tokens.issue(user=ana)
+    second = tokens.issue(by=ana, user=ana)
     with transaction.atomic():
         api.revoke_tokens(ana)
         transaction.set_rollback(True)
@@ -238,7 +238,7 @@ def test_a_session_that_a_new_password_ended_makes_no_token(ana: Any, sign_in: A
         answer = browser.post("/settings/tokens/", {"action": "make", "name": "x"}, follow=True)
     assert answer.redirect_chain[-1][0].startswith("/accounts/login/")
     with pytest.raises(UserNotFound):
-        tokens.issue(user=stale)
+        tokens.issue(by=stale, user=stale)
     assert not tokens.active(user=ana)
 
 
@@ -251,7 +251,7 @@ def test_a_token_that_is_asked_for_during_a_reset_does_not_outlive_it(ana: Any) 
         asking.set()
         for _ in range(5_000):
             try:
-                made.append(tokens.issue(user=stale))
+                made.append(tokens.issue(by=stale, user=stale))
             except UserNotFound:
                 return
         raise AssertionError("the old session makes tokens for ever")

@@ -57,7 +57,7 @@ def test_the_team_is_believable_and_comes_once(olga: Any) -> None:
     assert not everything.filter(created_at__gt=timezone.now()).exists()
     assert everything.filter(created_at__gt=timezone.now() - timedelta(hours=1)).exists()
 
-    began = reads.history(olga, str(Room.objects.get(name="Engineering").pk), around=1)
+    began = reads.history(olga, Room.objects.get(name="Engineering").pk, around=1)
     assert len({each.joined_at for each in began.members}) == 1, "a room begins with one line of those who came"
     assert began.members[0].joined_at == began.messages[0].created_at
 
@@ -75,8 +75,8 @@ def test_the_team_is_believable_and_comes_once(olga: Any) -> None:
 
 def test_it_leaves_alone_what_is_not_its_own_and_goes_again(few_rooms: None, olga: Any) -> None:
     ana = People.objects.create_user("ana", "ana@larder.invalid", "secret", first_name="Another", last_name="Ana")
-    own = rooms.create(creator=ana, name="Hiring")
-    messages.post(author=ana, room_id=own.pk, body="a real question")
+    own = rooms.create(by=ana, name="Hiring")
+    messages.post(by=ana, room_id=own.pk, body="a real question")
     demo()
     assert Message.objects.filter(room=own).count() == 1
     assert Message.objects.filter(author=ana).count() == 1
