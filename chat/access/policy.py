@@ -123,7 +123,7 @@ class Policy:
     # Messages ----------------------------------------------------------------------------------------------------
 
     def can_edit(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:
-        return self.can_post(user, room, membership) and message.author_id == user.pk
+        return self.can_post(user, room, membership) and message.user_key == str(user.pk)
 
     def can_delete(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:
         return self.can_edit(user, room, membership, message) or self.can_moderate(user, room, membership)

@@ -86,7 +86,7 @@ def read_state(membership: Membership, last_number: int) -> protocol.ReadResult:
         read=membership.read_number,
         unread=max(0, last_number - membership.read_number),
         mentions=Mention.objects.filter(
-            user=membership.user, room_id=membership.room_id, number__gt=membership.read_number
+            user_key=membership.user_key, room_id=membership.room_id, number__gt=membership.read_number
         ).count(),
         rev=membership.rev,
     )
@@ -126,7 +126,7 @@ def _mentions(user: Any, memberships: list[Membership]) -> dict[int, int]:
     if not unread:
         return {}
     rows = Mention.objects.filter(
-        user=user,
+        user_key=str(user.pk),
         room__in=unread,
         room__memberships__user_key=str(user.pk),
         number__gt=F("room__memberships__read_number"),
@@ -249,7 +249,11 @@ def own_reactions(user: Any, messages: Iterable[Message]) -> dict[str, list[str]
     if not wanted:
         return {}
     mine: dict[str, list[str]] = defaultdict(list)
-    rows = Reaction.objects.filter(message__in=wanted, user=user).order_by("pk").values_list("message_id", "emoji")
+    rows = (
+        Reaction.objects.filter(message__in=wanted, user_key=str(user.pk))
+        .order_by("pk")
+        .values_list("message_id", "emoji")
+    )
     for message_id, emoji in rows:
         mine[str(message_id)].append(emoji)
     return dict(mine)

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from uuid import UUID
 
-from chat.client.core.actions import RoomNews
+from chat.client.core.actions import ConnectionState, RoomNews, Stopped
+from chat.client.core.client import ClientCore
 from chat.client.core.members import Members
 from chat.client.core.outbox import OutboxItem
 from chat.client.core.room import RoomCore
@@ -13,14 +14,35 @@ from chat.client.core.timeline import Timeline
 from chat.wire import protocol
 from chat.wire.errors import RoomNotFound
 
-if TYPE_CHECKING:
-    from chat.client.client import ChatClient
+
+class Owner(Protocol):
+    """What a room needs of the client that made it (``chat.client.client``)."""
+
+    core: ClientCore
+    is_closed: bool
+
+    @property
+    def state(self) -> ConnectionState: ...
+
+    def stopped(self) -> Stopped: ...
+
+    def take(self, room_id: str) -> RoomNews | None: ...
+
+    def tell(self, command: protocol.Typing) -> None: ...
+
+    async def call(self, command: protocol.Command) -> Any: ...
+
+    async def load(self, room_id: str, command: protocol.History | protocol.ListMembers) -> Any: ...
+
+    async def post(
+        self, room_id: str, body: str, *, reply_to: str | None = None, client_id: UUID | str | None = None
+    ) -> protocol.PostResult: ...
 
 
 class Room:
     """Read and write one room. Made by ``ChatClient.room``; right for as long as the client lives."""
 
-    def __init__(self, client: "ChatClient", core: RoomCore):
+    def __init__(self, client: Owner, core: RoomCore):
         self._client = client
         self._core = core
         self._waiters: set[asyncio.Future[None]] = set()
@@ -48,7 +70,7 @@ class Room:
 
     @property
     def timeline(self) -> Timeline:
-        """The messages in memory, up to the newest: ``at(number)``, ``mine(number)``, ``has_older``."""
+        """The messages in memory, up to the newest: ``at(number)``, ``mine(number)``."""
         return self._core.timeline
 
     @property
@@ -198,7 +220,7 @@ class Room:
 class RoomEvents:
     """The events of one room, one after the other, for one task at a time."""
 
-    def __init__(self, room: Room, client: "ChatClient"):
+    def __init__(self, room: Room, client: Owner):
         self._room = room
         self._client = client
 

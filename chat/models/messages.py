@@ -11,6 +11,11 @@ from chat.models.database import LiveModel
 from chat.models.rooms import Room
 
 
+def key_of(author: Any, client_id: Any) -> str:
+    """The ``user_key`` of an author. A message from elsewhere whose author has no account gets one of its own."""
+    return str(author.pk) if author is not None else f"gone:{client_id}"
+
+
 class Message(LiveModel):
     """One message in its present state; a deleted one stays as a tombstone without text.
 
@@ -30,6 +35,8 @@ class Message(LiveModel):
         related_name="chat_messages",
         verbose_name=_("author"),
     )
+    user_key = models.CharField(max_length=64, editable=False)
+    """The author's id on the wire. It outlives the account, so a late repeat is still recognised."""
     client_id = models.UUIDField(editable=False)
     body_hash = models.BinaryField(max_length=32, editable=False)
     """SHA-256 of the body first posted: tells a repeat from another message with the same client_id."""
@@ -57,8 +64,8 @@ class Message(LiveModel):
             models.Index(fields=["author", "room", "number"], name="chat_message_author_in_room"),
         ]
         constraints: ClassVar = [
-            # client_id first: random, so one probe finds the row, and a batch is looked up in one query.
-            models.UniqueConstraint(fields=["client_id", "author", "room"], name="chat_message_posted_once"),
+            # client_id first: it is random, so one probe finds the row, and one query looks up a batch.
+            models.UniqueConstraint(fields=["client_id", "user_key", "room"], name="chat_message_posted_once"),
             models.UniqueConstraint(fields=["room", "number"], name="chat_message_number"),
             models.UniqueConstraint(fields=["room", "seq"], name="chat_message_seq"),
             models.CheckConstraint(
@@ -78,14 +85,15 @@ class Reaction(LiveModel):
     """One person's one emoji on one message."""
 
     message = models.ForeignKey(Message, models.CASCADE, db_index=False, related_name="+")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_index=False, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
+    user_key = models.CharField(max_length=64, editable=False)
     emoji = models.CharField(max_length=32)
 
     class Meta:
         # A person's own reactions to the messages of a page.
-        indexes: ClassVar = [models.Index(fields=["user", "message"], name="chat_reaction_of_user")]
+        indexes: ClassVar = [models.Index(fields=["user_key", "message"], name="chat_reaction_of_person")]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["message", "emoji", "user"], name="chat_reaction_once"),
+            models.UniqueConstraint(fields=["message", "emoji", "user_key"], name="chat_reaction_once"),
         ]
 
     def __str__(self) -> str:
@@ -93,16 +101,17 @@ class Reaction(LiveModel):
 
 
 class Mention(LiveModel):
-    """That a message names a person: counts what they have not read, without looking into messages."""
+    """That a message mentions a person. Unread mentions are counted here, without looking into messages."""
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="+")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_index=False, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
+    user_key = models.CharField(max_length=64, editable=False)
     room = models.ForeignKey(Room, models.PROTECT, related_name="+")
     number = models.BigIntegerField()
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["user", "room", "number"], name="chat_mention_once"),
+            models.UniqueConstraint(fields=["user_key", "room", "number"], name="chat_mention_once"),
         ]
 
     def __str__(self) -> str:

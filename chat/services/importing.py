@@ -22,6 +22,7 @@ from chat.live.hints import Hint, RoomEvents
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Message, Reaction, Room
 from chat.models.database import write
+from chat.models.messages import key_of
 from chat.services import membership_rows, posting, read_pointers, sequence
 from chat.services.message_bodies import Rendered, checked, is_acceptable, render_many, store_mentions
 from chat.services.reactions import is_emoji
@@ -182,6 +183,7 @@ class _Batch:
             past.body,
             rendered or Rendered("", []),
             author=past.author,
+            user_key=key_of(past.author, past.client_id),
             client_id=past.client_id,
             body=text,
             reactions=summary,
@@ -201,13 +203,13 @@ class _Batch:
         Message.objects.bulk_update(replies, ["reply_to"])
         store_mentions(messages)
         Reaction.objects.bulk_create(
-            Reaction(message=message, user=user, emoji=emoji)
+            Reaction(message=message, user=user, user_key=str(user.pk), emoji=emoji)
             for client_id, message in rows.items()
             for emoji, user in _distinct(self._past[client_id])
         )
         changed = _predate(room, messages)
         sequence.save_numbers(room, "last_number", "last_message_at")
-        newest = {str(each.author_id): each.number for each in messages if each.author_id is not None}
+        newest = {each.user_key: each.number for each in messages if each.author_id is not None}
         authors = membership_rows.present(room).filter(user_key__in=newest).values_list("pk", "user_key")
         read_pointers.follow_own_posts({pk: newest[user_key] for pk, user_key in authors})
         hints: list[Hint] = [_told(room, [*map(posting.posted, messages), *changed])]
@@ -222,7 +224,7 @@ def _predate(room: Room, messages: list[Message]) -> list[protocol.RoomEvent]:
     since: dict[str, datetime] = {}
     for each in messages:
         if each.author_id is not None:
-            since[str(each.author_id)] = min(since.get(str(each.author_id), each.created_at), each.created_at)
+            since[each.user_key] = min(since.get(each.user_key, each.created_at), each.created_at)
     present = Membership.objects.present().filter(room=room).with_people()
     if messages[0].number == 1:
         # Together, or the room would tell again and again of somebody who comes.

@@ -76,16 +76,16 @@ def checked(body: str) -> str:
 
 
 def store_mentions(messages: list[Message]) -> None:
-    """Count the messages, whose rooms are locked, for those whom they name."""
+    """Store whom the messages, whose rooms are locked, mention."""
     named = {user_id for each in messages for user_id in each.mentions}
     if not named:
         return
-    # An account may have been deleted since the text was rendered, and no message fails for that. Of the room's members
-    # none can go now: to end their membership takes the room's lock.
+    # An account may have been deleted since the text was rendered, and no message fails for that. The room's members
+    # cannot leave now: ending a membership needs the room lock that we hold.
     people = get_user_model()._default_manager.filter(pk__in=named).values_list("pk", flat=True)
     known = {str(each) for each in people}
     Mention.objects.bulk_create(
-        Mention(message=each, user_id=user_id, room_id=each.room_id, number=each.number)
+        Mention(message=each, user_id=user_id, user_key=user_id, room_id=each.room_id, number=each.number)
         for each in messages
         for user_id in each.mentions
         if user_id in known

@@ -65,7 +65,7 @@ def render_missing(posts: list[Post]) -> None:
             each.rendered = render(each.room_id, each.body)
 
 
-_Key = tuple[Any, int, UUID]
+_Key = tuple[str, int, UUID]
 
 
 class _Batch:
@@ -110,15 +110,15 @@ class _Batch:
         return {room.pk: room for room in Room.objects.select_for_update().filter(pk__in=wanted).order_by("pk")}
 
     def _key(self, request: Post) -> _Key:
-        return request.by.pk, request.room_id, request.client_id
+        return str(request.by.pk), request.room_id, request.client_id
 
     def _find_stored(self) -> dict[_Key, Message]:
         rows = Message.objects.filter(
             client_id__in={each.client_id for each in self._posts},
-            author__in={each.by.pk for each in self._posts},
+            user_key__in={str(each.by.pk) for each in self._posts},
             room__in=self._rooms,
         ).defer("body", "html")
-        return {(row.author_id, row.room_id, row.client_id): row for row in rows}
+        return {(row.user_key, row.room_id, row.client_id): row for row in rows}
 
     def _find_memberships(self) -> dict[tuple[int, str], Membership]:
         rows = (
@@ -162,6 +162,7 @@ class _Batch:
             request.body,
             request.rendered or render(room, text),
             author=author,
+            user_key=str(request.by.pk),
             client_id=request.client_id,
             body=text,
             reply=reply,
@@ -189,7 +190,7 @@ class _Batch:
             {
                 membership.pk: message.number
                 for message in messages
-                if (membership := self._memberships.get((message.room_id, str(message.author_id))))
+                if (membership := self._memberships.get((message.room_id, message.user_key)))
             }
         )
         hints: list[Hint] = []

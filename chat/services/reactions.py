@@ -49,12 +49,12 @@ def add(*, by: Any, message_id: int, emoji: str) -> ReactionResult:
     with write():
         message, entry = _reactable(by, message_id)
         summary = {each["emoji"]: each for each in message.reactions}
-        if not Reaction.objects.filter(message=message, user=by, emoji=emoji).exists():
+        if not Reaction.objects.filter(message=message, user_key=str(by.pk), emoji=emoji).exists():
             if emoji not in summary and len(summary) >= conf.reactions_per_message:
                 raise TooManyReactions
             if entry.membership is None:
                 people.lock_accounts(by, gone=MessageNotFound)
-            Reaction.objects.create(message=message, user=by, emoji=emoji)
+            Reaction.objects.create(message=message, user=by, user_key=str(by.pk), emoji=emoji)
             message.reactions = _with_fresh(message, emoji)
             announce_change(entry.room, message, "reactions")
         return _result(by, message)
@@ -64,7 +64,7 @@ def remove(*, by: Any, message_id: int, emoji: str) -> ReactionResult:
     """Take a reaction back; nothing happens if there is none. Raises as ``add``."""
     with write():
         message, entry = _reactable(by, message_id)
-        gone, _ = Reaction.objects.filter(message=message, user=by, emoji=emoji).delete()
+        gone, _ = Reaction.objects.filter(message=message, user_key=str(by.pk), emoji=emoji).delete()
         if gone:
             message.reactions = _with_fresh(message, emoji)
             announce_change(entry.room, message, "reactions")
@@ -74,7 +74,9 @@ def remove(*, by: Any, message_id: int, emoji: str) -> ReactionResult:
 def remove_all(*, user: Any) -> None:
     """Remove every reaction of ``user``, whose account is about to be deleted, so that nothing names or counts them."""
     with write():
-        reacted = Message.objects.filter(pk__in=Reaction.objects.filter(user=user).values("message")).values("room")
+        reacted = Message.objects.filter(
+            pk__in=Reaction.objects.filter(user_key=str(user.pk)).values("message")
+        ).values("room")
         mine = Membership.objects.present().of(user).values("room")
         # The rooms of the memberships too, which end in the same transaction: all locks in id order, as the writer's.
         rooms = Room.objects.select_for_update().filter(Q(pk__in=reacted) | Q(pk__in=mine)).order_by("pk")
@@ -85,7 +87,7 @@ def remove_all(*, user: Any) -> None:
 
 def _remove_some(room: Room, user: Any) -> bool:
     """Take back the person's reactions to up to 500 messages of a locked room; False when there are none."""
-    mine = Reaction.objects.filter(user=user)
+    mine = Reaction.objects.filter(user_key=str(user.pk))
     keys = list(mine.filter(message__room=room).values_list("message", flat=True).distinct()[:MESSAGES_AT_ONCE])
     if not keys:
         return False
@@ -133,7 +135,7 @@ def _reactable(by: Any, message_id: int) -> tuple[Message, lookup.Entry]:
 def _with_fresh(message: Message, emoji: str) -> list[dict[str, Any]]:
     """The message's summary with ``emoji`` counted anew; it keeps its place, and goes when nobody is left."""
     rows = Reaction.objects.filter(message=message, emoji=emoji)
-    users = [str(each) for each in rows.order_by("pk").values_list("user_id", flat=True)[:REACTION_USERS]]
+    users = list(rows.order_by("pk").values_list("user_key", flat=True)[:REACTION_USERS])
     count = len(users) if len(users) < REACTION_USERS else rows.count()
     fresh = {"emoji": emoji, "count": count, "users": users}
     summary = [fresh if each["emoji"] == emoji else each for each in message.reactions]

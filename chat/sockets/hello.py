@@ -7,6 +7,7 @@ from chat.conf import conf
 from chat.process import Process
 from chat.runtime import pools
 from chat.wire import protocol
+from chat.wire.features import FEATURES
 
 RECEIVED_BYTES = 256 * 1024
 """``hello.flow``: a client also acknowledges after so many bytes, so that long messages do not fill the window."""
@@ -32,6 +33,7 @@ async def hello(process: Process, user: Any) -> tuple[bytes, protocol.User, int]
         rooms=states,
         rooms_version=version,
         more=more,
+        features=list(FEATURES),
     )
     return protocol.encode(event), person, version
 

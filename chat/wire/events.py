@@ -30,6 +30,7 @@ class Hello(_Event, frozen=True, kw_only=True, tag="hello"):
     rooms: list[RoomState]
     rooms_version: int
     more: bool = False
+    features: list[str] = []
 
 
 class _RoomEvent(_Event, frozen=True, kw_only=True):

@@ -67,9 +67,10 @@ def hall(ana: Any, cleo: Any) -> Room:
             each.reply_to = posted[each.number - 900]
         Message.objects.bulk_update(replies, ["reply_to"])
         Reaction.objects.bulk_create(
-            Reaction(message=each, user=[ana, *others][(each.number + turn) % (PEOPLE + 1)], emoji="👍")
+            Reaction(message=each, user=person, user_key=str(person.pk), emoji="👍")
             for each in posted
             for turn in range(4)
+            for person in [[ana, *others][(each.number + turn) % (PEOPLE + 1)]]
         )
         Room.objects.filter(pk=hall.pk).update(head=MESSAGES + 100, last_number=MESSAGES, member_count=PEOPLE + 1)
     if connection.vendor == "postgresql":
@@ -117,7 +118,7 @@ def test_who_came_and_went_beside_a_page_is_found_by_its_time_and_not_by_looking
 
 def test_ones_own_reactions_are_found_by_oneself_and_the_messages(ana: Any, hall: Room) -> None:
     page = list(Message.objects.filter(room=hall).order_by("-number")[:50])
-    assert lookups(lambda: reads.own_reactions(ana, page)) == {"chat_reaction": {frozenset({"user_id", "message_id"})}}
+    assert lookups(lambda: reads.own_reactions(ana, page)) == {"chat_reaction": {frozenset({"user_key", "message_id"})}}
 
 
 def test_a_page_of_members_is_not_sorted_out_of_all_of_them(ana: Any, hall: Room) -> None:

@@ -4,7 +4,8 @@ policy and a content security policy of the site's own. tests/host/site holds th
 
 import asyncio
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,3 +231,32 @@ async def write_in(part: Locator, body: str) -> None:
 async def is_live(page: Page | Locator) -> None:
     await expect(page.locator("[data-part=banner]")).to_have_attribute("data-state", "live", timeout=30_000)
     await expect(page.get_by_role("log")).to_have_attribute("aria-busy", "false", timeout=30_000)
+
+
+OLD_DATABASE = """
+from uuid import uuid4
+from django.core.management import call_command
+from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+from people.models import Person
+using = Person.objects.db
+call_command("migrate", verbosity=0, database=using)
+call_command("migrate", "chat", "0006", verbosity=0, database=using)
+old = MigrationLoader(connections[using]).project_state(("chat", "0006_slugs_of_private_rooms")).apps.get_model
+person = Person.objects.create(pk=uuid4())
+room = old("chat", "Room").objects.using(using).create(name="Hall", slug="hall", head=2, last_number=1)
+message = old("chat", "Message").objects.using(using).create(
+    room=room, author_id=person.pk, client_id=uuid4(), body_hash=b"x", number=1, seq=2, changed_seq=2
+)
+old("chat", "Reaction").objects.using(using).create(message=message, user_id=person.pk, emoji="👍")
+call_command("migrate", verbosity=0, database=using)
+from chat.models import Message, Reaction
+assert Message.objects.get().user_key == Reaction.objects.get().user_key == str(person.pk)
+print(Message.objects.get().user_key)
+"""
+
+
+def test_an_older_database_gets_uuid_keys_as_they_are_on_the_wire(shop: Shop, tmp_path: Path) -> None:
+    """SQLite's tables hold a UUID as 32 digits; on the wire, and so in ``user_key``, it has hyphens."""
+    other = replace(shop, environment={**shop.environment, "SHOP_HOME": str(tmp_path)})
+    assert len(other.run(OLD_DATABASE).split()[-1]) == 36

@@ -101,6 +101,18 @@ test("after a lost connection the same message goes again, first, with the same 
   assert.equal([posts.length, posts[1].body, posts[1].clientId === posts[0].clientId], [2, "a", true])
 })
 
+test("a message with a field that the server does not know waits for one that does, and its room with it", async () => {
+  const { outbox, posts, store } = await arrange()
+  const stored = { owner: "site|ana", body: "look", replyTo: null, createdAt: "", state: "queued", error: null }
+  await store.add({ ...stored, clientId: "c1", room: "1", attachments: ["7"] })
+  await outbox.add({ room: "1", body: "at that" })
+  await outbox.add({ room: "2", body: "hello" })
+  assert.equal(posts.map(({ room }) => room), ["2"])
+  outbox.disconnected()
+  outbox.connected(["attachments"])
+  assert.equal(posts.map(({ room, body }) => [room, body]).slice(1), [["1", "look"], ["2", "hello"]])
+})
+
 test("an acknowledged message stays to be seen until the room's stream has come so far", async () => {
   const { outbox, posts, store } = await arrange()
   await outbox.add({ room: "1", body: "a" })

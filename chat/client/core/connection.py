@@ -73,6 +73,7 @@ class ClientConnection:
         self._rooms = RoomList(rng)
         self._syncs = Syncs(rng, self._requests, self._sync_answered)
         self._loads = Loads(rng, self._requests, self._schedule, self._syncs.watch)
+        self._features: frozenset[str] = frozenset()
         self._posting = Posting(Outbox(rng), self._requests, self._answer_post)
         self._listing = Listing(rng, self._rooms, self._requests, self._list_changed)
         self._changed: dict[str, None] = {}
@@ -226,7 +227,7 @@ class ClientConnection:
             # Outbox, read pointers and one's own reactions belong to one person.
             self._give_up("other_user")
             return
-        self.me, self.limits = hello.user, hello.limits
+        self.me, self.limits, self._features = hello.user, hello.limits, frozenset(hello.features)
         self._requests.limit = max(1, hello.limits.unanswered)
         self._link.greeted(hello.heartbeat_s, now)
         self._flow.greeted(hello.flow, now)
@@ -364,7 +365,7 @@ class ClientConnection:
         if self.is_live and self.limits is not None and self.me is not None:
             self._syncs.run(self.limits, now)
             self._listing.run(now)
-            self._posting.run(self.me.id, self.limits, now)
+            self._posting.run(self.me.id, self.limits, self._features, now)
             self._actions += [Send(command) for command in self._requests.sendable(now)]
         return self._take_actions()
 

@@ -5,12 +5,13 @@ before it comes here, and leaves only when its answer came (docs/protocol.md, se
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from chat.wire import protocol
 from chat.wire.errors import ChatError, FrameTooLarge, MessageEmpty, MessageInvalidText, MessageTooLong
+from chat.wire.features import needed_by
 
 FIRST_RETRY_S = 0.5
 RETRY_CAP_S = 30.0
@@ -97,11 +98,16 @@ class Outbox:
         self._ids.add(item.client_id)
         self._queues.setdefault(item.room, _RoomQueue()).items.append(item)
 
-    def ready(self, user: str, now: float) -> list[OutboxItem]:
-        """The messages to send now, at most one a room; each counts as unanswered from here on."""
+    def ready(self, user: str, features: Container[str], now: float) -> list[OutboxItem]:
+        """The messages to send now, at most one for each room; each counts as unanswered from here on.
+
+        A message that needs a feature which the server does not name waits, and those behind it in its room do too.
+        """
         out = []
         for queue in self._queues.values():
             if queue.is_unanswered or queue.retry_at > now or queue.items[0].user != user:
+                continue
+            if not all(each in features for each in needed_by(queue.items[0].as_command())):
                 continue
             queue.is_unanswered = True
             out.append(queue.items[0])

@@ -1,6 +1,6 @@
 """Sending what the outbox says, and giving it the answers. Sans I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from chat.client.core import outbox
@@ -19,9 +19,9 @@ class Posting:
     requests: Requests
     answer: Callable[[Stored | Failed], None]
 
-    def run(self, me: str, limits: protocol.Limits, now: float) -> None:
+    def run(self, me: str, limits: protocol.Limits, features: Container[str], now: float) -> None:
         """Send each room's next message. Those that the server would not read fail here."""
-        while items := self.outbox.ready(me, now):
+        while items := self.outbox.ready(me, features, now):
             for item in items:
                 try:
                     # Again: it may come from an earlier run, and a frame that is too large gets an error without a ref.

@@ -31,10 +31,6 @@ class Timeline:
     def is_loaded(self) -> bool:
         return self.first is not None
 
-    @property
-    def has_older(self) -> bool:
-        return self.first is not None and self.first > 1
-
     def __iter__(self) -> Iterator[Message]:
         """The messages in order. Numbers may be missing while the client catches up."""
         for number in range(self.first or 1, self.last + 1):

@@ -19,10 +19,10 @@ def test_one_unanswered_at_a_time_for_each_room() -> None:
     first, second, other = item("1"), item("1"), item("2")
     for each in (first, second, other):
         outbox.add(each)
-    assert outbox.ready("1", 0) == [first, other]
-    assert outbox.ready("1", 0) == []
+    assert outbox.ready("1", (), 0) == [first, other]
+    assert outbox.ready("1", (), 0) == []
     outbox.remove(first)
-    assert outbox.ready("1", 0) == [second]
+    assert outbox.ready("1", (), 0) == [second]
 
 
 def test_what_may_be_retried_stays_at_the_head_as_long_as_it_is_told() -> None:
@@ -30,11 +30,11 @@ def test_what_may_be_retried_stays_at_the_head_as_long_as_it_is_told() -> None:
     first, second = item("1"), item("1")
     outbox.add(first)
     outbox.add(second)
-    outbox.ready("1", 0)
+    outbox.ready("1", (), 0)
     assert outbox.refused(first, errors.RateLimited(retry_after_ms=4000), 0.0)
-    assert outbox.ready("1", 3.9) == []
+    assert outbox.ready("1", (), 3.9) == []
     assert outbox.wake_at(0.0) == 4.25
-    assert outbox.ready("1", 4.25) == [first]
+    assert outbox.ready("1", (), 4.25) == [first]
 
 
 def test_what_may_not_is_out() -> None:
@@ -42,15 +42,15 @@ def test_what_may_not_is_out() -> None:
     first, second = item("1"), item("1")
     outbox.add(first)
     outbox.add(second)
-    outbox.ready("1", 0)
+    outbox.ready("1", (), 0)
     assert not outbox.refused(first, errors.RoomArchived(), 0.0)
-    assert outbox.ready("1", 0) == [second]
+    assert outbox.ready("1", (), 0) == [second]
 
 
 def test_only_the_signed_in_users_messages_leave() -> None:
     outbox = Outbox(half)
     outbox.add(item("1", user="2"))
-    assert outbox.ready("1", 0) == []
+    assert outbox.ready("1", (), 0) == []
 
 
 def test_the_largest_frame_that_passes_the_check_is_the_largest_that_may_leave() -> None:
@@ -66,3 +66,17 @@ def passes(item: OutboxItem, limits: protocol.Limits) -> bool:
     except errors.FrameTooLarge:
         return False
     return True
+
+
+def test_a_post_that_needs_a_feature_waits_for_a_server_that_has_it_and_holds_up_its_own_room_alone() -> None:
+    outbox = Outbox(rng=lambda: 0.0)
+    with_file = OutboxItem(str(uuid.UUID(int=1)), user="1", room="1", body="look", attachments=("7",))
+    behind = OutboxItem(str(uuid.UUID(int=2)), user="1", room="1", body="at that")
+    elsewhere = OutboxItem(str(uuid.UUID(int=3)), user="1", room="2", body="hello")
+    for item in (with_file, behind, elsewhere):
+        outbox.add(item)
+    assert outbox.ready("1", (), 0) == [elsewhere]
+    assert outbox.pending("1") == (with_file, behind), "nothing has failed, and the order stays"
+    assert outbox.ready("1", ("attachments", "of a later server"), 0) == [with_file]
+    outbox.remove(with_file)
+    assert outbox.ready("1", (), 0) == [behind]

@@ -46,7 +46,6 @@ def test_the_oldest_leave_when_there_are_too_many() -> None:
         timeline.merge(each)
         timeline.trim()
     assert [each.number for each in timeline] == [7, 8, 9, 10]
-    assert timeline.has_older
 
 
 def test_own_reactions_are_read_from_the_first_fifty_people_or_kept() -> None:

@@ -21,6 +21,7 @@ export class ChatClient extends Emitter {
   #user
   #options
   #limits
+  #features = []
   #syncs
 
   /**
@@ -86,7 +87,7 @@ export class ChatClient extends Emitter {
     const request = (command) => this.#socket.request(command)
     this.#outbox = new Outbox({ owner, tabs, clock, store: await store(), request, limits: () => this.#limits })
     this.#outbox.on("change", (room) => this.emit("outbox", room))
-    if (this.isLive) this.#outbox.connected()
+    if (this.isLive) this.#outbox.connected(this.#features)
     await this.#outbox.start()
     this.emit("outbox", null)
   }
@@ -173,8 +174,9 @@ export class ChatClient extends Emitter {
       return this.emit("failure", new ChatError({ code: "client.other_user", message: "Somebody else is signed in now." }))
     }
     this.#limits = hello.limits
+    this.#features = hello.features
     this.rooms.greeted(hello)
-    this.#outbox?.connected()
+    this.#outbox?.connected(hello.features)
   }
 
   #handle(event) {

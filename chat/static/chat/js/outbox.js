@@ -30,6 +30,7 @@ export class Outbox extends Emitter {
   /** Until the store was read once, nobody knows what comes before what is written here. */
   #wasRead = false
   #isLive = false
+  #features = []
   #owner
   #store
   #tabs
@@ -71,9 +72,10 @@ export class Outbox extends Emitter {
     this.#tabs.stop()
   }
 
-  /** The owner is signed in on a live connection. */
-  connected() {
+  /** The owner is signed in on a live connection, to a server that has these features. */
+  connected(features = []) {
     this.#isLive = true
+    this.#features = features
     this.#pump()
   }
 
@@ -205,7 +207,9 @@ export class Outbox extends Emitter {
     const own = [...heads].filter(([, item]) => item.isHere || (this.#tabs.leads && this.#wasRead))
     if (own.length < heads.size) this.#tabs.claim()
     for (const [room, item] of own) {
-      if (!this.#posting.has(room) && !this.#pauses.get(room)?.timer) this.#post(item)
+      if (this.#posting.has(room) || this.#pauses.get(room)?.timer) continue
+      // A field that the server does not know would be refused for good: the room waits for a server that does.
+      if (!item.attachments?.length || this.#features.includes("attachments")) this.#post(item)
     }
   }
 

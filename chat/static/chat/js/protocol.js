@@ -5,14 +5,14 @@ export const PROTOCOL_VERSION = 1
 export const SUBPROTOCOL = "chat.v1"
 
 /** The limits of a server with default settings; `hello` brings the real ones. */
-export const DEFAULT_LIMITS = Object.freeze({
+export const DEFAULT_LIMITS = {
   frameBytes: 64 * 1024, bodyChars: 10_000, syncRooms: 500, history: 100, catchUp: 1_000, unanswered: 32,
-})
+}
 
 /** Close codes that clients give a meaning of their own. */
-export const Close = Object.freeze({
+export const Close = {
   heartbeatMissed: 4001, notSignedIn: 4501, banned: 4503, sessionEnded: 4509, unsupported: 4510,
-})
+}
 
 /** Whether a client that was closed with `code` comes back after its back-off. */
 export const mayReconnect = (code) => !(code >= 4500 && code <= 4999)
@@ -162,7 +162,7 @@ const POSITION = { room: text, epoch: text, seq: whole }
 const helloOf = shape({
   protocol: anything, user: userOf, server: anything, heartbeat_s: positive, limits: limitsOf,
   flow: optional(shape({ frames: count, seconds: positive })), rooms: listOf(stateOf), rooms_version: whole,
-  more: optional(flag, false),
+  more: optional(flag, false), features: optional(listOf(text), []),
 })
 
 /** It ends its command whatever it holds; one that says not even which costs the connection, and so ends them all. */

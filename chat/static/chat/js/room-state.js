@@ -25,10 +25,5 @@ export const withRoom = (state, room) => ({ ...state, ...room, name: room.name |
 export const withCount = (state, { seq, memberCount }) =>
   seq <= state.seq || memberCount === null ? state : { ...state, memberCount }
 
-/** Rooms with something new first come by time; rooms without messages last, by name. */
-export function compareRooms(a, b) {
-  return (b.lastMessageAt ?? "").localeCompare(a.lastMessageAt ?? "") || a.name.localeCompare(b.name)
-}
-
 /** Whether the person may write here now. @param {RoomState | null} state */
 export const mayWrite = (state) => Boolean(state && (state.mayPost ?? state.role) && !state.archived)

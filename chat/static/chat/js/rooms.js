@@ -2,7 +2,6 @@
 
 import { Emitter } from "./emitter.js"
 import { Room } from "./room.js"
-import { compareRooms } from "./room-state.js"
 
 const PAGE = 200
 
@@ -34,9 +33,9 @@ export class Rooms extends Emitter {
     return this.#isKnown
   }
 
-  /** @returns {import("./protocol.js").RoomState[]} the person's rooms, the most recently active first */
+  /** @returns {import("./protocol.js").RoomState[]} the person's rooms, in no order */
   get list() {
-    return [...this.#listed].map((id) => this.#rooms.get(id).state).filter(Boolean).sort(compareRooms)
+    return [...this.#listed].map((id) => this.#rooms.get(id).state).filter(Boolean)
   }
 
   /** Asked for at each event: no list is made and sorted for it. */
