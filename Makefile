@@ -1,20 +1,41 @@
-# make run: serve on http://127.0.0.1:8000 · make test: all tests · make check: lint, types, migrations, deployment
+# make run: serve on http://127.0.0.1:8000 · make test: all tests · make quick: those that need no server and no browser
+# make check: everything that can be said by reading · make full: all of it, with every version and the benchmarks
 PYTHON ?= $(firstword $(shell command -v python3 python3.12 python3.11 python3.13 2>/dev/null) python3)
 START = $(PYTHON) project/start.py
+PYTEST = $(START) --dev -m pytest
 ARGS ?=
 
-.PHONY: run test check format bench superuser demo clean
+# Three at a time, on two cores too: half of a test's time is waiting for a server or a page. Each file stays in one
+# process; the order is that of tests/conftest.py.
+PARALLEL = -n 3 --dist loadfile --no-loadscope-reorder
+# What runs on PostgreSQL as well, in pytest's own process. Tests with servers choose their databases themselves.
+ON_POSTGRESQL = tests/services tests/models tests/access tests/live/test_hub.py tests/project/test_odd_fields.py \
+	tests/project/test_unwritable.py tests/project/accounts/test_races.py tests/web/test_odd_addresses.py
+
+.PHONY: run test quick check full format bench requirements superuser demo clean
 
 run:
 	@$(START) --port -m project.serve
 
-# Three at a time, on two cores too: half of a test's time is waiting for a server or a page. Each file stays in one
-# process; the order is that of tests/conftest.py.
 test:
-	@$(START) --dev -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	@$(PYTEST) -q $(PARALLEL) --database postgresql $(ON_POSTGRESQL)
+	@$(PYTEST) -q -m alone
+	@$(PYTEST) $(PARALLEL) -m "not alone"
+else
+	@$(PYTEST) $(PARALLEL) $(ARGS)
+endif
+
+quick:
+	@$(PYTEST) -q $(PARALLEL) --quick $(ARGS)
 
 check:
 	@$(START) --dev tests/check.py
+
+# Long: run it before an issue is called resolved.
+full: check test
+	@$(START) --dev tests/versions.py
+	@$(START) --dev -m bench
 
 format:
 	@$(START) --dev -m ruff check --fix
@@ -22,6 +43,10 @@ format:
 
 bench:
 	@$(START) --dev -m bench $(ARGS)
+
+# Pins the newest versions that requirements*.in allow, with hashes: make requirements ARGS=--keep leaves versions alone.
+requirements:
+	@$(START) --dev -m project.requirements $(ARGS)
 
 superuser:
 	@$(START) -m project.serve --prepare
@@ -34,5 +59,5 @@ demo:
 
 # Removes what can be made again, .venv included; never var/, which holds the messages.
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

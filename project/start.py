@@ -107,7 +107,8 @@ def make_venv():
 def install(requirements):
     """Install exactly what is pinned, and note for which lines that was done."""
     say("Installing {} (once; about a minute) …".format(requirements))
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--quiet", "-r", requirements]
+    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--quiet"]
+    pip += ["--require-hashes", "-r", requirements]
     done = subprocess.run(pip, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
         log = os.path.join(VENV, "pip.log")

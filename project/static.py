@@ -21,9 +21,11 @@ MODULE_IMPORTS = (
 )
 
 OWN_FOLDER = "chat/"
-FOR_READERS = re.compile(r"^[ \t]*(?://.*|/\*(?:.|\n)*?\*/[ \t]*)?(?:\n|\Z)|^[ \t]+", re.MULTILINE)
-"""Lines that hold nothing but a comment, and indents. Our modules write no string over several lines, so nothing is cut
-out of one. Minifiers at hand break class fields that end without a semicolon, for they join lines."""
+FOR_READERS = re.compile(
+    r"^[ \t]*(?://.*|/\*(?:.|\n)*?\*/[ \t]*)?(?:\n|\Z)|^[ \t]+|/\*\* @type [^\n]*?\*/ ?", re.MULTILINE
+)
+"""Lines that hold nothing but a comment, indents, and casts of types. Our modules write no string over several lines,
+so nothing is cut out of one. Minifiers at hand break class fields that end without a semicolon, for they join lines."""
 SPACED = re.compile(
     r"""("[^"\n]*"|'[^'\n]*'|`[^`\n]*`)"""
     r"""|[ \t]*(=>|[=?:,{}()\[\]<>&|*!])[ \t]*"""

@@ -28,7 +28,7 @@ LOG_TAIL = 6_000
 EXPECT_MS = 20_000
 """How long a page may take to show what a test expects: the machine may be busy. What is there costs no waiting."""
 
-LONG = ("tests/test_on_postgresql.py", "tests/browser/", "tests/end_to_end/", "tests/host/")
+LONG = ("tests/browser/", "tests/end_to_end/", "tests/host/")
 TOGETHER = ("tests/end_to_end/protocol/", "tests/host/")
 """Folders whose files share what takes long to make, sites or a wheel, and so stay in one process."""
 

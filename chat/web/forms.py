@@ -33,7 +33,8 @@ class RoomForm(ServiceForm):
     def __init__(self, *args: object, **options: object):
         super().__init__(*args, **options)  # type: ignore[arg-type]
         for field in self.fields.values():
-            field.widget.attrs["autocomplete"] = "off"
+            if getattr(field.widget, "input_type", "text") == "text":
+                field.widget.attrs["autocomplete"] = "off"
 
 
 class NewRoomForm(RoomForm):

@@ -30,7 +30,14 @@ def page_config(request: HttpRequest) -> dict[str, Any]:
     return {
         "socket": socket_path(get_script_prefix()),
         "user": {"id": str(user.pk), "name": policy().name_of(user)},
-        "limits": {"frameBytes": conf.frame_bytes, "bodyChars": conf.body_chars, "syncRooms": conf.sync_rooms},
+        "limits": {
+            "frameBytes": conf.frame_bytes,
+            "bodyChars": conf.body_chars,
+            "syncRooms": conf.sync_rooms,
+            "history": conf.history_messages,
+            "catchUp": conf.catch_up,
+            "unanswered": conf.unanswered,
+        },
         "urls": {
             "home": reverse("chat:home"),
             "room": reverse("chat:room", args=[PLACE]),

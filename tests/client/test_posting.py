@@ -198,6 +198,7 @@ async def test_the_memory_outbox_keeps_what_the_other_one_keeps(tmp_path: Path) 
         await outbox.close()
 
 
+@pytest.mark.slow
 async def test_twenty_clients_post_a_hundred_messages_each(server: FakeServer, connect: Connect) -> None:
     clients = [await connect() for _ in range(20)]
     rooms = [await client.room("1") for client in clients]

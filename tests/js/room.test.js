@@ -25,7 +25,7 @@ function arrange(head, first = page(head - 49, head, head), more = {}) {
     const top = before ?? server.head + 1
     return page(Math.max(1, top - 100), top - 1, server.head)
   }
-  const request = async ({ type, room, ...fields }) => {
+  const request = async ({ type, room: _room, ...fields }) => {
     asked.push(type === "read" ? ["read", fields.number] : Object.entries(fields).flat())
     return type === "read" ? { read: fields.number, unread: 0, mentions: 0, rev: 9 } : history(fields)
   }

@@ -56,6 +56,7 @@ def edit_something(user: Any, room: Room, dice: random.Random) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("others_are_live", [True, False], ids=["feed exists", "feed is new"])
+@pytest.mark.slow
 async def test_a_sync_racing_with_live_posts_leaves_no_hole_and_no_repeat(
     rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch, others_are_live: bool
 ):

@@ -65,6 +65,7 @@ def test_an_unknown_person_is_said(db: None):
         run("nobody")
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_is_one_line():
     environment = {**os.environ, "DATABASE_URL": f"postgresql://ana:s3cret@127.0.0.1:{free_port()}/chat"}
     command = [sys.executable, "manage.py", "chat_token", "ana"]

@@ -35,6 +35,7 @@ def test_each_language_gets_colours(lexer):
     assert "<span" in highlighting.spans(code, lexer)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("lexer", LEXERS)
 @pytest.mark.parametrize(
     "unit",

@@ -209,6 +209,7 @@ def test_markup_does_not_count_as_plain():
         assert not is_plain(body), body
 
 
+@pytest.mark.alone
 def test_a_plain_body_costs_a_fraction_of_a_parsed_one():
     body = "Sounds good, let's meet at ten then?"
     fast, slow = (
@@ -428,6 +429,7 @@ def test_no_arrangement_of_links_and_brackets_raises(parts):
 # Time ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "unit",
     [

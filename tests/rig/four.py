@@ -32,11 +32,12 @@ def missing(session: pytest.Session) -> list[str]:
 
 
 def is_whole_suite(session: pytest.Session) -> bool:
-    """Whether all tests were asked for: no path below tests/, no -k, no -m."""
+    """Whether all tests were asked for: no path below tests/, no -k, no lane but the main one."""
     config = session.config
     roots = {config.rootpath, config.rootpath / "tests"}
     everything = all(config.rootpath.joinpath(Path(arg.partition("::")[0])).resolve() in roots for arg in config.args)
-    return everything and not config.option.keyword and not config.option.markexpr
+    is_narrowed = config.option.keyword or config.option.markexpr not in ("", "not alone") or config.option.quick
+    return everything and not is_narrowed
 
 
 def complain_about_missing(session: pytest.Session) -> None:

@@ -222,6 +222,7 @@ def test_a_back_end_without_tests_is_noticed(request: pytest.FixtureRequest) -> 
 def test_a_run_of_some_files_is_not_the_whole_suite(request: pytest.FixtureRequest) -> None:
     class Option:
         keyword = markexpr = ""
+        quick = False
 
     class Config:
         rootpath = request.config.rootpath

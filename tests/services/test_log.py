@@ -202,6 +202,7 @@ def forget(state: State, room: Room) -> None:
             state.messages[key] = msgspec.structs.replace(each, author=None)
 
 
+@pytest.mark.slow
 def test_no_act_tears_a_hole_and_every_way_leads_to_the_same_state(db: None) -> None:
     with patch.object(changes, "PAGE_THINGS", 3):  # many pages
         run_state_machine_as_test(Talk, settings=profile(examples=25, steps=40))

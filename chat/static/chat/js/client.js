@@ -19,6 +19,7 @@ export class ChatClient extends Emitter {
   #socket
   #outbox = null
   #user
+  /** @type {any} */
   #options
   #limits
   #features = []
@@ -30,6 +31,9 @@ export class ChatClient extends Emitter {
    * @param {{id: string, name: string}} options.user who is signed in on this page
    * @param {string | (() => Promise<string>)} [options.token] on pages of another site
    * @param {object} [options.limits] those of the server's settings, until `hello` confirms them
+   * @param {import("./clock.js").Clock} [options.clock]
+   * @param {() => Promise<import("./outbox-store.js").OutboxStore>} [options.store]
+   * @param {any} [options.tabs] and other seams for tests
    */
   constructor({ url, user, token = null, limits = DEFAULT_LIMITS, clock = systemClock, store = openStore, ...seams }) {
     super()

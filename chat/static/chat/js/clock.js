@@ -3,7 +3,7 @@
 /**
  * @typedef {object} Clock
  * @property {() => number} now milliseconds
- * @property {(work: () => void, ms: number) => any} after runs `work` once, `ms` later; returns a handle
+ * @property {(work: (value?: any) => void, ms: number) => any} after runs `work` once, `ms` later; returns a handle
  * @property {(handle: any) => void} cancel a handle that has run or is null is no error
  * @property {() => number} random 0 ≤ x < 1
  */

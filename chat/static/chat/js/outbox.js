@@ -216,6 +216,7 @@ export class Outbox extends Emitter {
   async #post(item) {
     const turn = {}
     this.#posting.set(item.room, turn)
+    /** @type {{result?: any, error?: any}} */
     let outcome
     try {
       outcome = { result: await this.#request(postOf(item)) }
@@ -232,8 +233,10 @@ export class Outbox extends Emitter {
     await this.#changed(item.room)
   }
 
+  /** @param {Item} item @param {{result?: any, error?: any}} outcome @param {boolean} isCurrent */
   async #settleOutcome(item, { result, error }, isCurrent) {
     if (result) {
+      /** @type {Item} */
       const stored = { ...item, state: "stored", epoch: result.epoch, seq: result.seq }
       this.#stored.set(item.clientId, stored)
       this.#pauses.delete(item.room)

@@ -28,6 +28,7 @@ export class Room extends Emitter {
   #id
   #me
   #state
+  /** @type {"pending" | "live" | "denied" | "removed"} */
   #access = "pending"
   #isOpen = false
   #cursor

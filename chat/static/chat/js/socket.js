@@ -31,6 +31,7 @@ export class Socket extends Emitter {
   #backoff
   /** @type {WebSocket | null} the connection that counts; an older one is ignored from the moment it is replaced */
   #transport = null
+  /** @type {ConnectionState} */
   #state = { name: "idle" }
   #requests = null
   #flow = null

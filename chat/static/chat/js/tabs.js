@@ -13,6 +13,7 @@ export class Tabs extends Emitter {
   #channel
   #leads = false
   #queued = null
+  /** @type {(value?: any) => void} */
   #release = () => {}
   #claim = null
   #isLive
@@ -25,6 +26,7 @@ export class Tabs extends Emitter {
    * @param {LockManager | undefined} [options.locks] absent on pages without TLS: then every tab sends. That costs
    *   repeats, which the server answers as such; order holds, for no tab sends a message before the one ahead is stored.
    *   The same where the browser refuses them, as it does when it is told to keep nothing.
+   * @param {typeof BroadcastChannel} [options.Channel]
    */
   constructor({ name, clock, isLive, locks = globalThis.navigator?.locks, Channel = globalThis.BroadcastChannel }) {
     super()

@@ -30,6 +30,7 @@ const QUOTE_CHARS = 140
  * @returns {Row[]}
  */
 export function rowsOf({ timeline, pending, me, mine, members = [], unreadFrom = null, dayOf = localDay }) {
+  /** @type {any[]} */
   const rows = []
   // A clock that went back, or one's own that is late, brings a day a second time.
   const days = new Set()

@@ -117,11 +117,12 @@ function replace(old, row) {
 }
 
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang || undefined, { numeric: "auto" })
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [["year", 31_536_000], ["month", 2_592_000], ["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]]
 
 /** "5 minutes ago". @param {number} ms from now; of what a clock that goes wrong puts ahead of now: now */
 function ago(ms) {
   const seconds = Math.min(0, Math.round(ms / 1000))
-  const [unit, length] = UNITS.find(([, each]) => -seconds >= each) ?? ["second", 1]
+  const [unit, length] = UNITS.find(([, each]) => -seconds >= each) ?? UNITS.at(-1)
   return relative.format(Math.trunc(seconds / length), unit)
 }

@@ -14,7 +14,7 @@ const SIGNS = { open: "#", private: "", direct: "@" }
 export class ChatRoomList extends HTMLElement {
   #client
   #parts
-  /** @type {Map<string, {line: HTMLElement, version: string}>} by room */
+  /** @type {Map<string, {line: Element, version: string}>} by room */
   #lines = new Map()
   #frame = null
   /** What scrolls. */

@@ -20,6 +20,7 @@ export class Composer {
   #typing
   #drafts
   #mentions
+  /** @type {any} */
   #mode = NEW
   /** What one was writing when an edit came between. @type {import("../drafts.js").Draft | null} */
   #parked = null

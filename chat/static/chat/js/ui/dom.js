@@ -49,7 +49,7 @@ export const momentOf = (iso) => `${fullDay.format(new Date(iso))}, ${timeOf(iso
 const noonOf = (day) => new Date(`${day}T12:00:00`)
 
 /** @param {string} day 2026-11-20 @returns {number} 0: today, 1: yesterday, … */
-export const daysAgo = (day) => Math.round((new Date().setHours(12, 0, 0, 0) - noonOf(day)) / 86_400_000)
+export const daysAgo = (day) => Math.round((new Date().setHours(12, 0, 0, 0) - noonOf(day).getTime()) / 86_400_000)
 
 /** A calendar day (2026-11-20) as a heading says it. */
 export function dayName(day) {

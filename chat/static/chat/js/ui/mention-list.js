@@ -15,7 +15,7 @@ export class MentionList {
 
   /**
    * @param {HTMLTextAreaElement} text
-   * @param {{present: () => import("../protocol.js").Member[], load: () => Promise<void>, me: string}} people
+   * @param {{present: () => import("../protocol.js").Member[], load: () => Promise<any>, me: string}} people
    */
   constructor(text, people) {
     this.#text = text

@@ -8,7 +8,7 @@ export function closeMenus() {
     const menu = document.querySelector(OPEN)
     if (!menu || event.key !== "Escape" || event.isComposing || event.defaultPrevented) return
     // Some browsers leave the focus nowhere when one clicks on a menu.
-    if (event.target !== document.body && !menu.contains(event.target)) return
+    if (event.target !== document.body && !menu.contains(/** @type {Node} */ (event.target))) return
     event.preventDefault()
     menu.open = false
     menu.querySelector("summary").focus()

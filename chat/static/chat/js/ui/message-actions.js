@@ -57,7 +57,6 @@ export class MessageActions {
   /**
    * By a key, at the message in focus.
    * @param {"reply" | "edit" | "remove" | "react" | "copyLink" | "markUnread"} name
-   * @returns {boolean} whether that can be done with this message
    */
   shortcut(name, message, opener) {
     if (name === "react" && this.#mayWrite && message.deletedAt === null) this.openMenu(message, opener)
@@ -85,6 +84,7 @@ export class MessageActions {
     const { role } = this.#room().state ?? {}
     const [mayWrite, isOwn, isThere] = [this.#mayWrite, this.#isOwn(message), message.deletedAt === null]
     const mayRemove = (isOwn && mayWrite) || MODERATORS.includes(role)
+    /** @type {[string, boolean, () => void][]} */
     const choices = [
       ["reply", mayWrite && isThere, () => this.#composer.reply(message)],
       ["edit", mayWrite && isOwn && isThere, () => this.#composer.edit(message)],

@@ -39,6 +39,7 @@ export function versionOf(row, { isLive, canWrite, target, editing }) {
   return kind === "pending" ? ["pending", item.state, item.error?.code, item.pause, continues, isLive].join("|") : kind
 }
 
+/** @type {Record<string, (row: any, actions: any, context: any) => HTMLElement>} */
 const VIEWS = {
   day: ({ day }) => h("h2", { class: "day" }, h("span", { class: "day__name" }, headingOf(day))),
   unread: () => h("p", { class: "unread-line", tabindex: "-1" }, h("span", {}, texts.newFromHere)),
@@ -115,8 +116,8 @@ function quote({ number }, quoted, actions) {
   const name = quoted?.author?.name ?? texts.unknownAuthor
   const words = quoted?.deletedAt ? texts.quotedDeleted : excerptOf(wordsOf(quoted?.html ?? ""))
   // Each for itself: a name from the left and a text from the right would otherwise change places.
-  const apart = { "\u0001": name, "\u0002": words }
-  const parts = texts.inReplyTo({ name: "\u0001", text: "\u0002" }).split(/([\u0001\u0002])/).filter(Boolean)
+  const apart = { "\ue000": name, "\ue001": words }
+  const parts = texts.inReplyTo({ name: "\ue000", text: "\ue001" }).split(/([\ue000\ue001])/).filter(Boolean)
   const isolated = parts.map((part) => (part in apart ? h("bdi", {}, apart[part]) : part))
   const look = { class: "message__quote", type: "button", tabindex: "-1", onclick: () => actions.show(number) }
   return h("button", look, ...(quoted ? isolated : [texts.inReplyToNumber({ number })]))

@@ -29,6 +29,7 @@ export function holdLinks(client) {
 
 async function follow(href) {
   // The connection alone may be lost: whether there is a server, only a request tells.
+  /** @type {RequestInit} */
   const options = { method: "HEAD", redirect: "manual", signal: AbortSignal.timeout(ANSWER_MS) }
   const answer = await fetch(href, options).catch(() => null)
   if (answer && !NOBODY_THERE.includes(answer.status)) location.assign(href)

@@ -1,5 +1,4 @@
 import { ChatClient } from "../client.js"
-import { DEFAULT_LIMITS } from "../protocol.js"
 import { config } from "./page-config.js"
 
 let client = null
@@ -10,7 +9,7 @@ export function pageClient() {
     const { socket, user, limits } = config
     const url = new URL(socket, location.href)
     url.protocol = url.protocol.replace("http", "ws")
-    client = new ChatClient({ url: url.href, user, limits: { ...DEFAULT_LIMITS, ...limits } })
+    client = new ChatClient({ url: url.href, user, limits })
   }
   return client
 }

@@ -8,6 +8,7 @@ export const isGone = ({ access }) => access === "removed" || access === "denied
 
 /**
  * Name, topic, and either the composer or why there is none.
+ * @param {any} parts @param {any} room
  * @param {{canWrite: boolean, ended: string | null}} context `ended`: why nothing goes from this page any more
  */
 export function drawAbout(parts, room, { canWrite, ended }) {

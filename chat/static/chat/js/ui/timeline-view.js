@@ -72,7 +72,7 @@ export class TimelineView {
       }, { signal })
     }
     this.#sizes.observe(this.#log)
-    for (const element of this.#rows.querySelectorAll("[data-key]")) {
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (this.#rows.querySelectorAll("[data-key]"))) {
       this.#shown.set(element.dataset.key, { element, version: null, row: null })
     }
     this.#isAtBottom = this.#isNearBottom
@@ -244,13 +244,13 @@ export class TimelineView {
     if (event.key === "Escape") return this.#callbacks.leave()
     // Inside a message the keys are those of the link or button there.
     if (at === -1 || messages[at] !== document.activeElement) return
-    const { message } = this.#shown.get(messages[at].dataset.key).row
+    const { message } = /** @type {any} */ (this.#shown.get(messages[at].dataset.key).row)
     const opener = messages[at].querySelector(".message__menu") ?? messages[at]
     const name = SHORTCUTS[event.key]
     if (!message || !(name || event.key === "Enter")) return
     // Otherwise the same key press would go on to push the menu's first button, or be typed where the focus goes.
     event.preventDefault()
-    if (name) this.#callbacks.shortcut(name, message, opener)
+    if (name) this.#callbacks.shortcut(name, message, /** @type {HTMLElement} */ (opener))
     else opener.click()
   }
 
