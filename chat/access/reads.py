@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Count, F, QuerySet, Sum
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from chat.access import display_names, lobby, lookup, membership_history, serializers
 from chat.access.policy import policy
@@ -109,16 +109,33 @@ def _states(user: Any, entries: list[lookup.Entry]) -> list[protocol.RoomState]:
             each.membership,
             mentions=mentions.get(each.room.pk, 0),
             direct_name=named.get(each.room.pk),
-            may_post=_may_post(user, each.room, each.membership),
+            **_rights(user, each.room, each.membership),
         )
         for each in entries
     ]
 
 
-def _may_post(user: Any, room: Room, membership: Membership | None) -> bool | UnsetType:
-    """Unset where the policy says of posting what being a member says."""
-    may = policy().can_post(user, room, membership)
-    return UNSET if may == (membership is not None) else may
+def _rights(user: Any, room: Room, membership: Membership | None) -> dict[str, Any]:
+    """What the policy lets the person do in the room; left out where it says what their role says."""
+    rules = policy()
+    may_post = rules.can_post(user, room, membership)
+    may_moderate = rules.can_moderate(user, room, membership)
+    is_moderator = membership is not None and membership.role != Membership.Role.MEMBER
+    return {
+        "may_post": UNSET if may_post == (membership is not None) else may_post,
+        "may_moderate": UNSET if may_moderate == is_moderator else may_moderate,
+        "why_silent": UNSET if may_post and not room.archived else _why_silent(user, room, membership),
+    }
+
+
+def _why_silent(user: Any, room: Room, membership: Membership | None) -> protocol.Silence:
+    if room.archived:
+        return "archived"
+    if room.is_direct and membership is not None and room.is_deserted_for(membership.user_key):
+        return "nobody_left"
+    if membership is None and room.is_open and policy().can_join(user, room):
+        return "may_join"
+    return "read_only"
 
 
 def _mentions(user: Any, memberships: list[Membership]) -> dict[int, int]:

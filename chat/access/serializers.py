@@ -47,11 +47,15 @@ def room_state(
     mentions: int = 0,
     direct_name: DirectName | None = None,
     may_post: bool | UnsetType = UNSET,
+    may_moderate: bool | UnsetType = UNSET,
+    why_silent: protocol.Silence | UnsetType = UNSET,
 ) -> protocol.RoomState:
     """The room as one person sees it.
 
     Args:
         may_post: Whether they may write, where the policy does not go by who is a member.
+        may_moderate: Whether they may moderate, where the policy does not go by the role.
+        why_silent: Why they may not write now.
         membership: Their present membership; None for who only watches: nothing is unread then.
         direct_name: The other people's names, which stand for the name of a direct room.
     """
@@ -72,6 +76,8 @@ def room_state(
         notify="all",
         online=None,
         may_post=may_post,
+        may_moderate=may_moderate,
+        why_silent=why_silent,
         gone=(direct_name.gone if direct_name else 0) or UNSET,
     )
 

@@ -17,7 +17,7 @@ from chat.access import lookup
 from chat.access.policy import policy
 from chat.models import Room
 from chat.models.database import alias
-from chat.web.page_config import page_config
+from chat.web.page_config import script_context
 from chat.web.time_zone import readers_zone
 from chat.web.timeline import room_context
 from chat.wire.errors import RoomNotFound
@@ -65,7 +65,7 @@ def chat_scripts(context: Context) -> SafeString:
     request = _request(context)
     if not policy().is_welcome(request.user) or not _is_first(context, "scripts"):
         return NOTHING
-    return render_to_string("chat/_scripts.html", {"config": {**page_config(request), "embed": True}})
+    return render_to_string("chat/_scripts.html", script_context(request, embed=True))
 
 
 def _request(context: Context) -> HttpRequest:

@@ -12,6 +12,7 @@ from chat.web.script_texts import script_texts
 from chat.web.sidebar import sections
 from chat.web.socket_path import socket_path
 from chat.web.time_zone import script_zone
+from chat.web.timeline import prototypes
 
 PLACE = "0"
 """Stands for an id or a number in an address that scripts fill in; no room and no message has it."""
@@ -21,7 +22,12 @@ def site_context(request: HttpRequest) -> dict[str, Any]:
     """What every page inside ``chat/site.html`` needs: the person's rooms, and what the scripts must know."""
     # The most recently active ones; where there are more, the connection brings them.
     rooms, _more, _version = reads.hello(request.user)
-    return {"rooms": rooms, "sidebar": sections(rooms), "config": page_config(request)}
+    return {"rooms": rooms, "sidebar": sections(rooms), **script_context(request)}
+
+
+def script_context(request: HttpRequest, **config: Any) -> dict[str, Any]:
+    """What ``chat/_scripts.html`` needs: the config, with what is given besides, and the templates of a timeline."""
+    return {"config": {**page_config(request), **config}, "prototypes": prototypes()}
 
 
 def page_config(request: HttpRequest) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the first paint of a room shows: its state, one page of its messages, and both as data for the scripts.
 
-The markup that comes of it is the one that ``static/chat/js/ui/message-view.js`` makes, so that nothing moves when the
-scripts take over: in the reader's time zone, too, once their browser has told it (chat/web/time_zone.py).
+The partials that print it also print the templates that scripts clone and fill (``prototypes``), so nothing moves when
+the scripts take over: in the reader's time zone, too, once their browser has told it (chat/web/time_zone.py).
 """
 
 from datetime import date, datetime, timedelta
@@ -9,15 +9,16 @@ from html import unescape
 from typing import Any
 
 from django.http import Http404, HttpRequest
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format, get_format
-from django.utils.html import conditional_escape, format_html, strip_tags
+from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from chat.access import reads
 from chat.access.lookup import Entry
-from chat.access.policy import policy
 from chat.models.database import snapshot
 from chat.web.script_texts import script_texts
 from chat.web.timeline_rows import Day, Line, Notice, Row, colour_of, excerpt_of, initials_of, rows
@@ -25,6 +26,8 @@ from chat.wire import protocol
 from chat.wire.errors import RoomNotFound
 from chat.wire.protocol import HistoryPage, Message, RoomState, User
 
+MENU_EMOJI = ("👍", "❤️", "😂", "🎉", "👀", "✅")
+"""What the menu of a message offers to react with."""
 MANY_UNREAD = 40
 """With more unread than this, one starts reading there and not at the newest message."""
 CLOCK = "H:i"
@@ -53,7 +56,7 @@ def room_context(request: HttpRequest, entry: Entry, around: int | None = None) 
         raise Http404 from None
     view = _View(state, target=around)
     is_asked_in = state.kind == "open" and not state.archived and state.role is None
-    may_join = is_asked_in and policy().can_join(request.user, entry.room)
+    may_join = state.why_silent == "may_join"
     return {
         "room": state,
         "can_write": view.can_write,
@@ -62,7 +65,7 @@ def room_context(request: HttpRequest, entry: Entry, around: int | None = None) 
         "hint": view.hint(page),
         "more_after": page.more_after,
         "people": view.texts["members"].format(count=state.member_count),
-        "outside": view.texts[_why_silent(state, may_join=may_join)],
+        "outside": view.texts[f"silent.{state.why_silent}"] if state.why_silent else "",
         "may_join": may_join,
         "is_kept_out": is_asked_in and not may_join,
         "first": _json({"state": state, "history": page}),
@@ -83,15 +86,6 @@ def _rows(user: Any, state: RoomState, page: HistoryPage) -> list[Row]:
     )
 
 
-def _why_silent(state: RoomState, *, may_join: bool) -> str:
-    """The sentence that stands in the composer's place, where there is none."""
-    if state.archived:
-        return "archived"
-    if state.gone and state.member_count < 2:
-        return "nobodyLeft"
-    return "notMember" if may_join else "readOnly"
-
-
 def _first_unread(state: RoomState) -> int | None:
     return state.read + 1 if state.role and state.unread else None
 
@@ -105,8 +99,27 @@ def _local(at: str) -> datetime:
     return timezone.localtime(datetime.fromisoformat(at))
 
 
+def prototypes() -> dict[str, Any]:
+    """Rows with every part that they can have, and what else ``chat/_templates.html`` prints for scripts to clone."""
+    reaction = {"emoji": "", "count": "", "label": "", "is_mine": False}
+    message = {
+        "kind": "message",
+        "is_prototype": True,
+        "classes": "message",
+        "avatar": {"url": "data:,", "initials": "?", "colour": 1},
+        "quote": " ",
+        "reactions": [reaction],
+    }
+    others = ("day", "unread", "notice", "hole", "pending")
+    return {
+        "rows": [message, *({"kind": kind, "is_prototype": True} for kind in others)],
+        "room_link": {"id": "0", "is_prototype": True},
+        "reactions": [{"emoji": each, "label": _("React with {emoji}").format(emoji=each)} for each in MENU_EMOJI],
+    }
+
+
 class _View:
-    """Rows → what the templates print. The twin of ui/message-view.js."""
+    """Rows → what the templates print. ui/message-view.js fills the same parts."""
 
     def __init__(self, state: RoomState, target: int | None):
         self.texts = script_texts()
@@ -127,7 +140,7 @@ class _View:
                 return {"kind": row.kind, "key": row.key, "text": self._notice(row)}
             case Line():
                 return self._message(row)
-        return {"kind": row.kind, "key": row.key, "text": self.texts["newFromHere"]}
+        return {"kind": row.kind, "key": row.key}
 
     def _message(self, row: Line) -> dict[str, Any]:
         message, at = row.message, _local(row.message.created_at)
@@ -148,12 +161,12 @@ class _View:
             "author": self._name(message.author),
             "avatar": None if row.continues else _avatar(message.author),
             "continues": row.continues,
-            "href": reverse("chat:message", args=[message.room, message.number]),
+            "href": _message_url(message.room, message.number),
             "at": message.created_at,
             "time": date_format(at, CLOCK),
             "moment": moment_name(at),
-            "reply_number": message.reply_to.number if message.reply_to else None,
             "quote": self._quote(message, row.quoted),
+            "quote_href": message.reply_to and _message_url(message.room, message.reply_to.number),
             "is_deleted": message.deleted_at is not None,
             "html": self._html(message),
             "reactions": [
@@ -187,7 +200,7 @@ class _View:
         if message.edited_at:
             moment = moment_name(_local(message.edited_at))
             inside, end, rest = html.rpartition("</p>") if html.rstrip().endswith("</p>") else (html, "", "")
-            span = _EDITED.format(moment=_escaped(moment), edited=_escaped(self.texts["edited"]))
+            span = render_to_string("chat/_edited.html", {"moment": moment}).strip()
             html = f"{inside}{span}{end}{rest}"
         return mark_safe(html)  # noqa: S308
 
@@ -207,17 +220,15 @@ class _View:
         return self.texts["namesMany"].format(first=names[0], second=names[1], count=len(names) - 2)
 
 
-_EDITED = '<span class="message__edited" title="{moment}">({edited})</span>'
-
-
-def _escaped(text: str) -> str:
-    return str(conditional_escape(text))
+def _message_url(room: str, number: int) -> str:
+    return reverse("chat:message", args=[room, number])
 
 
 def _avatar(author: User | None) -> dict[str, Any]:
     if author is None:
         return {"initials": "?", "colour": colour_of(""), "url": None}
-    return {"initials": initials_of(author.name), "colour": colour_of(author.id), "url": author.avatar}
+    initials = "" if author.avatar else initials_of(author.name)
+    return {"initials": initials, "colour": colour_of(author.id), "url": author.avatar}
 
 
 def day_name(day: str) -> str:

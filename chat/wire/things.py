@@ -45,10 +45,17 @@ class Room(Struct, frozen=True):
     last_message_at: str | None
 
 
-class RoomState(Room, frozen=True):
-    """A room as one person sees it. ``role`` is None for who only watches; ``online`` is None when unknown.
+Silence = Literal["archived", "nobody_left", "may_join", "read_only"]
+"""Why a person may not write in a room: it is archived, the others of a direct room are gone, only members write and
+they may join, or the policy does not let them."""
 
-    ``may_post`` is left out where it goes with the role: members may write, others not.
+
+class RoomState(Room, frozen=True):
+    """A room as one person sees it. ``role`` is None for people who only watch; ``online`` is None when unknown.
+
+    What the person may do is the policy's answer. ``may_post`` is left out where it goes with the role (members may
+    write, others may not), and so is ``may_moderate`` (owners and moderators may, others may not). ``why_silent`` is
+    there when the person may not write now, and says why.
     ``gone`` is how many of a direct room's other people have no account any more: they stand last in its name. Left
     out where all are there.
     """
@@ -64,6 +71,8 @@ class RoomState(Room, frozen=True):
     notify: Literal["all", "mentions", "none"]
     online: int | None
     may_post: bool | UnsetType = UNSET
+    may_moderate: bool | UnsetType = UNSET
+    why_silent: Silence | UnsetType = UNSET
     gone: int | UnsetType = UNSET
 
     @property

@@ -18,9 +18,10 @@ room = rooms.create(by=users.get(username="ana"), name="Kitchen", kind="open", t
 memberships.join(by=users.get(username="ben"), room_id=room.pk)
 """
 REMOVE_MESSAGE = """
+from chat.access.policy import SITE
 from chat.models import Message
 from chat.services import messages
-messages.remove(message_id=str(Message.objects.get(number={}).pk))
+messages.delete(by=SITE, message_id=Message.objects.get(number={}).pk)
 """
 ARCHIVE = """
 from django.contrib.auth import get_user_model

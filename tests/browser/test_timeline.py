@@ -103,12 +103,12 @@ def frames_of(person: Person) -> list[dict[str, Any]]:
 
 
 # Everything that is there, attribute by attribute; but not what one side alone says and nobody sees: where the focus
-# goes first and from there.
+# goes first and from there, and that what needs scripts is disabled until they are there.
 STRUCTURE = """log => [...log.querySelectorAll("*")].map(each => [
   each.tagName, ...[...each.attributes]
-    .filter(({ name }) => name !== "autofocus")
+    .filter(({ name }) => name !== "autofocus" && name !== "disabled")
     .filter(({ name }) => !(name === "tabindex" && each.matches(".message--target *, .message__body *")))
-    .map(each => `${each.name}=${each.value}`).sort(),
+    .map(each => `${each.name}=${each.name === "class" ? each.value.split(" ").sort().join(" ") : each.value}`).sort(),
   each.children.length ? "" : each.textContent.trim(),
 ])"""
 BOXES = """rows => [...rows.children].map(each => {

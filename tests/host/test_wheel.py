@@ -1,5 +1,6 @@
 """What ``pip install`` brings."""
 
+import re
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
@@ -54,9 +55,10 @@ def test_the_redis_extra_takes_whatever_redis_py_the_site_has(wheel: Path) -> No
 
 @pytest.mark.parametrize(("python", "django"), [("3.11", 5), ("3.12", 6), ("3.13", 6)])
 def test_what_is_pinned_is_the_newest_of_the_ranges_that_the_python_runs(wheel: Path, python: str, django: int) -> None:
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    here = [pin for pin in pins if pin.marker is None or pin.marker.evaluate({"python_version": python})]
+    lines = re.findall(r"^([\w.-]+==[^\\\n]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    pins = [Requirement(line.strip()) for line in lines]
+    of = {"python_version": python, "python_full_version": f"{python}.9"}
+    here = [pin for pin in pins if pin.marker is None or pin.marker.evaluate(of)]
     versions = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in here}
     assert len(versions) == len(here), "each once"
     for name, specifier in (asked(wheel) | asked(wheel, "redis") | asked(wheel, "postgresql")).items():

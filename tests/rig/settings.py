@@ -1,5 +1,10 @@
 """Settings of the sites that tests start: those of production, but for the slow hashing of passwords."""
 
+import os
+
 from project.settings import *
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+if _templates := os.environ.get("TEST_TEMPLATES"):
+    TEMPLATES[0]["DIRS"] = [_templates, *TEMPLATES[0]["DIRS"]]

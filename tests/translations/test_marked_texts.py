@@ -26,6 +26,8 @@ from project.accounts.models import SiteSettings
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "winter-harbour-57"
+NOT_TOLD = ("script", "style", "kbd")
+"""Their contents are no sentences; keys are called what stands on the keyboard."""
 READ_OUT = ("alt", "aria-label", "aria-description", "data-copied", "data-selected", "placeholder", "title")
 NOT_WORDS = re.compile(r"Hearth|\S+@\S+|https?://\S+|/invite/\S+/|direct-\w+")
 OF_DJANGO = re.compile(r"\b(Search|True|False)\b")
@@ -53,13 +55,13 @@ class Texts(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        self._silent += tag in ("script", "style")
+        self._silent += tag in NOT_TOLD
         self.found += [given[name] or "" for name in READ_OUT if name in given]
         if tag == "input" and given.get("type") in ("submit", "button"):
             self.found.append(given.get("value") or "")
 
     def handle_endtag(self, tag: str) -> None:
-        self._silent -= tag in ("script", "style")
+        self._silent -= tag in NOT_TOLD
 
     def handle_data(self, data: str) -> None:
         if not self._silent:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from chat.wire.protocol import Flow
 
-BYTES_AT_MOST = 256 * 1024
-"""Acknowledge at the latest after so many bytes: the server's window counts bytes too, and large frames fill it
-long before the number of frames does."""
+BYTES = 256 * 1024
+"""After how many bytes to acknowledge where ``hello`` does not say. The server's window counts bytes too, and large
+frames fill it long before the number of frames does."""
 
 
 @dataclass(slots=True)
@@ -18,10 +18,12 @@ class FlowControl:
     due_at: float | None = None
     _acknowledged: int = 0
     _bytes: int = 0
+    _bytes_at_most: int = BYTES
 
     def greeted(self, flow: Flow | None, now: float) -> None:
         """``hello`` says what the server wants; the frames up to it are acknowledged like all others."""
         self.flow = flow
+        self._bytes_at_most = flow.bytes if flow and isinstance(flow.bytes, int) and flow.bytes > 0 else BYTES
         self.due_at = now + flow.seconds if flow and self.frames > self._acknowledged else None
 
     def took(self, size: int, now: float) -> int | None:
@@ -30,7 +32,7 @@ class FlowControl:
         self._bytes += size
         if self.flow is None:
             return None
-        if self.frames - self._acknowledged >= self.flow.frames or self._bytes >= BYTES_AT_MOST:
+        if self.frames - self._acknowledged >= self.flow.frames or self._bytes >= self._bytes_at_most:
             return self._acknowledge()
         if self.due_at is None:
             self.due_at = now + self.flow.seconds

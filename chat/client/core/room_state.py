@@ -30,11 +30,14 @@ def with_room(state: RoomState, room: Room) -> RoomState:
     changed = asdict(room)
     if room.kind == "direct":
         del changed["name"]
-    return replace(state, **changed)
+    # Whether and why one may not write has perhaps changed with it; only the server knows.
+    return replace(state, **changed, why_silent=UNSET)
 
 
 def with_member(state: RoomState, member: Member, me: str | None) -> RoomState:
     """The state after somebody came, went or got another role."""
     if member.user.id != me:
         return state
-    return replace(state, role=None if member.left_at else member.role, may_post=UNSET)
+    return replace(
+        state, role=None if member.left_at else member.role, may_post=UNSET, may_moderate=UNSET, why_silent=UNSET
+    )

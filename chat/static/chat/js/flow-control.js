@@ -1,15 +1,12 @@
-/** However generous the server's window, it hears from us at least each so many characters taken in. */
-const CHARS = 256 * 1024
-
 /** Tells the server how much this connection has taken in, as often as `hello.flow` asks for; null: never. */
 export class FlowControl {
-  /** @type {{frames: number, seconds: number} | null} as `hello` says; null: not wanted */
+  /** @type {{frames: number, seconds: number, bytes: number} | null} as `hello` says; null: not wanted */
   flow = null
   #clock
   #send
   #frames = 0
   #acknowledged = 0
-  #chars = 0
+  #bytes = 0
   #timer = null
 
   /**
@@ -22,11 +19,11 @@ export class FlowControl {
   }
 
   /** Call after each frame of the connection was handled, from the first one on. */
-  took(chars) {
+  took(bytes) {
     this.#frames += 1
-    this.#chars += chars
+    this.#bytes += bytes
     if (!this.flow) return
-    if (this.#frames - this.#acknowledged >= this.flow.frames || this.#chars >= CHARS) this.#acknowledge()
+    if (this.#frames - this.#acknowledged >= this.flow.frames || this.#bytes >= this.flow.bytes) this.#acknowledge()
     else this.#timer ??= this.#clock.after(() => this.#acknowledge(), this.flow.seconds * 1000)
   }
 
@@ -37,7 +34,7 @@ export class FlowControl {
   #acknowledge() {
     this.#clock.cancel(this.#timer)
     this.#timer = null
-    this.#chars = 0
+    this.#bytes = 0
     this.#acknowledged = this.#frames
     this.#send(this.#frames)
   }

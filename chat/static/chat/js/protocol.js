@@ -87,8 +87,9 @@ function shape(fields) {
  *   memberCount: number, lastMessageAt: string | null}} RoomFields as everybody sees a room */
 /** @typedef {RoomFields & {epoch: string, seq: number, lastNumber: number, read: number, unread: number,
  *   mentions: number, rev: number, role: string | null, notify: string, online: number | null,
- *   mayPost: boolean | null, gone: number}} RoomState mayPost is null where it goes with the role; gone: so many
- *   names at the end of a direct room's are those of deleted accounts */
+ *   mayPost: boolean | null, mayModerate: boolean | null, whySilent: string | null, gone: number}} RoomState
+ *   mayPost and mayModerate are null where they go with the role; gone: so many names at the end of a direct room's
+ *   are those of deleted accounts */
 /** @typedef {{id: string, room: string, number: number, seq: number, changedSeq: number, author: User | null,
  *   clientId: string | null, body: string, html: string, kind: string, replyTo: {id: string, number: number} | null,
  *   attachments: object[], reactions: {emoji: string, count: number, users: string[]}[], mentions: string[],
@@ -109,7 +110,7 @@ const roomOf = shape(ROOM)
 const READ = { read: whole, unread: whole, mentions: whole, rev: whole }
 const stateOf = shape({
   ...ROOM, ...READ, epoch: text, seq: whole, last_number: whole, role: optional(text), notify: text,
-  online: optional(whole), may_post: optional(flag), gone: optional(whole, 0),
+  online: optional(whole), may_post: optional(flag), may_moderate: optional(flag), why_silent: optional(text), gone: optional(whole, 0),
 })
 
 const texts = listOf(text)
@@ -161,7 +162,7 @@ const POSITION = { room: text, epoch: text, seq: whole }
 
 const helloOf = shape({
   protocol: anything, user: userOf, server: anything, heartbeat_s: positive, limits: limitsOf,
-  flow: optional(shape({ frames: count, seconds: positive })), rooms: listOf(stateOf), rooms_version: whole,
+  flow: optional(shape({ frames: count, seconds: positive, bytes: optional(count, 262_144) })), rooms: listOf(stateOf), rooms_version: whole,
   more: optional(flag, false), features: optional(listOf(text), []),
 })
 

@@ -19,11 +19,14 @@ export function withRead(state, { read, mentions, rev }) {
 }
 
 /** The state after the room itself changed. A direct room's name stays: everybody sees another one. */
-export const withRoom = (state, room) => ({ ...state, ...room, name: room.name || state.name })
+export const withRoom = (state, room) => ({ ...state, ...room, name: room.name || state.name, whySilent: null })
 
 /** The state after somebody came or went. One that was read later knows the count already. */
 export const withCount = (state, { seq, memberCount }) =>
   seq <= state.seq || memberCount === null ? state : { ...state, memberCount }
+
+/** Whether the person may take away what others wrote. @param {RoomState | null} state */
+export const mayModerate = (state) => state?.mayModerate ?? ["owner", "moderator"].includes(state?.role)
 
 /** Whether the person may write here now. @param {RoomState | null} state */
 export const mayWrite = (state) => Boolean(state && (state.mayPost ?? state.role) && !state.archived)

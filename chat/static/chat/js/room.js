@@ -149,7 +149,7 @@ export class Room extends Emitter {
     const known = this.#state
     if (this.#access !== "live") return this.connected(state)
     const isAhead = known !== null && this.cursor.epoch === state.epoch && this.cursor.seq > state.seq
-    const next = isAhead ? withRead({ ...known, role: state.role, mayPost: state.mayPost, notify: state.notify }, state) : state
+    const next = isAhead ? withRead({ ...known, role: state.role, mayPost: state.mayPost, mayModerate: state.mayModerate, whySilent: state.whySilent, notify: state.notify }, state) : state
     this.#setState(next)
     this.emit("change")
   }
@@ -298,7 +298,7 @@ export class Room extends Emitter {
   #takeMember(member) {
     this.members.put(member)
     if (member.user.id !== this.#me) return
-    this.#state &&= { ...this.#state, role: member.leftAt ? null : member.role, mayPost: null }
+    this.#state &&= { ...this.#state, role: member.leftAt ? null : member.role, mayPost: null, mayModerate: null, whySilent: null }
   }
 
   #setState(next) {

@@ -3,7 +3,7 @@
 
 import { Backoff } from "./backoff.js"
 import { Emitter } from "./emitter.js"
-import { Close, PROTOCOL_VERSION, SUBPROTOCOL, decode, encode, mayReconnect } from "./protocol.js"
+import { Close, PROTOCOL_VERSION, SUBPROTOCOL, decode, encode, frameBytes, mayReconnect } from "./protocol.js"
 import { FlowControl } from "./flow-control.js"
 import { Requests, disconnected } from "./requests.js"
 
@@ -137,7 +137,7 @@ export class Socket extends Emitter {
       if (transport !== this.#transport) return
       this.#dispatch(event)
     }
-    this.#flow.took(frame.length)
+    this.#flow.took(frameBytes(frame))
   }
 
   #dispatch(event) {

@@ -1,4 +1,4 @@
-import { h, put } from "./dom.js"
+import { put } from "./dom.js"
 import { pageClient } from "./page-client.js"
 import { texts } from "./texts.js"
 
@@ -94,7 +94,7 @@ export class ChatLobby extends HTMLElement {
       part("topic").hidden = topic === ""
       put(part("members"), texts.members({ count: memberCount }))
       const last = part("last")
-      if (lastMessageAt && last.querySelector("time")?.dateTime !== lastMessageAt) last.replaceChildren(h("time", { datetime: lastMessageAt }))
+      if (lastMessageAt && last.querySelector("time")?.dateTime !== lastMessageAt) last.replaceChildren(Object.assign(document.createElement("time"), { dateTime: lastMessageAt }))
     }
     for (const time of this.querySelectorAll("time")) {
       put(time, texts.lastMessage({ when: ago(Date.parse(time.dateTime) - Date.now()) }))

@@ -2,9 +2,10 @@ import { hasDraft } from "../drafts.js"
 import { fold } from "../fold.js"
 import { sectionsOf } from "../room-sections.js"
 import { ConnectionBanner } from "./connection-banner.js"
-import { h, partsOf } from "./dom.js"
+import { partsOf } from "./dom.js"
 import { pageClient } from "./page-client.js"
 import { roomUrl } from "./page-config.js"
+import { drawn, fill } from "./templates.js"
 import { texts, titleOf } from "./texts.js"
 
 /** A lock is drawn by the style sheet. */
@@ -165,17 +166,24 @@ export class ChatRoomList extends HTMLElement {
     const version = JSON.stringify([kind, name, unread, mentions, isDraft])
     const held = this.#lines.get(id)
     if (held?.version === version) return held.line
-    const line = held?.line ?? h("li", { data: { room: id } }, h("a", {
-      "class": "room-link__target", "href": roomUrl(id), "aria-current": id === this.getAttribute("current") ? "page" : null,
-    }))
-    line.className = `room-link${unread ? " room-link--unread" : ""}`
-    line.firstElementChild.replaceChildren(
-      h("span", { "class": `room-link__sign room-link__sign--${kind}`, "aria-hidden": "true" }, SIGNS[kind]),
-      h("span", { class: "room-link__name", dir: "auto" }, name),
-      ...(kind === "private" ? [h("span", { class: "visually-hidden" }, `, ${texts.private}`)] : []),
-      ...(isDraft ? [h("span", { class: "room-link__draft" }, h("span", { class: "visually-hidden" }, `, ${texts.draft}`))] : []),
-      ...(mentions ? [count(`@${few(mentions)}`, `${texts.mentions}: ${few(mentions)}`, "mention")] : []),
-      ...(unread ? [count(few(unread), `${texts.unread}: ${few(unread)}`, kind === "direct" ? "personal" : null)] : []))
+    const { element, parts } = drawn("room-link")
+    const line = held?.line ?? element
+    const { target, sign } = parts
+    sign?.classList.add(`room-link__sign--${kind}`)
+    fill(sign, SIGNS[kind])
+    fill(parts.title, name)
+    if (kind !== "private") fill(parts.private, null)
+    if (!isDraft) fill(parts.draft, null)
+    drawCount(parts, "mentions", mentions, "@")
+    drawCount(parts, "unread", unread, "")
+    parts.unread?.classList.toggle("room-link__count--personal", kind === "direct")
+    if (held) line.firstElementChild.replaceChildren(...target.childNodes)
+    else {
+      element.dataset.room = id
+      target.setAttribute("href", roomUrl(id))
+      if (id === this.getAttribute("current")) target.ariaCurrent = "page"
+    }
+    line.classList.toggle("room-link--unread", Boolean(unread))
     this.#lines.set(id, { line, version })
     return line
   }
@@ -193,7 +201,8 @@ export class ChatRoomList extends HTMLElement {
 
 const few = (number) => (number > 99 ? "99+" : String(number))
 
-/** @param {"mention" | "personal" | null} look somebody means this person: by their name, or by writing to them alone */
-const count = (number, meaning, look) =>
-  h("span", { class: `room-link__count${look ? ` room-link__count--${look}` : ""}` },
-    h("span", { "aria-hidden": "true" }, number), h("span", { class: "visually-hidden" }, `, ${meaning}`))
+function drawCount(parts, name, number, sign) {
+  if (!number) return fill(parts[name], null)
+  fill(parts[`${name}-short`], sign + few(number))
+  fill(parts[`${name}-long`], `, ${texts[name]}: ${few(number)}`)
+}

@@ -1,5 +1,3 @@
-import { h } from "./dom.js"
-
 /** @returns {Promise<boolean>} whether the text is in the clipboard */
 export async function copy(text) {
   try {
@@ -8,7 +6,9 @@ export async function copy(text) {
   } catch {
     // No such thing on pages without TLS; the old way needs a selected field.
     const before = document.activeElement
-    const field = h("textarea", { class: "visually-hidden", readonly: true })
+    const field = document.createElement("textarea")
+    field.className = "visually-hidden"
+    field.readOnly = true
     field.value = text
     ;(document.querySelector(".chat") ?? document.body).append(field)
     field.select()

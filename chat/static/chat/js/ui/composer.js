@@ -1,7 +1,7 @@
 import { DraftKeeper, shelf } from "../drafts.js"
 import { excerptOf } from "../timeline-rows.js"
 import { TypingSignal } from "../typing.js"
-import { h, put, wordsOf } from "./dom.js"
+import { put, wordsOf } from "./dom.js"
 import { MentionList } from "./mention-list.js"
 import { sentenceOf, texts } from "./texts.js"
 
@@ -229,7 +229,7 @@ export class Composer {
       edit: () => [texts.editing],
       reply: ({ author, excerpt = "" }) => [
         texts.replyingTo({ name: author?.name ?? texts.unknownAuthor }),
-        h("bdi", { class: "composer__about-excerpt" }, excerpt),
+        Object.assign(document.createElement("bdi"), { className: "composer__about-excerpt", textContent: excerpt }),
       ],
     }[mode.name](mode.message))
     this.#say("")

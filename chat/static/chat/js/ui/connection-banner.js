@@ -1,5 +1,6 @@
 import { Close } from "../protocol.js"
-import { h } from "./dom.js"
+import { partsOf } from "./dom.js"
+import { fill } from "./templates.js"
 import { texts } from "./texts.js"
 
 /** A short interruption is nobody's business: say nothing for so long. */
@@ -81,8 +82,11 @@ export class ConnectionBanner {
     if (this.#shown === sentence) return
     this.#shown = sentence
     this.#banner.hidden = sentence === null
-    const children = sentence === null ? [] : [h("span", {}, sentence)]
-    if (button) children.push(h("button", { class: "button", type: "button", onclick: work }, button))
-    this.#banner.replaceChildren(...children)
+    const { sentence: said, way } = partsOf(this.#banner)
+    fill(said, sentence ?? "")
+    if (!way) return
+    way.hidden = !button
+    way.textContent = button
+    way.onclick = work
   }
 }

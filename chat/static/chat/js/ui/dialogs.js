@@ -1,5 +1,5 @@
-import { h } from "./dom.js"
-import { sentenceOf, texts } from "./texts.js"
+import { drawn, fill } from "./templates.js"
+import { sentenceOf } from "./texts.js"
 
 const TOAST_MS = 4_000
 const ALERT_MS = 8_000
@@ -11,17 +11,15 @@ const focusLog = () => home().querySelector("[role=log]")?.focus({ preventScroll
 
 /** Asks before something that can't be undone. @returns {Promise<boolean>} */
 export async function confirm(question, yes) {
-  const answer = await show({ "class": "dialog", "aria-label": question },
-    h("p", { class: "dialog__question" }, question),
-    h("div", { class: "dialog__buttons" },
-      h("button", { class: "button", value: "no" }, texts.cancel),
-      h("button", { class: "button button--danger", value: "yes" }, yes)))
-  return answer === "yes"
+  const { element, parts } = drawn("confirm")
+  element.ariaLabel = question
+  fill(parts.question, question)
+  fill(parts.yes, yes)
+  return (await show(element)) === "yes"
 }
 
-/** A dialog with this in its form; closing it takes it away. @returns {Promise<string>} which button closed it */
-export function show(props, ...children) {
-  const dialog = h("dialog", props, h("form", { class: "dialog__form", method: "dialog" }, ...children))
+/** Shows a dialog; closing it takes it away. @param {any} dialog @returns {Promise<string>} which button closed it */
+export function show(dialog) {
   home().append(dialog)
   dialog.showModal()
   return new Promise((resolve) => dialog.addEventListener("close", () => {
@@ -40,9 +38,9 @@ let endAlert = () => {}
 /** Says a failure where it can't be said in place; goes by itself when nobody points at it, at Escape at once. */
 export function alertAbout(sentence) {
   endAlert()
-  const alert = h("div", { class: "alert", role: "alert" },
-    h("span", {}, sentence),
-    h("button", { class: "button button--quiet", type: "button", onclick: () => endAlert() }, texts.dismiss))
+  const { element: alert, parts } = drawn("alert")
+  fill(parts.sentence, sentence)
+  parts.dismiss?.addEventListener("click", () => endAlert())
   const timer = setInterval(() => alert.matches(":hover, :focus-within") || endAlert(), ALERT_MS)
   // Ahead of all others, for one press closes one thing, and not also the edit below.
   const onKey = (event) => {
@@ -73,8 +71,9 @@ let region = null
 /** Says in passing that something was done. */
 export function say(sentence) {
   // A live region is only listened to where it was there before its words.
-  if (!region?.isConnected) region = place().appendChild(h("div", { role: "status" }))
-  const toast = h("div", { class: "toast" }, sentence)
+  if (!region?.isConnected) region = place().appendChild(drawn("toasts").element)
+  const { element: toast, parts } = drawn("toast")
+  fill(parts.words, sentence)
   region.replaceChildren(toast)
   setTimeout(() => toast.remove(), TOAST_MS)
 }

@@ -1,22 +1,3 @@
-/**
- * Makes an element. Text goes in as text, never as markup.
- * @param {string} tag
- * @param {object} [props] `class`, `data` (an object) and attributes; functions named `on…` listen; false and null: absent
- * @param {...(Node | string | null)} children
- * @returns {HTMLElement}
- */
-export function h(tag, props = {}, ...children) {
-  const element = document.createElement(tag)
-  for (const [name, value] of Object.entries(props)) {
-    if (value === null || value === undefined || value === false) continue
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value)
-    else if (name === "data") Object.assign(element.dataset, value)
-    else element.setAttribute(name, value === true ? "" : value)
-  }
-  element.append(...children.filter((child) => child !== null))
-  return element
-}
-
 /** Says so, if it is not what stands there: the same words put anew are news to a screen reader. */
 export function put(element, words) {
   if (element.textContent !== words) element.textContent = words

@@ -1,12 +1,11 @@
 import { completed, fitting, mentionAt } from "../mentions.js"
-import { h } from "./dom.js"
-import { texts } from "./texts.js"
+import { drawn, fill } from "./templates.js"
 
 /** The people that fit what follows an "@": a list box at the text that one writes, which keeps the focus. */
 export class MentionList {
   #text
   #people
-  #list = h("ul", { "class": "completion", "role": "listbox", "aria-label": texts.people, "hidden": true })
+  #list = drawn("mentions").element
   #found = []
   #at = 0
   #place = null
@@ -95,9 +94,12 @@ export class MentionList {
       event.preventDefault()
       this.#pick(member)
     }
-    return h("li", { class: "completion__option", role: "option", id: `${this.#list.id}-${at}`, onmousedown: pick },
-      h("span", { dir: "auto" }, member.user.name),
-      h("span", { class: "completion__detail", dir: "ltr" }, `@${member.handle}`))
+    const { element, parts } = drawn("mention")
+    element.id = `${this.#list.id}-${at}`
+    element.onmousedown = pick
+    fill(parts.name, member.user.name)
+    fill(parts.handle, `@${member.handle}`)
+    return element
   }
 
   #mark(at) {

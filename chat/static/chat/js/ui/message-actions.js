@@ -1,14 +1,12 @@
 // What one can do with a message, from its menu, by a key, or at a reaction.
 
-import { mayWrite } from "../room-state.js"
+import { mayModerate, mayWrite } from "../room-state.js"
 import { copy } from "./clipboard.js"
 import { alertAbout, attempt, confirm, say } from "./dialogs.js"
 import { MessageMenu } from "./message-menu.js"
 import { messageUrl } from "./page-config.js"
 import { ReactionNames } from "./reaction-names.js"
 import { texts } from "./texts.js"
-
-const MODERATORS = ["owner", "moderator"]
 
 export class MessageActions {
   #client
@@ -83,7 +81,7 @@ export class MessageActions {
   #choices(message) {
     const { role } = this.#room().state ?? {}
     const [mayWrite, isOwn, isThere] = [this.#mayWrite, this.#isOwn(message), message.deletedAt === null]
-    const mayRemove = (isOwn && mayWrite) || MODERATORS.includes(role)
+    const mayRemove = (isOwn && mayWrite) || mayModerate(this.#room().state)
     /** @type {[string, boolean, () => void][]} */
     const choices = [
       ["reply", mayWrite && isThere, () => this.#composer.reply(message)],

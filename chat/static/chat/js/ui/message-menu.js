@@ -1,7 +1,6 @@
-import { h } from "./dom.js"
-import { sentenceOf, texts } from "./texts.js"
+import { drawn, fill } from "./templates.js"
+import { sentenceOf } from "./texts.js"
 
-const EMOJI = ["👍", "❤️", "😂", "🎉", "👀", "✅"]
 const GAP = 4
 /** How arrow keys move among what can be chosen; to the sides they mean the same. */
 const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }
@@ -11,7 +10,7 @@ const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }
  * elsewhere close it; the focus goes back to the message.
  */
 export class MessageMenu {
-  #popover = h("div", { class: "menu", popover: "auto", role: "dialog", "aria-label": texts.messageActions })
+  #popover = drawn("message-menu").element
   #number = null
   /** Of a message that is deleted meanwhile, or shown no more, there is nothing left to choose. */
   #watch = new MutationObserver(() => this.#message?.querySelector(".message__menu") || this.#popover.hidePopover())
@@ -51,14 +50,21 @@ export class MessageMenu {
       this.#popover.hidePopover()
       work()
     }
-    const items = choices.map(({ name, label, work }) => h("button", {
-      class: `menu__item${name === "remove" ? " menu__item--danger" : ""}`, type: "button", onclick: pick(work),
-    }, label))
-    const other = async (emoji) => {
+    const { element, parts } = drawn("message-menu")
+    const items = choices.map(({ name, label, work }) => {
+      const item = /** @type {HTMLElement} */ (parts.item.cloneNode(true))
+      item.classList.toggle("menu__item--danger", name === "remove")
+      item.onclick = pick(work)
+      fill(item, label)
+      return item
+    })
+    parts.item.replaceWith(...items)
+    if (react) drawReactions(parts, react, pick, async (emoji) => {
       await tryEmoji(emoji)
       this.#popover.hidePopover()
-    }
-    this.#popover.replaceChildren(...(react ? reactions(react, pick, other) : []), ...items)
+    })
+    else for (const name of ["emoji", "form", "error"]) fill(parts[name], null)
+    this.#popover.replaceChildren(...element.children)
     this.#popover.showPopover()
     this.#message?.classList.add("message--open")
     this.#watch.observe(this.#log, { childList: true, subtree: true })
@@ -96,20 +102,11 @@ export class MessageMenu {
   }
 }
 
-function reactions(react, pick, tryOther) {
-  const emoji = EMOJI.map((each) => h("button", {
-    "class": "menu__emoji", "type": "button", "aria-label": texts.reactWith({ emoji: each }), "onclick": pick(() => react(each)),
-  }, each))
-  const other = h("input", {
-    "class": "field__input menu__other", "name": "emoji", "aria-label": texts.otherEmoji, "placeholder": texts.pasteEmoji,
-    "maxlength": "32", "autocomplete": "off", "required": true,
-  })
-  const error = h("p", { class: "menu__error", role: "alert" })
-  const onsubmit = (event) => {
+function drawReactions({ emoji: row, form, other, error }, react, pick, tryOther) {
+  for (const each of row?.children ?? []) each.onclick = pick(() => react(each.value))
+  form?.addEventListener("submit", (event) => {
     event.preventDefault()
-    error.textContent = ""
-    tryOther(other.value.trim()).catch((problem) => (error.textContent = sentenceOf(problem)))
-  }
-  const form = h("form", { class: "menu__form", onsubmit }, other, h("button", { class: "button", type: "submit" }, texts.addEmoji))
-  return [h("div", { class: "menu__row" }, ...emoji), form, error]
+    fill(error, "")
+    tryOther(other.value.trim()).catch((problem) => fill(error, sentenceOf(problem)))
+  })
 }

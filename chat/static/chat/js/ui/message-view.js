@@ -1,10 +1,10 @@
-// One line of a timeline as an element, with the markup of chat/_message.html and chat/_timeline.html, so that nothing
-// moves when it takes the place of what the server printed. Only `message.html`, which the server has sanitised, goes
-// in as markup.
+// One line of a timeline as an element: a copy of what chat/_timeline_row.html looks like, filled. Only `message.html`,
+// which the server has sanitised, goes in as markup.
 
 import { colourOf, excerptOf, initialsOf } from "../timeline-rows.js"
-import { dayName, daysAgo, h, momentOf, timeOf, wordsOf } from "./dom.js"
+import { dayName, daysAgo, momentOf, timeOf, wordsOf } from "./dom.js"
 import { messageUrl } from "./page-config.js"
+import { drawn, fill } from "./templates.js"
 import { sentenceOf, texts } from "./texts.js"
 
 /**
@@ -41,101 +41,112 @@ export function versionOf(row, { isLive, canWrite, target, editing }) {
 
 /** @type {Record<string, (row: any, actions: any, context: any) => HTMLElement>} */
 const VIEWS = {
-  day: ({ day }) => h("h2", { class: "day" }, h("span", { class: "day__name" }, headingOf(day))),
-  unread: () => h("p", { class: "unread-line", tabindex: "-1" }, h("span", {}, texts.newFromHere)),
-  hole: () => h("p", { class: "timeline__hint" }, texts.holding),
-  notice: (row) => h("p", { class: "notice-line", dir: "auto" }, noticeOf(row)),
+  day: ({ day }) => lineView("day", headingOf(day)),
+  notice: (row) => lineView("notice", noticeOf(row)),
+  unread: () => drawn("unread").element,
+  hole: () => drawn("hole").element,
   message: messageView,
   pending: pendingView,
 }
 
+function lineView(name, words) {
+  const { element, parts } = drawn(name)
+  fill(parts.words, words)
+  return element
+}
+
 function messageView({ message, own, mine, quoted, continues }, actions, { canWrite, target, editing }) {
-  const { id, number, author, deletedAt, replyTo, reactions } = message
+  const { id, room, number, author, createdAt, deletedAt, editedAt } = message
+  const { element, parts } = drawn("message")
   const isDeleted = deletedAt !== null
-  const look = {
-    "message": true, "message--continues": continues, "message--own": own, "message--deleted": isDeleted,
+  look(element, {
+    "message--continues": continues, "message--own": own, "message--deleted": isDeleted,
     "message--target": number === target, "message--editing": id === editing,
+  })
+  element.dataset.number = number
+  element.ariaLabel = author?.name ?? texts.unknownAuthor
+  element.setAttribute("aria-describedby", `message-${id}`)
+  drawHead(parts, author, createdAt, continues)
+  parts.link?.setAttribute("href", messageUrl(room, number))
+  drawQuote(parts.quote, message, quoted, actions)
+  if (isDeleted || !editedAt) fill(parts.edited, null)
+  else if (parts.edited) parts.edited.title = momentOf(editedAt)
+  fill(isDeleted ? parts.body : parts.gone, null)
+  const said = isDeleted ? parts.gone : parts.body
+  if (said) said.id = `message-${id}`
+  if (!isDeleted && said) {
+    said.innerHTML = message.html
+    if (editedAt && parts.edited) (said.lastElementChild?.matches("p") ? said.lastElementChild : said).append(parts.edited)
   }
-  return h("article", {
-    "class": classes(look), "tabindex": "-1", "data": { number },
-    "aria-label": author?.name ?? texts.unknownAuthor, "aria-describedby": `message-${id}`,
-  },
-    continues ? null : avatar(author),
-    head(author?.name, message.createdAt, continues, messageUrl(message.room, number)),
-    replyTo ? quote(replyTo, quoted, actions) : null,
-    isDeleted ? h("p", { class: "message__gone", id: `message-${id}` }, texts.deleted) : content(message),
-    reactions.length ? chips(message, mine, actions, canWrite) : null,
-    isDeleted ? null : menuButton(message, actions),
-  )
+  drawReactions(parts, message, mine, actions, canWrite)
+  if (isDeleted) fill(parts.menu, null)
+  else parts.menu?.addEventListener("click", () => actions.openMenu(message, parts.menu))
+  return element
 }
 
 function pendingView({ item, continues }, actions, { me, isLive }) {
+  const { element, parts } = drawn("pending")
   const isFailed = item.state === "failed"
-  const look = { "message": true, "message--continues": continues, "message--own": true, [`message--${item.state}`]: true }
+  look(element, { "message--continues": continues, [`message--${item.state}`]: true })
+  element.ariaLabel = me.name
+  drawHead(parts, me, item.createdAt, continues)
+  fill(parts.body, item.body)
+  if (!isFailed) fill(parts.failure, null)
+  else fill(parts.reason, texts.notSent({ reason: sentenceOf(item.error) }))
+  parts.retry?.addEventListener("click", () => actions.retry(item.clientId))
+  parts.discard?.addEventListener("click", () => actions.discard(item.clientId))
   const waits = item.pause === "rate.limited" ? texts.waitingItsTurn : texts.sending
+  fill(parts.state, isFailed ? null : isLive ? waits : texts.waitingToSend)
   // What goes well goes fast: a line that came and went with each message would only make the others jump.
-  const state = classes({ "message__state": true, "visually-hidden": isLive && !item.pause })
-  // Read out once, and that is when it is stored.
-  return h("article", { "class": classes(look), "tabindex": "-1", "aria-label": me.name, "aria-live": "off" },
-    continues ? null : avatar(me),
-    head(me.name, item.createdAt, continues),
-    h("p", { class: "message__body message__body--plain", dir: "auto" }, item.body),
-    isFailed
-      ? h("div", { class: "message__failure", role: "alert" },
-        h("span", {}, texts.notSent({ reason: sentenceOf(item.error) })),
-        h("button", { class: "button", type: "button", onclick: () => actions.retry(item.clientId) }, texts.retry),
-        h("button", { class: "button", type: "button", onclick: () => actions.discard(item.clientId) }, texts.discard))
-      : h("p", { class: state }, isLive ? waits : texts.waitingToSend),
-  )
+  parts.state?.classList.toggle("visually-hidden", isLive && !item.pause)
+  return element
 }
 
-function avatar(author) {
-  if (author?.avatar) return h("img", { class: "avatar", src: author.avatar, alt: "" })
-  const look = `avatar avatar--${colourOf(author?.id ?? "")}`
-  return h("span", { "class": look, "aria-hidden": "true" }, initialsOf(author?.name ?? ""))
+function drawHead({ picture, initials, author: name, time }, author, at, continues) {
+  if (continues || !author?.avatar) fill(picture, null)
+  else picture?.setAttribute("src", author.avatar)
+  fill(initials, continues || author?.avatar ? null : initialsOf(author?.name ?? ""))
+  initials?.classList.replace("avatar--1", `avatar--${colourOf(author?.id ?? "")}`)
+  fill(name, author?.name ?? texts.unknownAuthor)
+  name?.classList.toggle("visually-hidden", continues)
+  if (!time) return
+  fill(time, timeOf(at))
+  time.dateTime = at
+  time.title = momentOf(at)
 }
 
-function head(name, at, continues, href) {
-  const when = h("time", { datetime: at, title: momentOf(at) }, timeOf(at))
-  const look = classes({ "message__author": true, "visually-hidden": continues })
-  const author = h("span", { class: look, dir: "auto" }, name ?? texts.unknownAuthor)
-  return h("header", { class: "message__head" }, author, h(href ? "a" : "span", { "class": "message__time", href, "tabindex": href && "-1" }, when))
-}
-
-function content({ id, html, editedAt }) {
-  const body = h("div", { class: "message__body", id: `message-${id}`, dir: "auto" })
-  body.innerHTML = html
-  if (editedAt) {
-    const last = body.lastElementChild?.matches("p") ? body.lastElementChild : body
-    last.append(h("span", { class: "message__edited", title: momentOf(editedAt) }, `(${texts.edited})`))
-  }
-  return body
-}
-
-function quote({ number }, quoted, actions) {
-  const name = quoted?.author?.name ?? texts.unknownAuthor
-  const words = quoted?.deletedAt ? texts.quotedDeleted : excerptOf(wordsOf(quoted?.html ?? ""))
+function drawQuote(part, { room, replyTo }, quoted, actions) {
+  if (!replyTo || !part) return fill(part, null)
+  const { number } = replyTo
+  part.href = messageUrl(room, number)
+  part.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return
+    event.preventDefault()
+    actions.show(number)
+  })
+  if (!quoted) return fill(part, texts.inReplyToNumber({ number }))
+  const words = quoted.deletedAt ? texts.quotedDeleted : excerptOf(wordsOf(quoted.html))
   // Each for itself: a name from the left and a text from the right would otherwise change places.
-  const apart = { "\ue000": name, "\ue001": words }
-  const parts = texts.inReplyTo({ name: "\ue000", text: "\ue001" }).split(/([\ue000\ue001])/).filter(Boolean)
-  const isolated = parts.map((part) => (part in apart ? h("bdi", {}, apart[part]) : part))
-  const look = { class: "message__quote", type: "button", tabindex: "-1", onclick: () => actions.show(number) }
-  return h("button", look, ...(quoted ? isolated : [texts.inReplyToNumber({ number })]))
+  const apart = { "\ue000": quoted.author?.name ?? texts.unknownAuthor, "\ue001": words }
+  const said = texts.inReplyTo({ name: "\ue000", text: "\ue001" }).split(/([\ue000\ue001])/).filter(Boolean)
+  part.replaceChildren(...said.map((each) => {
+    if (!(each in apart)) return each
+    return Object.assign(document.createElement("bdi"), { textContent: apart[each] })
+  }))
 }
 
-function chips(message, mine, actions, canWrite) {
-  return h("div", { class: "message__reactions" }, ...message.reactions.map(({ emoji, count }) => h("button", {
-    "class": "reaction", "type": "button", "tabindex": "-1",
-    "aria-pressed": String(mine.includes(emoji)), "aria-label": texts.reaction({ emoji, count }),
-    "disabled": !canWrite, "onclick": () => actions.react(message, emoji, !mine.includes(emoji)),
-  }, emoji, h("span", { class: "reaction__count" }, String(count)))))
-}
-
-function menuButton(message, actions) {
-  return h("button", {
-    "class": "message__menu", "type": "button", "aria-label": texts.messageActions, "aria-haspopup": "true",
-    "tabindex": "-1", "onclick": (event) => actions.openMenu(message, event.currentTarget),
-  }, "⋯")
+function drawReactions({ reactions: row, reaction: prototype }, message, mine, actions, canWrite) {
+  if (!message.reactions.length) return fill(row, null)
+  row?.replaceChildren(...message.reactions.map(({ emoji, count }) => {
+    const chip = prototype.cloneNode(true)
+    fill(chip.querySelector("[data-part=count]"), count)
+    chip.prepend(emoji)
+    chip.ariaPressed = String(mine.includes(emoji))
+    chip.ariaLabel = texts.reaction({ emoji, count })
+    chip.disabled = !canWrite
+    chip.addEventListener("click", () => actions.react(message, emoji, !mine.includes(emoji)))
+    return chip
+  }))
 }
 
 function headingOf(day) {
@@ -156,4 +167,7 @@ function namesOf([first, second, third, ...others]) {
     : texts.namesThree({ first, second, third })
 }
 
-const classes = (wanted) => Object.keys(wanted).filter((name) => wanted[name]).join(" ")
+/** The classes of the moment, beside those that the template gives. */
+function look(element, wanted) {
+  for (const name in wanted) element.classList.toggle(name, Boolean(wanted[name]))
+}

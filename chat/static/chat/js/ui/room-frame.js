@@ -31,9 +31,8 @@ export function drawAbout(parts, room, { canWrite, ended }) {
   parts.outside.hidden = !parts.composer.hidden
   // Disabled: the server has said that this person may not.
   parts.join.hidden = parts.join.disabled || gone || ended !== null || Boolean(state?.role) || Boolean(state?.archived) || state?.kind !== "open"
-  const isLeft = state?.gone && state.memberCount < 2
-  const why = () => texts[state?.archived ? "archived" : isLeft ? "nobodyLeft" : parts.join.hidden ? "readOnly" : "notMember"]
-  put(parts["outside-text"], ended ?? (gone ? texts.removedFromRoom : why()))
+  const why = state?.whySilent ?? (state?.archived ? "archived" : parts.join.hidden ? "read_only" : "may_join")
+  put(parts["outside-text"], ended ?? (gone ? texts.removedFromRoom : texts[`silent.${why}`]))
   // What is hidden loses the focus. Where it is outside of the room, it is not ours to move.
   if (parts.timeline.closest("chat-room").contains(focused) && !focused.checkVisibility()) parts.timeline.focus({ preventScroll: true })
 }
