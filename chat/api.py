@@ -125,7 +125,7 @@ async def apost(
 
 
 def _explain(error: RoomNotFound, room: Room | int | str, author: Any) -> None:
-    """Say in a traceback what no client may be told: that the room is there."""
+    """Add to the traceback what no client may be told: that the room exists."""
     key = _key(room)
     if Room.objects.filter(pk=key).exists():
         error.add_note(f"User {author.pk} is no member of room {key}, and the policy does not let them in.")
@@ -214,7 +214,7 @@ def room_for(subject: models.Model, *, name: str = "", kind: str = "private") ->
 
 
 def open_direct(user: Any, others: Iterable[Any]) -> Room:
-    """The one direct room of exactly these people, also of such as ``user`` could not find by themselves."""
+    """The one direct room of exactly these people, even if ``user`` could not find them."""
     return rooms.open_direct(by=user, user_ids=[str(each.pk) for each in others], invited_by=SITE)
 
 
@@ -228,8 +228,8 @@ def update_room(
 ) -> Room:
     """Rename, describe, open or close a room, an archived one too; what is None stays.
 
-    When it becomes ``private``, who only watched it loses it at that point of its history, and its short name is
-    another one, which nobody can guess.
+    When a room becomes ``private``, people who only watched lose it at that point of its history, and it gets another
+    short name, which nobody can guess.
     """
     return rooms.update(by=SITE, room_id=_key(room), name=name, topic=topic, kind=kind)
 
@@ -257,9 +257,9 @@ def remove_member(room: Room | int | str, user: Any) -> None:
 def notify(
     payload: Any, *, users: Iterable[Any] | None = None, room: Room | int | str | None = None, everyone: bool = False
 ) -> None:
-    """Send a ``notice`` to the open connections of some people, of who follows a room, or of everybody.
+    """Send a ``notice`` to the open connections of some people, of everybody who follows a room, or of everybody.
 
-    It is not stored: who is not connected never gets it.
+    It is not stored: people who are not connected never get it.
 
     Args:
         payload: Anything that JSON can say, up to 32 KiB.
@@ -283,9 +283,9 @@ def notify(
 
 
 def recheck(users: Iterable[Any] | None = None, *, room: Room | int | str | None = None) -> None:
-    """Ask every process to look at once whether people are still welcome, and in which rooms.
+    """Make every process check at once whether people are still welcome, and in which rooms.
 
-    For rights that your policy decides without an event of the chat; without this call it takes a minute at most.
+    Call it when a right that your policy decides has changed. Without this call it takes a minute at most.
 
     Args:
         users: These people, wherever they are.
@@ -304,7 +304,7 @@ def recheck(users: Iterable[Any] | None = None, *, room: Room | int | str | None
 
 
 def revoke_tokens(user: Any) -> int:
-    """End all bearer tokens of a person and the sockets that these opened; how many that were.
+    """End all bearer tokens of a person and the sockets that they opened; return the number of tokens.
 
     For your view that resets a forgotten password, in the transaction that stores the new one: whoever knew the old
     one may have made tokens, which a new password alone does not end.

@@ -31,11 +31,11 @@ def recheck_sockets_of_the_person(instance: Any, created: bool, update_fields: A
 
 @receiver(pre_delete, sender=get_user_model())
 def end_memberships_of_the_person(instance: Any, **_: Any) -> None:
-    """Messages stay without an author. Who is a member, and who reacted, must change with a seq, or open pages and
-    cursors miss it."""
+    """Messages stay, without an author. Memberships and reactions must end with a seq of their own, or open pages and
+    cursors would miss that."""
     _take_leave(instance)
-    # Rooms are locked before people, everywhere. With the row locked too, nobody can bring the person into a room any
-    # more; somebody may have until now, and a member without an account would stay there for ever.
+    # Everywhere, rooms are locked before people. Once the person's row is locked too, nobody can bring them into a
+    # room. Somebody may have done so until now, and a member without an account would stay for ever: hence twice.
     get_user_model()._base_manager.using(alias()).select_for_update().filter(pk=instance.pk).first()
     _take_leave(instance)
     publish_on_commit([Recheck(str(instance.pk))])

@@ -109,7 +109,7 @@ class _Herald:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew in a forked process: the thread stayed behind, and tells what waited."""
+        """Reset after fork(): the thread lives only in the parent, which still tells what waits."""
         self._queue: queue.Queue[_News] = queue.Queue(WAITING_AT_MOST)
         self._starting = threading.Lock()  # the other may have been held
         self._thread: threading.Thread | None = None

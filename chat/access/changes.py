@@ -23,7 +23,7 @@ PAGE_THINGS = 200
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a room stands, for who may watch it."""
+    """The position of a room that the person may watch."""
 
     room_id: int
     epoch: str

@@ -43,7 +43,7 @@ def open_rooms(user: Any, *, search: str = "", archived: bool = False, page: int
     is_in = Exists(own.filter(room=OuterRef("pk")))
     wanted = Q(kind=Room.Kind.OPEN)
     if text := searched(search):
-        # Who looks for a name may well mean a private room that they are in.
+        # Somebody who searches by name may well mean a private room of theirs.
         wanted |= Q(is_in, kind=Room.Kind.PRIVATE)
         wanted &= Q(name__icontains=text) | Q(topic__icontains=text)
     rows = Room.objects.filter(wanted)

@@ -1,4 +1,4 @@
-"""Who came to a room and who left it in the span of time that a page of its timeline shows."""
+"""The people who joined or left a room in the span of time that a page of its timeline shows."""
 
 from datetime import datetime
 

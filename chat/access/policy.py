@@ -38,7 +38,7 @@ class Policy:
     def name_of(self, user: User) -> str:
         """The name that others see."""
         full_name = str((user.get_full_name() if hasattr(user, "get_full_name") else "") or "")
-        # A name of which nothing can be seen is none: nobody could click on it.
+        # An invisible name is no name: nobody could click on it.
         return str(user.get_username()) if is_blank(full_name) else full_name
 
     def avatar_of(self, user: User) -> str | None:
@@ -46,9 +46,9 @@ class Policy:
         return None
 
     def people(self, user: User) -> QuerySet[User]:
-        """Whom ``user`` may find, write to and add to rooms: here, who is in a room with them, so nobody new is shown.
+        """The people whom ``user`` may find, write to and add to rooms: by default those in a room with them.
 
-        Asked about both for a page and inside the transaction of an invitation. It may hold ``user`` too.
+        This is asked for a page and again inside the transaction of an invitation. The answer may include ``user``.
         """
         if not self.is_welcome(user):
             return get_user_model()._default_manager.none()
@@ -57,13 +57,13 @@ class Policy:
         return active_people().filter(pk__in=beside)
 
     def handle_of(self, user: User) -> str | None:
-        """What is written after an "@" to mention ``user``, as ``mentioned`` finds it; None: nothing can be."""
+        """What people write after an "@" to mention ``user``; None if ``user`` cannot be mentioned."""
         name = str(user.get_username())
-        # An e-mail address as a user name is no handle, and nobody else's business.
+        # A user name that is an e-mail address is no handle: it is private.
         return name if _HANDLE.fullmatch(name) else None
 
     def mentioned(self, room: Room, handles: Iterable[str]) -> dict[str, str]:
-        """The present members of ``room`` that ``handles`` name: handle in lower case → user id. One query."""
+        """The present members of ``room`` whom ``handles`` name, as {handle in lower case: user id}. One query."""
         members: Any = Membership.objects.present().called(handles).filter(room=room, user__in=active_people())
         return dict(members.values_list("handle", "user_key"))
 
@@ -84,9 +84,9 @@ class Policy:
         return self.is_welcome(user) and room.is_open and not room.archived
 
     def can_post(self, user: User, room: Room, membership: Membership | None) -> bool:
-        """Whether ``user`` may write and react; here, members, unless nobody else is left in a direct room.
+        """Whether ``user`` may write and react: by default members may, unless nobody else is left in a direct room.
 
-        That an archived room takes nothing is checked apart from this.
+        Whether the room is archived is checked separately.
         """
         return self.is_welcome(user) and membership is not None and not room.is_deserted_for(membership.user_key)
 
@@ -130,12 +130,12 @@ class Policy:
 
 
 def active_people() -> QuerySet[User]:
-    """Everybody whose account is not switched off, in a user model that has a switch; else everybody."""
+    """Everybody with an active account; in a user model without ``is_active``, everybody."""
     model = get_user_model()
     people: QuerySet[User] = model._default_manager.all()
     try:
         model._meta.get_field("is_active")
-    except FieldDoesNotExist:  # a plain attribute, as AbstractBaseUser has it
+    except FieldDoesNotExist:  # in AbstractBaseUser it is a plain attribute
         return people
     return people.filter(is_active=True)
 

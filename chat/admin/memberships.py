@@ -1,4 +1,4 @@
-"""Memberships in the admin: who is, and was, in which room; add, change the role, remove."""
+"""Memberships in the admin, past ones included: add, change the role, remove."""
 
 from typing import Any
 
@@ -106,7 +106,7 @@ class MembershipAdmin(ChatAdmin):
 
 
 def _can_change(membership: Membership | None) -> bool:
-    """Who left is history, and the people of a direct room never change."""
+    """Past memberships are history, and the people of a direct room never change."""
     return membership is None or (
         membership.is_present and membership.user is not None and not membership.room.is_direct
     )

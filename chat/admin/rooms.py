@@ -1,4 +1,4 @@
-"""Rooms in the admin: rename, describe, open or close, archive, delete; and who is in them."""
+"""Rooms in the admin: rename, describe, open or close, archive, delete, and their members."""
 
 from datetime import timedelta
 from typing import Any

@@ -72,7 +72,7 @@ class Engine:
         await self._outbox.close()
 
     def stopped(self) -> Stopped:
-        """The error for who waits for what will not come."""
+        """The error for callers who wait for something that will not come."""
         return Stopped(f"The client has ended its connection for good: {self.core.reason}.")
 
     # The core's actions ----------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class Room:
 
     @property
     def members(self) -> Members:
-        """Who is in the room, as far as known; everybody once ``load_members`` was called."""
+        """The room's members as far as they are known: all of them once ``load_members`` was called."""
         return self._core.members
 
     @property
@@ -143,7 +143,7 @@ class Room:
         return page
 
     async def load_members(self) -> Members:
-        """Load everybody who is in the room; from then on events keep them right."""
+        """Load all members of the room. From then on events keep them current."""
         after = None
         while True:
             page = await self._client.load(self.id, protocol.ListMembers(ref=1, room=self.id, after=after))

@@ -110,7 +110,7 @@ class Target:
 
 
 class Writer:
-    """Sends in the background, in order, so that nobody who has something to say waits for the network."""
+    """Sends in the background, in order, so that callers never wait for the network."""
 
     def __init__(self, socket: ClientConnection):
         self._socket = socket

@@ -1,4 +1,4 @@
-"""The log: rooms, who is in them, what was said. Fields, constraints and query sets; who may is decided elsewhere."""
+"""The log: rooms, members, messages. Fields, constraints and query sets; permissions are decided in ``access``."""
 
 from chat.models.memberships import Membership
 from chat.models.messages import Mention, Message, Reaction

@@ -1,4 +1,4 @@
-"""Writes that only note something, such as when a token was last used. Nobody's page, bot or sign-in depends on one."""
+"""Writes that only note something, such as when a token was last used. No page, bot or sign-in depends on them."""
 
 import logging
 from collections.abc import Callable, Iterator

@@ -67,7 +67,8 @@ class Room(LiveModel):
     subject_type = models.ForeignKey(ContentType, models.CASCADE, null=True, editable=False, related_name="+")
     subject_id = models.CharField(max_length=255, null=True, editable=False)
     private_seq = models.BigIntegerField(default=0, editable=False)
-    """The seq at which it last became private. No feed is carried over it: who only watched loses the room there."""
+    """The seq at which the room last became private. No feed is carried past it: people who only watched lose the room
+    there."""
     deleted_at = models.DateTimeField(null=True, editable=False)
     is_swept = models.BooleanField(default=False, editable=False)
     """Of a deleted room: that nothing is left of what was said in it."""

@@ -94,7 +94,7 @@ def css() -> str:
 
 
 def _is_slow(code: str) -> bool:
-    # findall and split go over the text once; a search for "501 of them" would start anew at each character.
+    # findall and split go over the text once; a search for "501 of them" would start again at each character.
     return (
         any(len(line) > LINE_CHARS for line in code.split("\n"))
         or any(len(run) > RUN_CHARS for run in _RUN.findall(code))

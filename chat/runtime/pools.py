@@ -44,7 +44,7 @@ class Pool:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew in a forked process: the threads stayed behind, with what they were about to do."""
+        """Reset after fork(): the threads live only in the parent, which still does their work."""
         self._pool: ThreadPoolExecutor | None = None
         self._waiting = 0
 

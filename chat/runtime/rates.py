@@ -1,4 +1,4 @@
-"""Token buckets: how often one person may do a thing. Sans I/O; times are seconds of any monotonic clock."""
+"""Token buckets: how often something may be done for each key. Sans I/O; times are seconds of any monotonic clock."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -17,7 +17,7 @@ class RateLimit:
     _buckets: OrderedDict[Hashable, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def wait_s(self, key: Hashable, now: float, cost: float = 1.0) -> float:
-        """Take ``cost`` tokens and return 0, or take none and return the seconds until there are so many.
+        """Take ``cost`` tokens and return 0, or take none and return the seconds until there are enough.
 
         What costs more than the whole burst takes all of it.
         """

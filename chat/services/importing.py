@@ -38,9 +38,9 @@ from chat.wire.errors import (
 )
 
 BATCH = 500
-"""Messages in one transaction: about a tenth of a second in which nobody else can write to the room."""
+"""Messages in one transaction. It takes about a tenth of a second, in which nobody else can write to the room."""
 TOLD_AT_MOST = 20
-"""Of a larger batch only the last event is told: feeds find that they are behind and read the rest page by page."""
+"""Only the last event of a larger batch is sent: feeds notice that they are behind and read the rest page by page."""
 AHEAD = timedelta(minutes=5)
 """How far a clock elsewhere may be ahead of ours."""
 
@@ -52,9 +52,9 @@ class PastMessage:
     client_id: UUID
     """Makes the import safe to repeat: a room takes the same one once, whoever the author is."""
     author: Any
-    """A user, a member of the room or not; None for somebody who has no account any more."""
+    """A user, whether a member of the room or not; None for somebody whose account is gone."""
     body: str
-    """Markdown. Who is a member of the room and named in it is mentioned. Of a deleted message it is not stored."""
+    """Markdown. Members of the room who are named in it are mentioned. It is not stored for a deleted message."""
     created_at: datetime
     reply_to: UUID | None = None
     """``client_id`` of a message before it in this run, or in the room already."""
@@ -89,7 +89,7 @@ class ImportRefused(ChatError):
 
 
 def import_messages(*, by: Any, room_id: int, messages: Iterable[PastMessage]) -> Imported:
-    """Store messages at the end of a room, in order, and show them to who has it open.
+    """Store messages at the end of a room, in order, and show them to everybody who has it open.
 
     Works through the run in transactions of up to 500, so that a long one holds nobody up; what is repeated changes
     nothing. The authors' own read pointers move as they do with posts, everybody else has them unread.
@@ -227,7 +227,7 @@ def _predate(room: Room, messages: list[Message]) -> list[protocol.RoomEvent]:
             since[each.user_key] = min(since.get(each.user_key, each.created_at), each.created_at)
     present = Membership.objects.present().filter(room=room).with_people()
     if messages[0].number == 1:
-        # Together, or the room would tell again and again of somebody who comes.
+        # All at once: otherwise the room would announce one arrival after the other.
         since = dict.fromkeys(present.values_list("user_key", flat=True), min(each.created_at for each in messages))
     late = [each for each in present.filter(user_key__in=since).order_by("pk") if each.joined_at > since[each.user_key]]
     events: list[protocol.RoomEvent] = []

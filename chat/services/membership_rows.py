@@ -1,7 +1,7 @@
-"""A place in a room: taken, changed, passed on and given up. Who may do so, ``services.memberships`` has asked.
+"""The rows of a room's members: added, changed, ended. ``services.memberships`` has asked who may do so.
 
-Everything here is done to a room that is locked, inside the caller's transaction; what comes back are the hints to
-publish when that has committed.
+Everything here happens to a locked room, inside the caller's transaction. Each function returns the hints to publish
+once that transaction has committed.
 """
 
 from collections.abc import Iterable
@@ -28,9 +28,9 @@ PEOPLE_PER_QUERY = 200
 def add(
     room: Room, persons: list[Any], *, role: str = Role.MEMBER, by: Any = None, hidden_for: Iterable[Any] = ()
 ) -> list[Hint]:
-    """Make ``persons`` members of a locked room; the hints to publish. Who left before gets their old place back.
+    """Make ``persons`` members of a locked room. People who left before get their old row back.
 
-    Reading starts at the newest message. ``hidden_for`` don't see the room yet.
+    Reading starts at the newest message. The people of ``hidden_for`` do not see the room yet.
 
     Raises:
         UserNotFound: One of them has no account any more.
@@ -70,7 +70,7 @@ def add(
 
 
 def end(room: Room, membership: Membership, *, by: Any = None) -> list[Hint]:
-    """End a membership; ``by`` removed the person."""
+    """End a membership. ``by`` removed the person; None if they left by themselves."""
     membership.left_at = timezone.now()
     membership.changed_seq = sequence.next_seq(room)
     membership.moves += 1
@@ -92,14 +92,14 @@ def change_role(room: Room, membership: Membership, role: str, *, by: Any) -> li
 
 
 def promote_successor(room: Room, membership: Membership) -> list[Hint]:
-    """Make somebody else an owner if the membership is the last owner's and about to end."""
+    """Make another member owner if this membership is the last owner's. Call it before the membership ends."""
     if membership.role != Role.OWNER or (heir := _successor(room, membership)) is None:
         return []
     return change_role(room, heir, Role.OWNER, by=membership.user)
 
 
 def keep_an_owner(room: Room, membership: Membership) -> None:
-    """See to it that the room has an owner without this membership.
+    """Check that the room has an owner besides this membership.
 
     Raises:
         LastOwner: It has none.
@@ -109,7 +109,7 @@ def keep_an_owner(room: Room, membership: Membership) -> None:
 
 
 def _successor(room: Room, leaving: Membership) -> Membership | None:
-    """Who becomes owner when ``leaving`` goes; None if there is another owner, or nobody left."""
+    """The member who becomes owner when ``leaving`` ends; None if there is another owner, or no other member."""
     others = present(room).exclude(pk=leaving.pk).select_related("user").order_by("joined_seq")
     if others.filter(role=Role.OWNER).exists():
         return None
@@ -117,7 +117,7 @@ def _successor(room: Room, leaving: Membership) -> Membership | None:
 
 
 def hide(room: Room, membership: Membership) -> list[Hint]:
-    """Let a direct room disappear for one person until its next message; nothing happens if it has."""
+    """Hide a direct room from one person until its next message; nothing happens if it is hidden."""
     if membership.hidden:
         return []
     membership.hidden = True
@@ -127,7 +127,7 @@ def hide(room: Room, membership: Membership) -> list[Hint]:
 
 
 def unhide(room: Room, user_keys: Iterable[str] | None = None) -> list[Hint]:
-    """Let a locked direct room come back for who closed it (all of them, or those named); the hints to publish."""
+    """Show a locked direct room again to the people who hid it (all, or those named); return the hints to publish."""
     hidden = Membership.objects.present().filter(room=room, hidden=True).select_related("user")
     if user_keys is not None:
         hidden = hidden.filter(user_key__in=list(user_keys))
@@ -138,16 +138,16 @@ def unhide(room: Room, user_keys: Iterable[str] | None = None) -> list[Hint]:
 
 
 def rename(room: Room) -> list[Hint]:
-    """Tell the people of a locked direct room, who see it, its state: it is named after them."""
+    """Tell the people who see a locked direct room its new state, because it is named after them."""
     there = list(present(room).filter(hidden=False, user__isnull=False).select_related("user"))
     Membership.objects.filter(pk__in=[each.pk for each in there]).update(moves=F("moves") + 1)
     return [hint for each in there for hint in _added(room, each.user)]
 
 
 def end_all(room: Room) -> list[Hint]:
-    """End every membership of a locked room that is being deleted; the hints to publish.
+    """End every membership of a locked room that is being deleted.
 
-    A few queries, however many people: nobody is left to be told one by one of the others.
+    It takes a few queries, however many people there are: nobody stays who would have to be told of each of the others.
     """
     now = timezone.now()
     here = list(present(room).select_related("user").order_by("pk"))
@@ -165,7 +165,7 @@ def end_all(room: Room) -> list[Hint]:
 
 
 def _save_all(memberships: list[Membership], *names: str) -> None:
-    """Store these fields of each by one prepared statement: ``bulk_update`` spells out every row once a field."""
+    """Store these fields with one prepared statement; ``bulk_update`` would write out every row once for each field."""
     db, meta = connection(), Membership._meta
     fields: list[Any] = [*map(meta.get_field, names), meta.pk]
     *columns, key = (db.ops.quote_name(each.column) for each in fields)
@@ -178,7 +178,7 @@ def _save_all(memberships: list[Membership], *names: str) -> None:
 
 
 def present(room: Room) -> QuerySet[Membership]:
-    """The places that are taken."""
+    """The room's present members."""
     return Membership.objects.present().filter(room=room)
 
 
@@ -186,7 +186,7 @@ def _added(room: Room, person: Any) -> list[Hint]:
     try:
         state = reads.room_state(person, room.pk)
     except RoomNotFound:
-        return []  # a member whom policy shows nothing now, such as a deactivated one, has nobody to tell
+        return []  # policy shows the room to them no longer: a deactivated member, for example, has no client to tell
     version = reads.rooms_version(person)
     told = protocol.RoomAdded(state=state, rooms_version=version)
     return [RoomsMoved(str(person.pk), protocol.encode(told), version)]
@@ -203,7 +203,7 @@ def _told_removed(room: Room, user_key: str, version: int) -> RoomsMoved:
 
 
 def _mover(by: Any, membership: Membership) -> Any:
-    """Who is told to have moved a member: nobody who did it for themselves."""
+    """The person to be named as having moved a member; None where members did it themselves."""
     return by if by is not None and str(by.pk) != membership.user_key else None
 
 

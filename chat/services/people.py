@@ -1,4 +1,4 @@
-"""From wire ids to people, and people who stay."""
+"""From wire ids to people, and accounts that stay until a transaction ends."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +14,7 @@ from chat.wire.errors import ChatError, UserNotFound
 
 NAMED_AT_MOST = 5
 ID_CHARS = 40
-"""Of an id that is none: it may be of any length."""
+"""How much of an unknown id an error repeats: it may be of any length."""
 
 
 def welcome(user_ids: Iterable[str], *, by: Any) -> list[Any]:
@@ -41,7 +41,7 @@ def welcome(user_ids: Iterable[str], *, by: Any) -> list[Any]:
 
 
 def _not_found(user_ids: list[str], by: Any) -> UserNotFound:
-    """Says who of several it is: by name where ``by`` sees the name in a room, else by the id that was given."""
+    """An error that says which of several people is meant: by name where ``by`` sees it in a room, else by id."""
     names = directory.names_beside(by, user_ids)
     told = [names.get(each, each[:ID_CHARS]) for each in sorted(user_ids)[:NAMED_AT_MOST]]
     more = ["…"] if len(user_ids) > NAMED_AT_MOST else []
@@ -49,28 +49,28 @@ def _not_found(user_ids: list[str], by: Any) -> UserNotFound:
 
 
 def lock_accounts(*persons: Any, gone: type[ChatError] = UserNotFound) -> None:
-    """See to it that nobody deletes these accounts before the transaction ends, so that rows of it may name them.
+    """Keep these accounts from being deleted before the transaction ends, so that its rows may name them.
 
-    Called with the rooms locked: rooms come before people, everywhere.
+    Call it with the rooms locked: everywhere, rooms are locked before people.
 
     Raises:
-        ``gone``: One of them is deleted already.
+        gone: One of them is deleted already.
     """
     if existing_accounts(persons) != {str(each.pk) for each in persons}:
         raise gone
 
 
 def existing_accounts(persons: Iterable[Any]) -> set[str]:
-    """The same, for those of them whose accounts are still there; their wire ids."""
+    """Lock those of the accounts that still exist, like ``lock_accounts``, and return their wire ids."""
     keys = {each.pk for each in persons}
     if not keys:
         return set()
     manager = get_user_model()._base_manager.using(alias())
     rows = manager.filter(pk__in=keys).order_by("pk").values_list("pk", flat=True)
     if connection().vendor != "postgresql":
-        return {str(each) for each in rows}  # the only writer there is
-    # PostgreSQL takes this lock by itself for each row that names somebody, but at the commit, too late for an answer.
-    # Django knows only stronger ones: two people who bring each other into a room would wait in a circle.
+        return {str(each) for each in rows}  # SQLite has one writer at a time: this transaction
+    # PostgreSQL takes this lock by itself for each row that names somebody, but only at the commit, too late for an
+    # answer. Django offers stronger locks only, with which two people who bring each other into a room would deadlock.
     sql, params = rows.query.sql_with_params()
     with connection().cursor() as cursor:
         cursor.execute(f"{sql} FOR KEY SHARE", params)

@@ -21,12 +21,12 @@ from chat.wire.protocol import ReactionResult
 MESSAGES_AT_ONCE = 500
 TOLD_AT_MOST = 20
 EMOJI_CHARS = 32
-"""A family with skin tones has eleven; more is no emoji."""
+"""A family with skin tones has eleven code points; a longer text is not an emoji."""
 _SYMBOL = (
     "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
     "\u3030\u303d\u3297\u3299\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff]"
 )
-"""The blocks that hold emoji; a sign in them that is none does no harm."""
+"""The Unicode blocks that hold emoji. They hold other signs too, which do no harm."""
 _PART = f"{_SYMBOL}[\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?(?:[\U000e0020-\U000e007e]+\U000e007f)?"
 """A symbol with its presentation, skin tone, and the tags that spell a region's flag."""
 _EMOJI = re.compile(
@@ -78,7 +78,7 @@ def remove_all(*, user: Any) -> None:
             pk__in=Reaction.objects.filter(user_key=str(user.pk)).values("message")
         ).values("room")
         mine = Membership.objects.present().of(user).values("room")
-        # The rooms of the memberships too, which end in the same transaction: all locks in id order, as the writer's.
+        # Also rooms whose memberships end in this transaction: all locks are taken in id order, as in the writer.
         rooms = Room.objects.select_for_update().filter(Q(pk__in=reacted) | Q(pk__in=mine)).order_by("pk")
         for room in list(rooms):
             while _remove_some(room, user):
@@ -102,13 +102,13 @@ def _remove_some(room: Room, user: Any) -> bool:
     sequence.save_numbers(room)
     events = [message_changed(each) for each in messages]
     told = sequence.events_of(room, events)
-    # So many at once are not sent around: each process reads them, page by page, where somebody follows the room.
+    # A large number is not sent around: each process where somebody follows the room reads them page by page.
     publish_on_commit([told if len(events) <= TOLD_AT_MOST else CompareRoom(room.pk)])
     return True
 
 
 def _without(message: Message, emoji: str, user_key: str) -> list[dict[str, Any]]:
-    """The message's summary less one person, without a query unless somebody moves up into the list of people."""
+    """The message's summary without one person. It takes a query only when somebody else moves up into the list."""
     (entry,) = (each for each in message.reactions if each["emoji"] == emoji)
     if entry["count"] > REACTION_USERS:
         return _with_fresh(message, emoji)
@@ -117,7 +117,7 @@ def _without(message: Message, emoji: str, user_key: str) -> list[dict[str, Any]
 
 
 def is_emoji(text: str) -> bool:
-    """Whether ``text`` has the form of one emoji. Whether a font has a picture for it is not known here."""
+    """Whether ``text`` has the form of a single emoji. Fonts may still lack a picture for it."""
     return len(text) <= EMOJI_CHARS and _EMOJI.fullmatch(text) is not None
 
 
@@ -133,7 +133,7 @@ def _reactable(by: Any, message_id: int) -> tuple[Message, lookup.Entry]:
 
 
 def _with_fresh(message: Message, emoji: str) -> list[dict[str, Any]]:
-    """The message's summary with ``emoji`` counted anew; it keeps its place, and goes when nobody is left."""
+    """The message's summary with ``emoji`` counted again. It keeps its place, and disappears with its last person."""
     rows = Reaction.objects.filter(message=message, emoji=emoji)
     users = list(rows.order_by("pk").values_list("user_key", flat=True)[:REACTION_USERS])
     count = len(users) if len(users) < REACTION_USERS else rows.count()

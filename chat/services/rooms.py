@@ -53,13 +53,13 @@ def create(
     """
     with write():
         if client_id is not None:
-            # The lock makes repeats that come at once take turns; the constraint backs it. It leaves the key alone, or
-            # two people who bring each other into a room would wait for each other in a circle.
+            # The lock makes simultaneous repeats take turns; the constraint backs it. It does not lock the key itself:
+            # two people who bring each other into a room would otherwise deadlock.
             no_key = connection().features.has_select_for_no_key_update
             get_user_model()._default_manager.select_for_update(no_key=no_key).filter(pk=by.pk).first()
             if (made := Room.with_deleted.filter(created_by=by, client_id=client_id).first()) is not None:
                 if made.deleted_at is not None:
-                    raise RoomNotFound  # a late repeat must not bring it back
+                    raise RoomNotFound  # a late repeat must not revive it
                 return made
         _check_kind(kind)
         if not rules_for(by).can_create_room(by, kind):
@@ -172,7 +172,7 @@ def _apply(room: Room, changed: dict[str, Any]) -> None:
             setattr(room, field, value)
         fields = list(changed)
         if "kind" in changed and not room.is_open:
-            # Everybody knows the old one, which would go on telling of the room.
+            # Everybody knows the old slug, which would go on telling that the room exists.
             room.slug = _unguessable_slug(room.name)
             fields.append("slug")
         announce_change(room, *fields)
@@ -187,8 +187,8 @@ def announce_change(room: Room, *fields: str) -> None:
     sequence.save_numbers(room, "changed_seq", "private_seq", *fields)
     changed = protocol.RoomChanged(room=str(room.pk), seq=room.changed_seq, state=serializers.room(room))
     told = sequence.events_of(room, [changed])
-    # An event would carry the feeds, and with them who only watched, past the point where the room became private.
-    # Each process reads the database instead, and asks about each of its clients.
+    # An event would carry the feeds past the point where the room became private, and with them the people who only
+    # watch. Instead, each process reads the database and asks the policy about each of its clients.
     publish_on_commit([CompareRoom(room.pk) if is_closed else told])
 
 
@@ -207,7 +207,7 @@ def room_for(subject: models.Model, *, by: Any, name: str = "", kind: str = "pri
     if subject.pk is None:
         raise CommandInvalid("Save the object first: a room is made for its key.")
     _check_kind(kind)
-    # Content types are asked for where the room refers to them: the subject may live in another database.
+    # From the database that the room refers to: the subject itself may live in another one.
     kinds = ContentType.objects.db_manager(alias())
     about = {"subject_type": kinds.get_for_model(subject), "subject_id": str(subject.pk)}
     with write():
@@ -217,21 +217,21 @@ def room_for(subject: models.Model, *, by: Any, name: str = "", kind: str = "pri
             try:
                 with write():
                     room = _store(name=title, kind=kind, **about)
-            except IntegrityError:  # somebody else made it at this moment
+            except IntegrityError:  # another process has just made it
                 room = Room.objects.get(**about)
         return room
 
 
 def renew_epoch(room_id: int, epoch: str, *, waits_are_bounded: bool = True) -> None:
-    """Begin a new run of numbers, if the room still has the run named: its numbers have gone back."""
+    """Begin a new run of numbers, because its numbers went back, unless another process has begun one already."""
     with write(waits_are_bounded=waits_are_bounded):
         Room.objects.filter(pk=room_id, epoch=epoch).update(epoch=new_epoch())
 
 
 def renew_all_epochs() -> int:
-    """Begin a new run of numbers in every room, after a restored backup; how many rooms that were.
+    """Begin a new run of numbers in every room after a restored backup, and return how many rooms there are.
 
-    Every client is told to forget what it holds: it may have seen what the backup lacks.
+    Every client is told to forget what it holds, because it may have seen what the backup lacks.
     """
     count = 0
     for room_id, epoch in Room.objects.values_list("pk", "epoch").iterator():
@@ -265,7 +265,7 @@ def _clean(text: str, field: str, most: int, *, blank: bool = False) -> str:
 
 
 def _store(*, name: str, kind: str, **fields: Any) -> Room:
-    """A new room. An open one has its plain slug, unless another room has that, or takes it at this moment."""
+    """Store a new room. An open one gets the plain slug of its name unless another room has it."""
     slug = _plain_slug(name) if kind == Room.Kind.OPEN else _unguessable_slug(name)
     try:
         with write():
@@ -279,5 +279,5 @@ def _plain_slug(name: str) -> str:
 
 
 def _unguessable_slug(name: str) -> str:
-    """For every private room: whoever makes a room learns whether its plain slug is taken."""
+    """The slug of a private room. A plain one could be found out: making an open room tells whether it is taken."""
     return f"{_plain_slug(name)}-{token_hex(4)}"

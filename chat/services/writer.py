@@ -1,12 +1,12 @@
 """Group commit: one thread per process stores what arrives, many changes in one transaction.
 
-One transaction a post costs a database flush each; a batch shares one. The thread takes what is
-waiting, at most ``CHAT["BATCH_POSTS"]``, without waiting for more. Changes take effect in the order they were handed
-in; neighbouring posts are stored together, other changes one by one, each in a savepoint of its own that takes its
-number back with it when it fails.
+A transaction for each post would flush to disk for each post; a batch shares one flush. The thread takes what waits, at
+most ``CHAT["BATCH_POSTS"]``, without waiting for more. Changes take effect in the order in which they
+were handed in. Neighbouring posts are stored together, other changes one by one, each in a savepoint of its own, so
+that one that fails gives its number back.
 
-When the database breaks down in mid-batch, what became of the commit is unknown. The batch is run again: a change that
-did commit is found by its client_id, or changes nothing the second time. So every sender gets the right answer.
+When the database breaks down during a batch, nobody knows whether the commit happened. The batch is run again: a change
+that did commit is found by its client_id, or changes nothing the second time. So every sender gets the right answer.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Any other service call that changes durable state. It may be run twice, so it must be repeatable.
+    """Any service call but a post. It may be run twice, so it must be repeatable.
 
     ``room_id`` or ``message_id`` names the room whose log it changes; neither names a room that is yet to be made.
     """
@@ -55,9 +55,9 @@ class Call:
 
 Change = Post | Call | Move
 PAUSE_S = 0.1
-"""First wait for a database that is away; doubles."""
+"""The first wait for a database that is away. It doubles each time."""
 LOCK_WAIT_ALONE_S = 0.25
-"""A change that is run alone, after its batch has failed, waits no longer for a lock: others wait behind it."""
+"""How long a change that runs alone, after its batch has failed, waits for a lock: others wait behind it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +77,7 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     def submit(self, change: Change, *, per_person: int | None = None) -> "asyncio.Future[Any]":
-        """Hand in a change; the future has the service's result, or its ``ChatError``, once committed.
+        """Hand in a change. The future gets the service's result, or its ``ChatError``, after the commit.
 
         Changes of one caller take effect in the order handed in. A cancelled future does not stop the change.
 
@@ -85,7 +85,7 @@ class Writer:
             per_person: How many changes of the same person may wait, this one included; None: any number.
 
         Raises:
-            ServerBusy: So many of the person wait already, or ``CHAT["WRITER_QUEUE"]`` of all.
+            ServerBusy: That many changes of the person wait already, or ``CHAT["WRITER_QUEUE"]`` of all people.
         """
         loop = asyncio.get_running_loop()
         job = _Job(change, loop, loop.create_future())
@@ -111,17 +111,17 @@ class Writer:
         return self._queue
 
     def stop(self) -> None:
-        """Store what waits, and end the thread."""
+        """Store the changes that wait, and end the thread."""
         if self._queue is not None and self._thread is not None:
             waiting, self._queue = self._queue, None
             waiting.put(None)
             self._thread.join(timeout=conf.writer_retry_s + 2 * conf.lock_wait_s + 1)
 
     def forget(self) -> None:
-        """Start anew in a forked process: the thread stayed behind, and what it was about to store it does store."""
+        """Reset after fork(): the writer thread lives only in the parent, which still commits its queue."""
         self._queue = self._thread = None
         self._waiting = _Waiting()
-        self._starting = threading.Lock()  # the other may have been held
+        self._starting = threading.Lock()  # the parent may have held the old one
 
     def _run(self, waiting: "queue.Queue[_Job | None]") -> None:
         pools.use_own_thread()
@@ -153,11 +153,11 @@ class _Waiting:
     def remove(self, changes: list[Change]) -> None:
         with self._lock:
             self._counts.subtract(str(each.by.pk) for each in changes)
-            self._counts = +self._counts  # forgets who has nothing waiting
+            self._counts = +self._counts  # drops people with nothing waiting
 
 
 def _gather(waiting: "queue.Queue[_Job | None]") -> tuple[list[_Job], bool]:
-    """Wait for one job and take those that wait behind it; and whether to go on afterwards."""
+    """Wait for a job and take the jobs that wait behind it; the bool says whether to go on afterwards."""
     jobs: list[_Job] = []
     item = waiting.get()
     while item is not None:
@@ -172,7 +172,7 @@ def _gather(waiting: "queue.Queue[_Job | None]") -> tuple[list[_Job], bool]:
 
 
 def answer(jobs: list[_Job], outcomes: list[Any]) -> None:
-    """Resolve the jobs' futures, with one wake-up of each loop."""
+    """Resolve the futures of the jobs, waking each event loop once."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
     for job, outcome in zip(jobs, outcomes, strict=True):
         by_loop.setdefault(job.loop, []).append((job.future, outcome))
@@ -218,7 +218,7 @@ def _outcomes(
         try:
             outcomes = _together(changes, alone=alone)
             if in_doubt:
-                # What an earlier run committed was never told to anybody.
+                # Nobody was told what an earlier run may have committed.
                 publish([CompareHeads()])
             return outcomes
         except Exception as error:
@@ -238,9 +238,9 @@ def _outcomes(
 
 
 def _one_by_one(changes: list[Change], error: Exception, *, deadline: float | None, in_doubt: bool) -> list[Any]:
-    """Give each change a transaction of its own after ``error``, which some of them caused: the database refused a row,
-    the site's policy broke down, or somebody else holds the lock of a room. The others must not fail with them, nor may
-    a number be left unused."""
+    """Run each change in a transaction of its own after ``error``, which one of them caused: the database refused a
+    row, the site's policy raised, or another process holds a room's lock. The others must not fail with it, and no
+    number may be left unused."""
     if len(changes) == 1:
         return [_refusal(error)]
     logger.warning("writer: %s in a batch of %d; one by one", type(error).__name__, len(changes))
@@ -261,14 +261,14 @@ def _refusal(error: Exception) -> ChatError:
     logger.error("writer: a change was refused: %s", describe(error))
     if isinstance(error, Error) and is_lock_timeout(error):
         return ServerBusy()
-    # An outbox must not wait for ever behind a row that the database will refuse again. All else may pass: a policy is
-    # mended, a table that a deployment has yet to make is made.
+    # An outbox must not wait for ever behind a row that the database will refuse again. Any other trouble may pass: the
+    # policy is fixed, or the deployment creates the missing table.
     return ServerError(retry=not (isinstance(error, Error) and is_final(error)))
 
 
 def _together(changes: list[Change], *, alone: bool) -> list[Any]:
     outcomes: list[Any] = []
-    # Not in the transaction, which holds locks and may not be idle for long.
+    # Before the transaction, which holds locks and may not idle for long.
     posting.render_missing([each for each in changes if isinstance(each, Post)])
     with write():
         if alone:
@@ -318,12 +318,12 @@ def _posts_from(changes: list[Change], place: int) -> list[Post]:
 
 def _one(change: "Call | Move") -> Any:
     try:
-        with write():  # a savepoint: of what is refused, nothing is left
+        with write():  # a savepoint: a refused change leaves nothing behind
             return change.run()
     except ChatError as error:
         return error
     except Error:
-        raise  # the transaction is lost, or this change is to be run alone: `_outcomes` decides
+        raise  # `_outcomes` decides whether the batch runs again or change by change
     except Exception as error:
         logger.error("writer: a change failed: %s", describe(error))
         return ServerError()

@@ -29,7 +29,7 @@ NOTHING = SafeString("")
 
 @register.simple_tag(takes_context=True)
 def chat_room(context: Context, room: Any) -> SafeString:
-    """The room, live, for who may read it; for others nothing, as if there were none. Who is not signed in is asked to.
+    """The room, live, for people who may read it, and nothing for others. A visitor is asked to sign in.
 
     Style sheets and scripts come with the first room of a page. Nothing is written: a room is not made by looking.
 
@@ -61,7 +61,7 @@ def chat_styles(context: Context) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def chat_scripts(context: Context) -> SafeString:
-    """The scripts and what they must know, once a page; nothing for who is not signed in."""
+    """The scripts and their configuration, once a page; nothing for a visitor who is not signed in."""
     request = _request(context)
     if not policy().is_welcome(request.user) or not _is_first(context, "scripts"):
         return NOTHING
@@ -106,5 +106,5 @@ def _sign_in(request: HttpRequest) -> SafeString:
 
 
 def _hint(room: Any) -> SafeString:
-    """Why there is nothing, for who builds the site: with DEBUG alone, since it tells "missing" from "not yours"."""
+    """Tells the site's developer why there is no room. With DEBUG only: it tells "missing" from "not yours"."""
     return render_to_string("chat/_embedding_hint.html", {"is_missing": not _id_of(room), "given": room})

@@ -1,4 +1,4 @@
-"""Making a room, and choosing who is in it from the start."""
+"""Making a room and choosing its first members."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse

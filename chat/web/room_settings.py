@@ -1,4 +1,4 @@
-"""What a room is called, who is in it, and leaving it. What a person may not do isn't shown, and refused besides."""
+"""A room's name, members and end. What a person may not do is not shown, and is refused as well."""
 
 from collections.abc import Callable
 from typing import Any
@@ -256,7 +256,7 @@ def _people_to_add(request: HttpRequest, entry: Entry) -> Picker:
 
 
 def _question(request: HttpRequest, entry: Entry, asked: str) -> HttpResponse | None:
-    """The page that asks once more; None when it would ask somebody who may not say yes.
+    """The page that asks for confirmation; None for somebody who may not do it.
 
     Raises:
         Http404: It is about somebody who isn't in the room.

@@ -242,7 +242,7 @@ def day_name(day: str) -> str:
 
 
 def moment_name(at: datetime) -> str:
-    """A day with its weekday, and the time: in full, for who asks when exactly something was said."""
+    """A day with its weekday, and the time: in full, for readers who ask when exactly something was said."""
     return date_format(at, f"l, {_date_format()}, {CLOCK}")
 
 

@@ -19,7 +19,7 @@ class User(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """``handle`` is what names the person after an "@"; absent for who can't be named so.
+    """``handle`` is what mentions the person after an "@"; absent for people who cannot be mentioned.
 
     ``by``: who added them, or removed them if they left; absent where they came and went by themselves.
     """
@@ -132,7 +132,7 @@ class Limits(Struct, frozen=True):
 
 
 class Flow(Struct, frozen=True):
-    """Send ``received`` after so many frames, so long after an unacknowledged one, or after so many bytes."""
+    """When to send ``received``: after so many frames, seconds after an unacknowledged frame, or bytes of frames."""
 
     frames: int
     seconds: int

@@ -26,7 +26,7 @@ class ConnectionChanged:
 
 @dataclass(frozen=True, slots=True)
 class Overflowed:
-    """The application was too slow: news other than messages was dropped. The merged state is right; read it anew.
+    """The application was too slow: news other than messages was dropped. The merged state is right; read it again.
 
     Messages are never dropped: they follow in order, all of them. ``room`` is None for the client's own events.
     """

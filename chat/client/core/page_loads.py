@@ -73,7 +73,7 @@ class Loads:
             room.put_page(load, page)
             return
         if position is not None and page.epoch != position.epoch:
-            room.cursor.want_sync(now)  # the room's numbers start anew; its reset has to come first
+            room.cursor.want_sync(now)  # the room begins a new run of numbers; its reset has to come first
             self.watch(room)
         self._ask_later(room, load, now + self._wait_s(load))
 

@@ -97,7 +97,7 @@ class Link:
         return "give_up"
 
     def heard(self, now: float) -> None:
-        """A frame came. The alarm is not set anew for each: it looks, when it goes off, at what was heard since."""
+        """A frame came. The alarm is not reset for each frame: when it goes off, it looks at what was heard since."""
         self._heard_at = now
 
     def greeted(self, heartbeat_s: float, now: float) -> None:

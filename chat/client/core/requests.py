@@ -83,7 +83,7 @@ class Requests:
         return self._unanswered.pop(ref, None)
 
     def connection_lost(self) -> None:
-        """Sort what was under way into what goes again, what its owner asks anew, and what is given up."""
+        """Sort the requests under way: those to send again, those that their owners repeat, those to give up."""
         sent, waiting = list(self._unanswered.values()), list(self._waiting)
         self._unanswered.clear()
         self._waiting = deque(each for each in sent if each.after_loss == "keep")

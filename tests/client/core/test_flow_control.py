@@ -37,3 +37,9 @@ def test_not_at_all_if_it_is_not_wanted() -> None:
     flow.greeted(None, 0.0)
     assert [flow.took(1 << 20, 0.0) for _ in range(100)] == [None] * 100
     assert flow.due_at is None
+
+
+def test_after_as_many_bytes_as_the_server_asks_for() -> None:
+    flow = FlowControl()
+    flow.greeted(protocol.Flow(frames=1_000, seconds=10, bytes=1_000), 0.0)
+    assert [flow.took(499, 1.0), flow.took(499, 1.0), flow.took(2, 1.0), flow.took(999, 1.0)] == [None, None, 3, None]
