@@ -10,7 +10,7 @@ TROUBLE = (OSError, RedisError, RuntimeError)
 """What a server that does not answer ends in. Any other exception is a mistake in the code, and keeps its traceback."""
 QUIET_S = 60.0
 KINDS_AT_MOST = 100
-"""So many different lines are told apart. They come from a few places; past that, all begin anew."""
+"""How many different lines are told apart. They come from a few places; beyond that, all counts start again."""
 
 
 def refusal_in_one_line(record: LogRecord) -> bool:

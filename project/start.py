@@ -88,7 +88,7 @@ def check_port(host, port):
 
 
 def make_venv():
-    """Make .venv, or make it anew when its Python no longer runs or is too old."""
+    """Make .venv, or make it again if its Python no longer runs or is too old."""
     is_new_enough = "import sys, pip; sys.exit(sys.version_info < {!r})".format(OLDEST)
     if os.path.exists(PYTHON) and runs(PYTHON, "-c", is_new_enough):
         return

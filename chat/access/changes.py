@@ -47,7 +47,7 @@ class Page:
 
     @property
     def private_seq(self) -> int:
-        """When the room last became private; who reads past it must have been asked for themselves."""
+        """When the room last became private. Anybody who reads past it must have been checked individually."""
         return self.room.private_seq
 
     def as_event(self, room_id: str) -> protocol.Changes:
@@ -57,7 +57,7 @@ class Page:
             messages=[serializers.message(each) for each in self.messages],
             mine=self.mine,
             members=[serializers.member(each) for each in self.members],
-            # With its people too: how many there are now can't be counted from who changed.
+            # With the number of its members too, which cannot be worked out from the ones who changed.
             state=serializers.room(self.room) if self.is_room_changed or self.members else None,
         )
 
@@ -67,7 +67,7 @@ class Page:
 
 
 def standings(user: Any, room_ids: Iterable[str]) -> dict[str, Standing]:
-    """Epoch and head of those of the rooms that ``user`` may watch, in two queries; the others are left out."""
+    """Epoch and head of the rooms that ``user`` may watch, in two queries. Other rooms are left out."""
     watched = lookup.watched_rooms(user, room_ids)
     return {wire_id: Standing(each.room.pk, each.room.epoch, each.room.head) for wire_id, each in watched.items()}
 
@@ -92,7 +92,7 @@ def page(user: Any, room_id: int, cursor: int) -> Page | None:
 
 
 def for_feed(room_id: int, cursor: int) -> Page | None:
-    """The same for a process's feed, which stands for all of its clients.
+    """The next page for a process's feed, which stands for all of its clients.
 
     None if the room is gone, or has become private since: then each client must be asked about.
     """
@@ -136,7 +136,7 @@ def _read(room: Room, cursor: int) -> Page:
 
 
 def _cut(head: int, messages: list[Message], members: list[Membership]) -> int:
-    """The seq up to which things, of all kinds together, fit into one page."""
+    """The seq up to which the things of all kinds fit into one page together."""
     sizes = sorted(
         [(each.changed_seq, reads.size_of(each)) for each in messages] + [(each.changed_seq, 300) for each in members]
     )

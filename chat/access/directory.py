@@ -16,9 +16,9 @@ from chat.wire.protocol import is_storable
 
 PAGE = 50
 PICK = 10
-"""People of a page that has a form around them: its button stays near."""
+"""People on a page with a form around them, so few that its button stays near."""
 WORDS = 5
-"""Words of a search that are looked at."""
+"""How many words of a search count."""
 Role = Membership.Role
 
 
@@ -40,7 +40,7 @@ def people(
 
 
 def chosen(user: Any, user_ids: list[str]) -> list[Any]:
-    """Those of the people named whom ``user`` may find; the others are left out. To show a choice again."""
+    """The people named whom ``user`` may find, to show a choice again. Others are left out."""
     wanted = set(user_ids[:PAGE])
     try:
         found = list(policy().people(user).exclude(pk=user.pk).filter(pk__in=wanted)) if wanted else []
@@ -79,7 +79,7 @@ def _page(rows: QuerySet[Any], page: int, size: int) -> tuple[list[Any], bool]:
 
 
 def _called(search: str, path: str = "") -> Q:
-    """Whose names hold each word of ``search``."""
+    """The condition that a person's names hold each word of ``search``."""
     wanted = Q()
     for word in searched(search).split()[:WORDS]:
         holds = Q(pk__in=[])

@@ -34,7 +34,7 @@ def of_direct_rooms(user: Any, room_ids: Iterable[int]) -> dict[int, DirectName]
     gone: dict[int, int] = defaultdict(int)
     rows = Membership.objects.filter(room__in=wanted).exclude(user_key=str(user.pk))
     for each in rows.select_related("user").order_by("pk"):
-        # Nobody leaves a direct room but with their account, which is still there in the moment in which it goes.
+        # People leave a direct room only with their account, which still exists at the moment of its deletion.
         if each.user is None or not each.is_present:
             gone[each.room_id] += 1
         else:

@@ -25,9 +25,9 @@ from chat.wire.errors import Close
 from chat.wire.protocol import is_storable
 
 _ORIGIN = re.compile(r"https?://[^\s/?#@\\]+", re.IGNORECASE)
-"""What a browser sends, and nothing that ``urlsplit`` would merely put up with."""
+"""What browsers send as an origin; ``urlsplit`` alone would tolerate much more."""
 USED_EVERY = timedelta(minutes=5)
-"""How fine ``Token.last_used_at`` is: a bot that reconnects often must not write at each connection."""
+"""The resolution of ``Token.last_used_at``: a bot that reconnects often must not write each time."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Identity:
     session_key: str | None = None
     token_id: int | None = None
     session_hash: str = ""
-    """Changes with the password: Django signs a session with it."""
+    """Changes with the password, because Django signs a session with it."""
 
     @property
     def user_id(self) -> str:

@@ -1,4 +1,4 @@
-"""The forms of the pages: they read and clean what came; what is allowed, the services decide."""
+"""The forms of the pages. They read and clean the input; the services decide what is allowed."""
 
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ class ServiceForm(forms.Form):
 
 
 class RoomForm(ServiceForm):
-    """What a room is called and about."""
+    """A room's name and topic."""
 
     name = forms.CharField(label=_("Name"), max_length=NAME_CHARS, widget=forms.TextInput(attrs={"dir": "auto"}))
     topic = forms.CharField(
@@ -38,7 +38,7 @@ class RoomForm(ServiceForm):
 
 
 class NewRoomForm(RoomForm):
-    """A room to be made. ``client_id`` is the same for each sending of one form, so that it makes one room."""
+    """A new room. ``client_id`` stays the same however often one form is sent, so that it makes one room."""
 
     kind = forms.ChoiceField(
         label=_("Who can find and join it"),
@@ -50,7 +50,7 @@ class NewRoomForm(RoomForm):
 
 
 class TokenForm(ServiceForm):
-    """A token to be made."""
+    """A new token."""
 
     name = forms.CharField(
         label=_("Name"),

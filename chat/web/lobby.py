@@ -1,4 +1,4 @@
-"""The open rooms, to look through and to join."""
+"""The lobby: open rooms to look through and join."""
 
 from typing import Any
 

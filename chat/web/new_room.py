@@ -17,7 +17,7 @@ from chat.wire.errors import ChatError
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def new_room(request: HttpRequest) -> HttpResponse:
-    """The form. A search for people sends it too, and brings it back with all that was typed and ticked."""
+    """The form. A search for people sends it too, and returns it with everything that was typed and ticked."""
     if request.method != "POST":
         return _page(request, NewRoomForm())
     if asks_for_list(request.POST):

@@ -1,4 +1,4 @@
-"""What a page's scripts must know before they are connected. It reaches them through ``json_script``."""
+"""What a page's scripts must know before they are connected. ``json_script`` prints it."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ PLACE = "0"
 
 def site_context(request: HttpRequest) -> dict[str, Any]:
     """What every page inside ``chat/site.html`` needs: the person's rooms, and what the scripts must know."""
-    # The most recently active ones; where there are more, the connection brings them.
+    # The most recently active rooms. The connection brings the others, if there are more.
     rooms, _more, _version = reads.hello(request.user)
     return {"rooms": rooms, "sidebar": sections(rooms), **script_context(request)}
 
@@ -31,7 +31,7 @@ def script_context(request: HttpRequest, **config: Any) -> dict[str, Any]:
 
 
 def page_config(request: HttpRequest) -> dict[str, Any]:
-    """For the page of a signed-in person. ``limits`` hold until the server's ``hello`` says the same or else."""
+    """For the page of a signed-in person. ``limits`` hold until the server's ``hello`` says otherwise."""
     user = request.user
     return {
         "socket": socket_path(get_script_prefix()),

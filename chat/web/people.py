@@ -1,4 +1,4 @@
-"""The people whom one may find, and writing to one or some of them."""
+"""The page of people, and the way to write to one or several of them."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -22,7 +22,7 @@ from chat.wire.errors import ChatError
 @require_safe
 @login_required
 def people(request: HttpRequest) -> HttpResponse:
-    """Everybody to find, a page at a time, or those whose names hold what is searched for."""
+    """The people whom the person may find, a page at a time, or those whose names match the search."""
     search, page = search_of(request.GET), page_of(request.GET)
     found, more = directory.people(request.user, search=search, page=page)
     context = {
@@ -36,7 +36,7 @@ def people(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def direct(request: HttpRequest) -> HttpResponse:
-    """Open the direct room with one person (``only``), or with all that are ticked.
+    """Open the direct room with one person (``only``), or with everybody who is ticked.
 
     The list's search and its pages come here too, so that what is ticked goes along.
     """

@@ -1,4 +1,4 @@
-"""People as the pages show them: in lists to tick, to write to, to remove."""
+"""People as rows of the pages' lists: to tick, to write to, to remove."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Person:
     id: str
     name: str
     handle: str
-    """What one writes after an "@"; "" where there is no such thing."""
+    """What people write after an "@" to mention the person; "" if they cannot be mentioned."""
     avatar: str | None
     initials: str
     colour: int
@@ -25,7 +25,7 @@ class Person:
 
 @dataclass(frozen=True)
 class MemberRow:
-    """A member, with what the one who looks may do about them."""
+    """A member, with what the viewer may do about them."""
 
     person: Person
     role: str
@@ -49,7 +49,7 @@ class Picker:
     people: list[Person]
     search: str
     previous_page: int
-    """0: there is none."""
+    """0 if there is none."""
     next_page: int
 
 
@@ -72,6 +72,6 @@ def member_row(membership: Membership, *, viewer: Any, may_moderate: bool, may_o
 
 
 def _departed(membership: Membership) -> Person:
-    """Whose account is gone."""
+    """A person whose account is gone."""
     key = membership.user_key
     return Person(key, str(DELETED_ACCOUNT), "", None, initials_of(""), colour_of(key))

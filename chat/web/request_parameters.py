@@ -1,4 +1,4 @@
-"""What stands in an address or a form, read without trusting its form."""
+"""Parameters of an address or a form, read without trusting them."""
 
 from django.http import HttpRequest, QueryDict
 
@@ -10,7 +10,7 @@ def search_of(fields: QueryDict) -> str:
 
 
 def page_of(fields: QueryDict) -> int:
-    """The page asked for; 1 when none is, or nonsense, or when the search is another than the page's."""
+    """The number of the page asked for; 1 if there is none, if it is nonsense, or if the search has changed."""
     text = fields.get("page", "")
     is_number = text.isascii() and text.isdigit() and len(text) <= DIGITS
     return max(1, int(text)) if is_number and not _is_new_search(fields) else 1
@@ -26,13 +26,13 @@ def asks_for_list(fields: QueryDict) -> bool:
 
 
 def users_of(request: HttpRequest) -> list[str]:
-    """The ids of the people that are ticked, each once."""
+    """The ids of the ticked people, each once."""
     fields = request.POST if request.method == "POST" else request.GET
     return list(dict.fromkeys(each for each in fields.getlist("user") if each))
 
 
 def query(**fields: str | int | list[str]) -> str:
-    """``?…`` with the fields that say something."""
+    """``?…`` with the fields that are not empty."""
     made = QueryDict(mutable=True)
     for name, value in fields.items():
         if value:

@@ -26,9 +26,9 @@ from chat.web.rooms import left, watched
 from chat.wire.errors import ChatError, MemberNotFound, RoomForbidden, RoomInvalid, RoomNotFound
 
 ADDED_AT_ONCE = 100
-"""Each is a change of the room of their own, made while nobody else can write in it."""
+"""Each person is a change of the room of their own, and nobody else can write in the room meanwhile."""
 CONFIRMED = ("archive", "leave", "open", "private", "remove")
-"""What asks once more, on a page of its own, so that it works without scripts."""
+"""Actions that ask for confirmation, on a page of its own, so that they work without scripts."""
 
 ROLES = {
     Membership.Role.OWNER: gettext_lazy("also gives roles, and removes moderators and owners."),
@@ -220,7 +220,7 @@ def _page(
 
 
 def _errors(errors: dict[str, str], *, has_add: bool) -> dict[str, str]:
-    """Each by its section; at the top where the person has no such section."""
+    """The errors by section; at the top of the page where the person has no such section."""
     return errors if has_add or "add" not in errors else {"room": errors["add"]}
 
 

@@ -1,4 +1,4 @@
-"""One room's page, at its newest messages or around one of them; the way in, and out."""
+"""A room's page, at its newest messages or around one of them; joining and leaving."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -22,14 +22,14 @@ from chat.wire.errors import ChatError, RoomNotFound
 @require_safe
 @login_required
 def room(request: HttpRequest, room: str) -> HttpResponse:
-    """One room, by id or by short name, at its newest messages."""
+    """A room, by id or by short name, at its newest messages."""
     return _page(request, watched(request, room), around=None)
 
 
 @require_safe
 @login_required
 def message(request: HttpRequest, room: str, number: int) -> HttpResponse:
-    """The room around one of its messages, which the page shows as the one meant (a removed one leaves its place).
+    """The room around one of its messages, which the page marks (a deleted message still has its place).
 
     Where there is no message of that number it leads to the room, with a sentence that says so.
 
@@ -46,7 +46,7 @@ def message(request: HttpRequest, room: str, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def join(request: HttpRequest, room: str) -> HttpResponse:
-    """Become a member and go into the room; into the lobby with a sentence where that is refused."""
+    """Become a member and go to the room, or to the lobby with a sentence if that is refused."""
     try:
         joined = memberships.join(by=request.user, room_id=lookup.named(room))
     except RoomNotFound:
@@ -60,7 +60,7 @@ def join(request: HttpRequest, room: str) -> HttpResponse:
 @require_POST
 @login_required
 def leave(request: HttpRequest, room: str) -> HttpResponse:
-    """Leave the room or hide a direct one, and go into the lobby. Who could not come back by themselves is asked first.
+    """Leave the room, or hide a direct one, and go to the lobby. People who could not come back are asked first.
 
     Raises:
         Http404: No such room, or not for this person to see.

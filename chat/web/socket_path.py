@@ -1,4 +1,4 @@
-"""Where the socket is: one answer for the pages that open it and for the routing that serves it."""
+"""The path of the socket, for the pages that open it and for the routing that serves it."""
 
 from chat.conf import conf
 

@@ -29,9 +29,9 @@ from chat.wire.protocol import HistoryPage, Message, RoomState, User
 MENU_EMOJI = ("👍", "❤️", "😂", "🎉", "👀", "✅")
 """What the menu of a message offers to react with."""
 MANY_UNREAD = 40
-"""With more unread than this, one starts reading there and not at the newest message."""
+"""With more unread messages than this, a room opens at the first of them and not at the newest."""
 CLOCK = "H:i"
-"""How a time of day is told, in every language: always as wide, and the same by scripts (ui/dom.js)."""
+"""The format of a time of day in every language: of constant width, and the same in scripts (ui/dom.js)."""
 ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
@@ -190,12 +190,12 @@ class _View:
         if quoted is None:
             return self.texts["inReplyToNumber"].format(number=message.reply_to.number)
         words = self.texts["quotedDeleted"] if quoted.deleted_at else excerpt_of(unescape(strip_tags(quoted.html)))
-        # Each for itself: a name from the left and a text from the right would otherwise change places.
+        # Each is isolated: a left-to-right name and a right-to-left text would otherwise change places.
         name, text = (format_html("<bdi>{}</bdi>", each) for each in (self._name(quoted.author), words))
         return format_html(self.texts["inReplyTo"], name=name, text=text)
 
     def _html(self, message: Message) -> SafeString:
-        # The one rendering that was sanitised when the message was stored.
+        # It was sanitised when the message was stored.
         html = message.html
         if message.edited_at:
             moment = moment_name(_local(message.edited_at))

@@ -70,13 +70,13 @@ class Coming:
     by: User | None = None
 
     def is_before(self, at: str) -> bool:
-        """Whether its line stands above what was said then: who came in that moment came first."""
+        """Whether its line stands above a message of that moment: somebody who came in the same moment came first."""
         return self.at < at or (self.at == at and self.what in ("added", "joined"))
 
 
 @dataclass
 class _Before:
-    """The line before, as far as the next one cares."""
+    """What the next line needs to know of the line before."""
 
     day: str | None = None
     author: str | None = ""
@@ -118,7 +118,7 @@ def rows(
 
 
 class _Lines:
-    """The lines so far. Whether the next one begins a day, or goes on with the line before, hangs on them."""
+    """The lines so far. They decide whether the next one begins a day or continues the line before."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class _Lines:
 def _comings(
     members: Iterable[Member], messages: Sequence[Message], more_before: bool, more_after: bool
 ) -> list[Coming]:
-    """Comings and goings of the span of time that is shown, in order."""
+    """Who came and went in the span of time that is shown, in order."""
     first = messages[0].created_at if messages and more_before else ""
     last = messages[-1].created_at if messages and more_after else "~"
     found = []
@@ -200,7 +200,7 @@ def _id(user: User | None) -> str | None:
 
 
 def colour_of(user_id: str) -> int:
-    """Which of the avatar colours is a person's, 1 … 8."""
+    """The number of a person's avatar colour, 1 … 8."""
     number = 0
     for character in user_id:
         number = (number * 31 + ord(character)) % 65_536
@@ -208,7 +208,7 @@ def colour_of(user_id: str) -> int:
 
 
 def initials_of(name: str) -> str:
-    """What stands in a person's circle."""
+    """The initials in a person's avatar."""
     words = name.split()
     if not words:
         return "?"

@@ -17,7 +17,7 @@ from chat.wire.errors import UserNotFound
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def tokens(request: HttpRequest) -> HttpResponse:
-    """List and revoke; a new token is in the answer to the form that made it, and nowhere else ever again."""
+    """List, make and revoke tokens. A new token is shown in the answer to the form that made it, and never again."""
     form = TokenForm(request.POST if request.POST.get("action") == "make" else None)
     made = None
     if request.method == "POST":
@@ -34,7 +34,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
 
 
 def _revoke(request: HttpRequest) -> HttpResponse:
-    # An unknown one, or somebody else's, is gone for this person as much as one just revoked.
+    # An unknown token, or somebody else's, is as gone for this person as one that was just revoked.
     service.revoke(by=request.user, user=request.user, token_id=lookup.key(request.POST.get("token", "")))
     messages.success(request, _("The token is revoked."), fail_silently=True)
     return redirect("chat:tokens")

@@ -147,7 +147,7 @@ def _has_all_rights(request: HttpRequest) -> bool:
 
 
 def _locked(people: QuerySet[Any]) -> QuerySet[Any]:
-    """In one order, and without holding up who only writes rows that name them."""
+    """Lock them in one order, without holding up writers whose rows only name them."""
     return people.order_by("pk").select_for_update(no_key=True)
 
 

@@ -1,4 +1,4 @@
-"""Making and ending accounts: who may come, in the same transaction as the coming."""
+"""Making and ending accounts. Whether somebody may sign up is checked in the transaction that makes the account."""
 
 import logging
 from collections.abc import Callable

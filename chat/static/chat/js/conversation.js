@@ -1,4 +1,4 @@
-// The part of a room's messages that this page holds, with one's own reactions, and how it grows: by events as they
+// The part of a room's messages that this page holds, with the person's own reactions, and how it grows: by events as they
 // come, by pages of history as somebody asks (docs/protocol.md, section 4, "Merging").
 
 import { History } from "./history.js"

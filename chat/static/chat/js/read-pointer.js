@@ -1,5 +1,5 @@
-// The person's read pointer follows what was on the screen of somebody who looked at it. It passes no message that was
-// not: who leaps ahead, by a permalink for instance, moves it when they have scrolled to where it stands, or when they
+// The person's read pointer follows what was on the screen while they looked at it. It passes no message that was
+// not: after a leap ahead, by a permalink for instance, it moves when they have scrolled to where it stands, or when they
 // come to the newest message, which says that they are done with all before. It is told at most once a second and never
 // moves back by itself; who marks messages unread is not contradicted by the screen they look at.
 

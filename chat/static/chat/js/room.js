@@ -220,7 +220,7 @@ export class Room extends Emitter {
     this.emit("change")
   }
 
-  /** The reply to one's own reaction says exactly which ones stand. */
+  /** The reply to the person's own reaction says exactly which ones stand. */
   setMine(messageId, emoji) {
     this.mine.set(messageId, emoji)
     this.emit("change")
@@ -326,7 +326,7 @@ export class Room extends Emitter {
 
   async #load(start) {
     const loading = start(() => this.cursor)
-    // Where there is nothing to load nothing changes: who asks at each draw would otherwise draw for ever.
+    // Where there is nothing to load, nothing changes: a caller that asks at each draw would otherwise draw for ever.
     if (!this.isLoading) return loading
     this.emit("change")
     const outcome = await loading.finally(() => this.emit("change"))

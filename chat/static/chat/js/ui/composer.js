@@ -9,7 +9,7 @@ import { sentenceOf, texts } from "./texts.js"
 const NEAR_LIMIT = 500
 const NEW = { name: "new" }
 
-/** Where one writes: a new message, a reply, or another text for one's own message. */
+/** The form for a new message, a reply, or a new text for one of the person's own messages. */
 export class Composer {
   #parts
   #client
@@ -159,7 +159,7 @@ export class Composer {
     if (count > most) return this.#say(texts.tooLong({ most, count }))
     this.#typing.stopped()
     this.#drafts.flush()
-    // Empty at once: who writes fast sends the next one before this one is kept.
+    // Empty at once: a fast writer sends the next message before this one is kept.
     this.#finish("")
     try {
       await this.#submit(body, mode)

@@ -3,7 +3,7 @@ import { partsOf } from "./dom.js"
 import { fill } from "./templates.js"
 import { texts } from "./texts.js"
 
-/** A short interruption is nobody's business: say nothing for so long. */
+/** How long to stay silent: a short interruption concerns nobody. */
 const QUIET_MS = 1_500
 
 /** The state of the connection, visible only when something is not well. */

@@ -1,4 +1,4 @@
-/** Says so, if it is not what stands there: the same words put anew are news to a screen reader. */
+/** Sets the words unless they are there already: setting the same words again is news to a screen reader. */
 export function put(element, words) {
   if (element.textContent !== words) element.textContent = words
 }

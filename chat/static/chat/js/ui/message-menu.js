@@ -84,7 +84,7 @@ export class MessageMenu {
     buttons[next].focus()
   }
 
-  /** The line, from where arrow keys lead on; it was perhaps drawn anew meanwhile. */
+  /** The line that the menu belongs to, from which arrow keys lead on. It may have been redrawn meanwhile. */
   get #message() {
     return this.#log.querySelector(`[data-number="${this.#number}"]`)
   }

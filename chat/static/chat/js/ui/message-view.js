@@ -16,7 +16,7 @@ import { sentenceOf, texts } from "./texts.js"
  * @param {(clientId: string) => void} actions.retry
  * @param {(clientId: string) => void} actions.discard
  * @param {object} context `me`, `isLive`, `canWrite`, `target` (the number of the message that is meant), `editing` (the
- *   id of the one that one writes anew)
+ *   id of the message that is being edited)
  * @returns {HTMLElement}
  */
 export function viewOf(row, actions, context) {

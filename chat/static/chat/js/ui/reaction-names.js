@@ -5,7 +5,7 @@ const MOST = 10
 
 const list = new Intl.ListFormat(document.documentElement.lang || undefined)
 
-/** Says who has reacted so, at the moment when somebody points at a reaction or walks to it. */
+/** Names the people behind a reaction when somebody points at it or moves the focus to it. */
 export class ReactionNames {
   #room
   #listeners = new AbortController()

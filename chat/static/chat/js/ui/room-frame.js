@@ -1,4 +1,4 @@
-// What stands around a room's messages: name and topic, what one may do, the hint above them, who is typing.
+// The parts around a room's messages: name and topic, what the person may do, the hint above them, who is typing.
 
 import { put } from "./dom.js"
 import { texts, titleOf } from "./texts.js"

@@ -134,7 +134,7 @@ export class TimelineView {
   }
 
   /**
-   * The topmost message on the screen. By its key, for the line itself may be drawn anew: the first one of a page often
+   * The topmost message on the screen. It is named by its key, because the line itself may be redrawn: the first one of a page often
    * gets or loses its name. @returns {{key: string, top: number, number: number} | null} `number`: none if unsent
    */
   get place() {
