@@ -15,6 +15,12 @@ for (const { name, frame, types } of (await example("events")).cases) {
   })
 }
 
+test("what the server of 2026-11-26 said is read as it was", async () => {
+  for (const { server } of (await example("recorded_session")).session) {
+    if (server.length) assert.equal(decode(JSON.stringify(server)).map(({ type }) => type), server.map(({ type }) => type))
+  }
+})
+
 for (const { name, command, frame } of (await example("commands")).cases) {
   test(`commands: ${name}`, () => {
     const rooms = command.type === "sync" ? { rooms: new Map(Object.entries(command.rooms)) } : {}
