@@ -30,7 +30,8 @@ from django.db import Error, models
 from django.dispatch import Signal
 
 from chat.models import Membership, Message, Room
-from chat.models.database import is_unavailable, on_commit
+from chat.models.database import on_commit
+from chat.models.database_errors import is_unavailable
 from chat.runtime import pools
 from chat.runtime.safe_logging import describe
 from chat.wire import protocol

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template import loader
 from django.views.defaults import server_error
 
-from chat.models.database import is_unavailable
+from chat.models.database_errors import is_unavailable
 
 RETRY_AFTER_S = 10
 

@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management import CommandError
 from django.db import Error
 
-from chat.models.database import connection, is_unavailable
+from chat.models.database import connection
+from chat.models.database_errors import is_unavailable
 
 
 @contextmanager

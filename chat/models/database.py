@@ -3,17 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 from django.apps import apps
 from django.db import (
-    DataError,
-    Error,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
     connections,
-    models,
     router,
     transaction,
 )
@@ -21,18 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chat.conf import conf
 
-UNAVAILABLE = ("08", "25006", "25P03", "25P04", "40", "53", "55", "57", "58")
-"""How the SQLSTATEs (PostgreSQL's manual, appendix A) begin that speak of the database: no connection, a read-only
-standby, a transaction that idled or ran too long, a rollback, resources (a full disk), locks, shutdown, system."""
-REFUSES_THE_ROW = ("21", "22", "23", "44", "54", "P0")
-"""How those begin that speak of the row: cardinality, data, integrity, a view's check option, a program limit (an index
-entry that is too long), an exception that a trigger raised."""
-LOCK_TIMEOUT = "55P03"
-SQLITE_UNAVAILABLE = frozenset({3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26})
-"""SQLite's primary result codes that do the same: permission, busy, locked, memory, read-only, interrupted, input or
-output, corrupt, full, can't open, locking protocol, not a database."""
-
-_in_service: ContextVar[bool] = ContextVar("chat_in_service", default=False)
+in_service: ContextVar[bool] = ContextVar("chatin_service", default=False)
 
 
 def alias() -> str:
@@ -57,7 +40,7 @@ def write(*, waits_are_bounded: bool = True) -> Iterator[None]:
     """
     db = connection()
     is_bounded = waits_are_bounded and db.vendor == "postgresql" and not db.in_atomic_block
-    allowed = _in_service.set(True)
+    allowed = in_service.set(True)
     try:
         # SQLite's own kind of BEGIN takes the lock at the first write, too late to wait for another writer's.
         with _sqlite(db, "IMMEDIATE") if _begins_on_sqlite(db) else transaction.atomic(using=db.alias):
@@ -66,37 +49,7 @@ def write(*, waits_are_bounded: bool = True) -> Iterator[None]:
                     cursor.execute(_bounds())
             yield
     finally:
-        _in_service.reset(allowed)
-
-
-def is_unavailable(error: Error) -> bool:
-    """Whether the database can't do anything of the kind right now, so that the same may succeed in a moment.
-
-    Exception classes alone don't tell: psycopg raises ``InternalError`` for a standby that is read-only (25006), and
-    ``OperationalError`` for an index entry that is too long (54000).
-    """
-    if state := _sqlstate_of(error):
-        return state.startswith(UNAVAILABLE)
-    if (code := getattr(error.__cause__, "sqlite_errorcode", None)) is not None:
-        return code & 0xFF in SQLITE_UNAVAILABLE
-    return isinstance(error, OperationalError | InterfaceError)
-
-
-def is_final(error: Error) -> bool:
-    """Whether the database refused the row that it was given, and will refuse it again."""
-    if state := _sqlstate_of(error):
-        return state.startswith(REFUSES_THE_ROW)
-    return isinstance(error, DataError | IntegrityError)
-
-
-def is_lock_timeout(error: Error) -> bool:
-    """Whether somebody else held a lock for longer than this transaction waits (PostgreSQL)."""
-    return _sqlstate_of(error) == LOCK_TIMEOUT
-
-
-def _sqlstate_of(error: Error) -> str:
-    """ "" where the database knows none (SQLite) or was not reached."""
-    return getattr(error.__cause__, "sqlstate", None) or ""
+        in_service.reset(allowed)
 
 
 def wait_for_locks(at_most_s: float) -> None:
@@ -154,38 +107,3 @@ def _sqlite(db: BaseDatabaseWrapper, mode: str | None) -> Iterator[None]:
             yield
     finally:
         db.transaction_mode = own  # type: ignore[attr-defined]
-
-
-Row = TypeVar("Row", bound=models.Model, covariant=True)
-
-
-class GuardedQuerySet(models.QuerySet[Row, Row]):
-    """Refuses bulk changes that would bypass the services, and with them the sequence and the live pages."""
-
-    def update(self, **kwargs: Any) -> int:
-        return super().update(**kwargs) if _in_service.get() else _refuse(self.model)
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        return super().delete() if _in_service.get() else _refuse(self.model)
-
-    update.alters_data = True  # type: ignore[attr-defined]
-    delete.alters_data = True  # type: ignore[attr-defined]
-
-
-class LiveModel(models.Model):
-    """A table that open pages show live: its rows change through ``chat.services`` alone."""
-
-    objects = GuardedQuerySet.as_manager()
-
-    class Meta:
-        abstract = True
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        return super().delete(*args, **kwargs) if _in_service.get() else _refuse(type(self))
-
-
-def _refuse(model: type[models.Model]) -> NoReturn:
-    raise TypeError(
-        f"{model.__name__} rows are live: change them through chat.services (or chat.api), which number the change "
-        "and tell the open pages."
-    )

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from chat.models.database import GuardedQuerySet, LiveModel
+from chat.models.guards import GuardedQuerySet, LiveModel
 from chat.models.rooms import Room
 
 

@@ -9,7 +9,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from chat.models.database import GuardedQuerySet, LiveModel, alias
+from chat.models.database import alias
+from chat.models.guards import GuardedQuerySet, LiveModel
 
 EPOCH_BYTES = 8
 NAME_CHARS = 100

@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from chat.conf import conf
-from chat.models.database import is_unavailable
+from chat.models.database_errors import is_unavailable
 from chat.wire.errors import ServerBusy
 
 T = TypeVar("T")

@@ -29,7 +29,8 @@ from chat.conf import conf
 from chat.live.hints import CompareHeads
 from chat.live.publisher import publish
 from chat.models import Message, Room
-from chat.models.database import is_final, is_lock_timeout, is_unavailable, wait_for_locks, write
+from chat.models.database import wait_for_locks, write
+from chat.models.database_errors import is_final, is_lock_timeout, is_unavailable
 from chat.runtime import pools
 from chat.runtime.safe_logging import describe
 from chat.services import posting, read_pointers

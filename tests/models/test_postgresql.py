@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from chat.access.policy import SITE
 from chat.models import Room
-from chat.models.database import is_unavailable, snapshot, write
+from chat.models.database import snapshot, write
+from chat.models.database_errors import is_unavailable
 from chat.runtime import pools
 from chat.services import importing, room_deletion, writer
 from tests.cast import at_once, numbers, post_of, posted, say

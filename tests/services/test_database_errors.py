@@ -188,7 +188,7 @@ def sqlite_error(sql: str) -> Error:
 )
 def test_sqlites_codes_tell_a_database_that_is_away_from_a_statement_that_is_wrong(sql: str, is_away: bool) -> None:
     error = sqlite_error(sql)
-    assert database.is_unavailable(error) is is_away
+    assert database_errors.is_unavailable(error) is is_away
     assert not database.is_final(error), "a migration may still come"
 
 
