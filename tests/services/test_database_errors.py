@@ -15,7 +15,7 @@ import pytest
 from django.db import Error, IntegrityError, InterfaceError, OperationalError, connection
 from psycopg import errors
 
-from chat.models import Room, database
+from chat.models import Room, database_errors
 from chat.services import posting, writer
 from chat.wire.errors import ServerBusy, ServerError
 from chat.wire.protocol import PostResult
@@ -189,7 +189,7 @@ def sqlite_error(sql: str) -> Error:
 def test_sqlites_codes_tell_a_database_that_is_away_from_a_statement_that_is_wrong(sql: str, is_away: bool) -> None:
     error = sqlite_error(sql)
     assert database_errors.is_unavailable(error) is is_away
-    assert not database.is_final(error), "a migration may still come"
+    assert not database_errors.is_final(error), "a migration may still come"
 
 
 @contextmanager
