@@ -12,7 +12,7 @@ from tests.rig.redis_server import RedisServer
 from tests.rig.site import Person, Site
 from tests.rig.templates import Templates
 
-REVOKE = "[revoke(user=user, token_id=each.pk) for each in active(user=user)]"
+REVOKE = "[revoke(by=user, user=user, token_id=each.pk) for each in active(user=user)]"
 GONE = "[each.delete() for each in Session.objects.all() if each.get_decoded()['_auth_user_id'] == str(user.pk)]"
 # Each ends somebody else: the site is the same.
 ENDINGS = {
