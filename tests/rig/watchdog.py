@@ -106,7 +106,7 @@ class Watchdog:
 
 def _stolen_s() -> float:
     """What hypervisors have taken from this machine's processors since it started (proc(5), ``steal``)."""
-    with open("/proc/stat") as stat:
+    with Path("/proc/stat").open() as stat:
         return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
