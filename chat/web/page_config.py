@@ -1,5 +1,6 @@
 """What a page's scripts must know before they are connected. ``json_script`` prints it."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest
@@ -12,7 +13,8 @@ from chat.web.script_texts import script_texts
 from chat.web.sidebar import sections
 from chat.web.socket_path import socket_path
 from chat.web.time_zone import script_zone
-from chat.web.timeline import prototypes
+from chat.web.timeline import MANY_UNREAD, prototypes
+from chat.web.timeline_rows import COLOURS, GROUP, QUOTE_CHARS
 
 PLACE = "0"
 """Stands for an id or a number in an address that scripts fill in; no room and no message has it."""
@@ -43,6 +45,12 @@ def page_config(request: HttpRequest) -> dict[str, Any]:
             "history": conf.history_messages,
             "catchUp": conf.catch_up,
             "unanswered": conf.unanswered,
+        },
+        "timeline": {
+            "groupMs": GROUP // timedelta(milliseconds=1),
+            "avatarColours": COLOURS,
+            "quoteChars": QUOTE_CHARS,
+            "manyUnread": MANY_UNREAD,
         },
         "urls": {
             "home": reverse("chat:home"),

@@ -8,7 +8,6 @@ from chat.access.display_names import DELETED_ACCOUNT
 SENTENCES = {
     # Messages
     "unknownAuthor": DELETED_ACCOUNT,
-    "inReplyTo": _("{name}: {text}"),
     "inReplyToNumber": _("In reply to message {number}"),
     "quotedDeleted": _("Message deleted"),
     "sending": _("Sending …"),

@@ -16,6 +16,7 @@ from django.utils.formats import date_format, get_format
 from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from chat.access import reads
 from chat.access.lookup import Entry
@@ -28,6 +29,7 @@ from chat.wire.protocol import HistoryPage, Message, RoomState, User
 
 MENU_EMOJI = ("👍", "❤️", "😂", "🎉", "👀", "✅")
 """What the menu of a message offers to react with."""
+QUOTE = gettext_lazy("{name}: {text}")
 MANY_UNREAD = 40
 """With more unread messages than this, a room opens at the first of them and not at the newest."""
 CLOCK = "H:i"
@@ -107,7 +109,7 @@ def prototypes() -> dict[str, Any]:
         "is_prototype": True,
         "classes": "message",
         "avatar": {"url": "data:,", "initials": "?", "colour": 1},
-        "quote": " ",
+        "quote": _quote_of("", ""),
         "reactions": [reaction],
     }
     others = ("day", "unread", "notice", "hole", "pending")
@@ -190,9 +192,7 @@ class _View:
         if quoted is None:
             return self.texts["inReplyToNumber"].format(number=message.reply_to.number)
         words = self.texts["quotedDeleted"] if quoted.deleted_at else excerpt_of(unescape(strip_tags(quoted.html)))
-        # Each is isolated: a left-to-right name and a right-to-left text would otherwise change places.
-        name, text = (format_html("<bdi>{}</bdi>", each) for each in (self._name(quoted.author), words))
-        return format_html(self.texts["inReplyTo"], name=name, text=text)
+        return _quote_of(self._name(quoted.author), words)
 
     def _html(self, message: Message) -> SafeString:
         # It was sanitised when the message was stored.
@@ -218,6 +218,16 @@ class _View:
             case [first, second, third]:
                 return self.texts["namesThree"].format(first=first, second=second, third=third)
         return self.texts["namesMany"].format(first=names[0], second=names[1], count=len(names) - 2)
+
+
+def _quote_of(name: str, text: str) -> SafeString:
+    """The line above a reply. Each of the two is isolated: a left-to-right name and a right-to-left text would
+    otherwise change places."""
+    return format_html(
+        str(QUOTE),
+        name=format_html('<bdi data-part="quote-author">{}</bdi>', name),
+        text=format_html('<bdi data-part="quote-text">{}</bdi>', text),
+    )
 
 
 def _message_url(room: str, number: int) -> str:

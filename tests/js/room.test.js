@@ -30,7 +30,7 @@ function arrange(head, first = page(head - 49, head, head), more = {}) {
     return type === "read" ? { read: fields.number, unread: 0, mentions: 0, rev: 9 } : history(fields)
   }
   let syncs = 0
-  const room = new Room({ id: "1", me: "ana", clock: new FakeClock(), request, sync: () => (syncs += 1) })
+  const room = new Room({ id: "1", me: "ana", clock: new FakeClock(), request, sync: () => (syncs += 1), manyUnread: 40 })
   if (first) room.adoptFirst({ state: state(head, more), history: first })
   room.open()
   room.connected(state(head, more))

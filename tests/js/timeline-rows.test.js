@@ -3,6 +3,8 @@ import { Timeline } from "/chat/js/timeline.js"
 import { withMessage, withRead } from "/chat/js/room-state.js"
 import { assert, example, test } from "./runner.js"
 
+const examples = await example("timeline_rows")
+const { groupMs, avatarColours, quoteChars } = examples.config
 const at = (day, minute) => `2026-11-${day}T10:${String(minute).padStart(2, "0")}:00.000Z`
 const message = (number, author, createdAt, more = {}) => ({
   id: `m${number}`, number, changedSeq: number, author: author && { id: author, name: author }, clientId: `c${number}`, replyTo: null,
@@ -13,10 +15,8 @@ const dayOf = (iso) => iso.slice(0, 10)
 function rows(messages, pending = []) {
   const timeline = new Timeline()
   timeline.mergePage({ messages, moreBefore: messages.length > 0, moreAfter: false })
-  return rowsOf({ timeline, pending, me: "ana", mine: new Map(), dayOf })
+  return rowsOf({ timeline, pending, me: "ana", mine: new Map(), groupMs, dayOf })
 }
-
-const examples = await example("timeline_rows")
 const moment = (short) => `2026-11-${short}:00.000Z`
 
 function seen(row) {
@@ -40,7 +40,7 @@ for (const { name, messages = [], members = [], quoted = [], mine = {}, rows: wa
       moreBefore: page.more_before ?? false, moreAfter: page.more_after ?? false,
     })
     const made = rowsOf({
-      timeline, pending: [], me: "ana", mine: new Map(Object.entries(mine)), dayOf, unreadFrom: page.unread_from ?? null,
+      timeline, pending: [], me: "ana", mine: new Map(Object.entries(mine)), groupMs, dayOf, unreadFrom: page.unread_from ?? null,
       members: members.map(([id, joined, left, by = null]) => ({
         user: person(id), joinedAt: moment(joined), leftAt: left && moment(left), by: person(by),
       })),
@@ -51,10 +51,10 @@ for (const { name, messages = [], members = [], quoted = [], mine = {}, rows: wa
 }
 
 test("colours, initials and excerpts", () => {
-  assert.equal(examples.colours.map(([id]) => [id, colourOf(id)]), examples.colours)
+  assert.equal(examples.colours.map(([id]) => [id, colourOf(id, avatarColours)]), examples.colours)
   assert.equal(examples.initials.map(([name]) => [name, initialsOf(name)]), examples.initials)
-  assert.equal(examples.excerpts.map(([body]) => [body, excerptOf(body)]), examples.excerpts)
-  assert.equal([excerptOf("x".repeat(140)).length, excerptOf("👋".repeat(141))], [140, `${"👋".repeat(140)}…`])
+  assert.equal(examples.excerpts.map(([body]) => [body, excerptOf(body, quoteChars)]), examples.excerpts)
+  assert.equal([excerptOf("x".repeat(140), 140).length, excerptOf("👋".repeat(141), 140)], [140, `${"👋".repeat(140)}…`])
 })
 
 test("a pending message keeps its key when it becomes a stored one, and is never shown twice", () => {
@@ -75,7 +75,7 @@ test("a hole that is being filled is shown as one", () => {
   timeline.mergePage({ messages: [message(1, "ben", at(20, 0))], moreBefore: false, moreAfter: false })
   timeline.merge(message(4, "ben", at(20, 1)))
   assert.equal(timeline.holes, [{ from: 2, to: 3 }])
-  assert.equal(rowsOf({ timeline, pending: [], me: "ana", mine: new Map(), dayOf }).map(({ kind }) => kind), ["day", "message", "hole", "message"])
+  assert.equal(rowsOf({ timeline, pending: [], me: "ana", mine: new Map(), groupMs, dayOf }).map(({ kind }) => kind), ["day", "message", "hole", "message"])
 })
 
 test("unread is arithmetic, and older news of the read pointer are dropped", () => {

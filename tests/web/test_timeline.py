@@ -132,7 +132,11 @@ def test_a_quote_has_a_name_and_words_also_of_what_is_on_no_line(
         say(ana, lobby, "well", reply_to=each.pk)
     html = html_of(browser_of(ana), "room", lobby.pk)
     quotes = re.findall(r'class="message__quote"[^>]*>(.*?)</a>', html)
-    assert quotes == ["<bdi>ben</bdi>: <bdi>Which soup?</bdi>", "<bdi>ben</bdi>: <bdi>Message deleted</bdi>"]
+    author = '<bdi data-part="quote-author">ben</bdi>: '
+    assert quotes == [
+        f'{author}<bdi data-part="quote-text">Which soup?</bdi>',
+        f'{author}<bdi data-part="quote-text">Message deleted</bdi>',
+    ]
     assert [each["number"] for each in first_of(html)["history"]["quoted"]] == [1, 2]
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
+from chat.web.page_config import page_config
+from chat.web.timeline import MANY_UNREAD
 from chat.web.timeline_rows import Day, Line, Notice, Row, Unread, colour_of, excerpt_of, initials_of, rows
 from chat.wire.protocol import Member, Message, Reply, User
 
@@ -84,6 +86,14 @@ def test_the_lines_of_a_page(example: dict[str, Any]) -> None:
     )
     assert [seen(row) for row in made] == example["rows"]
     assert len({row.key for row in made}) == len(made), "two lines share a key"
+
+
+def test_scripts_get_the_numbers_that_the_first_paint_went_by(rf: Any, ana: Any) -> None:
+    request = rf.get("/")
+    request.user = ana
+    told = page_config(request)["timeline"]
+    assert told.pop("manyUnread") == MANY_UNREAD
+    assert told == EXAMPLES["config"]
 
 
 def test_colours_initials_and_excerpts() -> None:

@@ -31,11 +31,14 @@ export class ChatClient extends Emitter {
    * @param {{id: string, name: string}} options.user who is signed in on this page
    * @param {string | (() => Promise<string>)} [options.token] on pages of another site
    * @param {object} [options.limits] those of the server's settings, until `hello` confirms them
+   * @param {number} [options.manyUnread] see Room
    * @param {import("./clock.js").Clock} [options.clock]
    * @param {() => Promise<import("./outbox-store.js").OutboxStore>} [options.store]
    * @param {any} [options.tabs] and other seams for tests
    */
-  constructor({ url, user, token = null, limits = DEFAULT_LIMITS, clock = systemClock, store = openStore, ...seams }) {
+  constructor({
+    url, user, token = null, limits = DEFAULT_LIMITS, manyUnread, clock = systemClock, store = openStore, ...seams
+  }) {
     super()
     this.#user = user
     this.#limits = limits
@@ -43,7 +46,7 @@ export class ChatClient extends Emitter {
     this.#socket = new Socket({ url, token, clock, ...seams })
     const request = (command) => this.#socket.request(command)
     this.#syncs = new SyncBatch({ request, isLive: () => this.isLive, most: () => this.#limits.syncRooms })
-    this.rooms = new Rooms({ me: user.id, clock, request, sync: (room) => this.#syncs.ask(room) })
+    this.rooms = new Rooms({ me: user.id, clock, request, sync: (room) => this.#syncs.ask(room), manyUnread })
     this.#socket.on("state", (state) => this.#connectionChanged(state))
     this.#socket.on("hello", (hello) => this.#greeted(hello))
     this.#socket.on("event", (event) => this.#handle(event))

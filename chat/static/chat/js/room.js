@@ -11,8 +11,6 @@ import { withCount, withMessage, withRead, withRoom } from "./room-state.js"
 import { Typing } from "./typing.js"
 
 const RETRY_MS = 2_000
-/** With more unread than this, one starts reading there and not at the newest message. */
-const MANY_UNREAD = 40
 
 /**
  * Emits `change` (anything to see is different) and `failure` (ChatError of something that the room did by itself).
@@ -35,6 +33,7 @@ export class Room extends Emitter {
   #conversation
   #request
   #clock
+  #manyUnread
 
   /**
    * @param {object} options
@@ -44,14 +43,16 @@ export class Room extends Emitter {
    * @param {import("./clock.js").Clock} options.clock
    * @param {(command: object) => Promise<any>} options.request
    * @param {(room: Room) => void} options.sync sends a `sync` with the room's cursor; `syncEnded` follows
+   * @param {number} [options.manyUnread] with more unread than this, reading starts there and not at the newest message
    */
-  constructor({ id, me, state = null, clock, request, sync }) {
+  constructor({ id, me, state = null, clock, request, sync, manyUnread = Infinity }) {
     super()
     this.#id = id
     this.#me = me
     this.#state = state
     this.#clock = clock
     this.#request = request
+    this.#manyUnread = manyUnread
     this.#cursor = new Cursor({ clock, apply: (event) => this.#apply(event), sync: () => sync(this) })
     this.#conversation = new Conversation({ room: id, me, request, clock })
     this.readPointer = new ReadPointer({ clock, tell: (number) => this.#tellRead(number) })
@@ -314,7 +315,7 @@ export class Room extends Emitter {
   async #loadNewest() {
     if (this.timeline.isLoaded || this.isLoading) return
     const isFirst = this.#state !== null && this.readPointer.opened(this.#state)
-    const around = isFirst && this.#state.unread > MANY_UNREAD ? this.unreadFrom : null
+    const around = isFirst && this.#state.unread > this.#manyUnread ? this.unreadFrom : null
     try {
       await this.#load((cursor) => this.#conversation.seek(around, cursor))
     } catch (error) {

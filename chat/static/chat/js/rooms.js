@@ -18,14 +18,16 @@ export class Rooms extends Emitter {
   #clock
   #request
   #sync
+  #manyUnread
 
   /** The arguments are those of Room, for each of which they are. */
-  constructor({ me, clock, request, sync }) {
+  constructor({ me, clock, request, sync, manyUnread }) {
     super()
     this.#me = me
     this.#clock = clock
     this.#request = request
     this.#sync = sync
+    this.#manyUnread = manyUnread
   }
 
   /** Whether the server has told the list at all yet. */
@@ -49,7 +51,9 @@ export class Rooms extends Emitter {
   get(id) {
     const known = this.#rooms.get(id)
     if (known) return known
-    const room = new Room({ id, me: this.#me, clock: this.#clock, request: this.#request, sync: this.#sync })
+    const room = new Room({
+      id, me: this.#me, clock: this.#clock, request: this.#request, sync: this.#sync, manyUnread: this.#manyUnread,
+    })
     room.on("change", () => this.emit("change"))
     this.#rooms.set(id, room)
     return room

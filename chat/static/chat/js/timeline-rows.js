@@ -2,10 +2,6 @@
 // be sent. Pure data for a view. chat/web/timeline_rows.py makes the same lines for the first paint; tests/wire/timeline_rows.json binds
 // the two together.
 
-const GROUP_MS = 5 * 60_000
-const COLOURS = 8
-const QUOTE_CHARS = 140
-
 /** @typedef {import("./protocol.js").User} User */
 /**
  * @typedef {{kind: "day", key: string, day: string}
@@ -26,10 +22,11 @@ const QUOTE_CHARS = 140
  * @param {Map<string, string[]>} options.mine the user's own reactions, by message id
  * @param {Iterable<import("./protocol.js").Member>} [options.members] who came or went lately
  * @param {number | null} [options.unreadFrom] the first message that was unread when the room was opened
+ * @param {number} options.groupMs within it, messages of one person stand together under one name
  * @param {(iso: string) => string} [options.dayOf] the local calendar day of a moment
  * @returns {Row[]}
  */
-export function rowsOf({ timeline, pending, me, mine, members = [], unreadFrom = null, dayOf = localDay }) {
+export function rowsOf({ timeline, pending, me, mine, members = [], unreadFrom = null, groupMs, dayOf = localDay }) {
   /** @type {any[]} */
   const rows = []
   // A clock that went back, or one's own that is late, brings a day a second time.
@@ -49,7 +46,7 @@ export function rowsOf({ timeline, pending, me, mine, members = [], unreadFrom =
       breaks = true
     }
     const time = Date.parse(at)
-    const continues = !breaks && before?.day === day && before.author === author && time - before.time < GROUP_MS
+    const continues = !breaks && before?.day === day && before.author === author && time - before.time < groupMs
     rows.push({ ...row, continues })
     before = { day, author, time }
   }
@@ -108,11 +105,11 @@ function noticesOf(members, { isLoaded, hasOlder, reachesNewest }, messages) {
 /** Whether a notice stands above what was said then: who came in that moment came first. */
 const isBefore = ({ at, what }, moment) => at < moment || (at === moment && what < "left")
 
-/** Which of the avatar colours is a person's, 1 … 8. */
-export function colourOf(userId) {
+/** Which of so many avatar colours is a person's; 1 is the first. */
+export function colourOf(userId, colours) {
   let hash = 0
   for (const character of userId) hash = (hash * 31 + character.codePointAt(0)) % 65_536
-  return 1 + (hash % COLOURS)
+  return 1 + (hash % colours)
 }
 
 /** What stands in a person's circle. */
@@ -122,10 +119,10 @@ export function initialsOf(name) {
   return [words[0], ...(words.length > 1 ? [words.at(-1)] : [])].map(([first]) => first.toUpperCase()).join("")
 }
 
-/** The beginning of a quoted message, in one line. */
-export function excerptOf(body) {
+/** The first `most` characters of a quoted message, in one line. */
+export function excerptOf(body, most) {
   const characters = [...body.trim().replace(/\s+/g, " ")]
-  return characters.length > QUOTE_CHARS ? `${characters.slice(0, QUOTE_CHARS).join("")}…` : characters.join("")
+  return characters.length > most ? `${characters.slice(0, most).join("")}…` : characters.join("")
 }
 
 function localDay(iso) {

@@ -93,10 +93,12 @@ export class ChatLobby extends HTMLElement {
       put(part("topic"), topic)
       part("topic").hidden = topic === ""
       put(part("members"), texts.members({ count: memberCount }))
-      const last = part("last")
-      if (lastMessageAt && last.querySelector("time")?.dateTime !== lastMessageAt) last.replaceChildren(Object.assign(document.createElement("time"), { dateTime: lastMessageAt }))
+      if (!lastMessageAt) continue
+      Object.assign(part("last"), { dateTime: lastMessageAt, hidden: false })
+      part("none-yet")?.remove()
     }
     for (const time of this.querySelectorAll("time")) {
+      if (time.hidden) continue
       put(time, texts.lastMessage({ when: ago(Date.parse(time.dateTime) - Date.now()) }))
     }
   }

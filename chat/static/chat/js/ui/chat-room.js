@@ -272,7 +272,8 @@ export class ChatRoom extends HTMLElement {
     const isNews = this.#isPlaced && this.#room.isFollowed && !isLoading && timeline.to - this.#last <= MOST_SPOKEN
     this.#last = timeline.to
     parts.timeline.ariaLive = isNews ? "polite" : "off"
-    this.#timeline.update(rowsOf({ timeline, pending, me: user.id, mine, members: comings, unreadFrom }), {
+    const { groupMs } = config.timeline
+    this.#timeline.update(rowsOf({ timeline, pending, me: user.id, mine, members: comings, unreadFrom, groupMs }), {
       openMenu: (message, opener) => this.#actions.openMenu(message, opener),
       react: (message, emoji, isOn) => this.#actions.react(message, emoji, isOn),
       show: (number) => this.#show(number),

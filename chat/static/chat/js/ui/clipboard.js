@@ -1,3 +1,5 @@
+import { drawn } from "./templates.js"
+
 /** @returns {Promise<boolean>} whether the text is in the clipboard */
 export async function copy(text) {
   try {
@@ -6,9 +8,8 @@ export async function copy(text) {
   } catch {
     // No such thing on pages without TLS; the old way needs a selected field.
     const before = document.activeElement
-    const field = document.createElement("textarea")
-    field.className = "visually-hidden"
-    field.readOnly = true
+    const { element } = drawn("clipboard")
+    const field = /** @type {HTMLTextAreaElement} */ (element)
     field.value = text
     ;(document.querySelector(".chat") ?? document.body).append(field)
     field.select()

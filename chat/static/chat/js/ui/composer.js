@@ -3,6 +3,7 @@ import { excerptOf } from "../timeline-rows.js"
 import { TypingSignal } from "../typing.js"
 import { put, wordsOf } from "./dom.js"
 import { MentionList } from "./mention-list.js"
+import { config } from "./page-config.js"
 import { sentenceOf, texts } from "./texts.js"
 
 /** From so many characters before the limit on, one sees how many are left. */
@@ -111,7 +112,7 @@ export class Composer {
   follow(timeline) {
     const { name, message } = this.#mode
     if (name !== "reply" || !timeline.quoted(message.number)?.deletedAt) return
-    put(this.#parts["about-text"].lastElementChild, (message.excerpt = texts.quotedDeleted))
+    put(this.#parts["about-excerpt"], (message.excerpt = texts.quotedDeleted))
   }
 
   // Callbacks
@@ -218,20 +219,16 @@ export class Composer {
   }
 
   #start(mode, value, takesFocus = true) {
-    const { text, about: line, "about-text": words, send } = this.#parts
+    const { text, about: line, "about-words": words, "about-excerpt": excerpt, send } = this.#parts
     this.#mode = mode
     this.#modeChanged()
     send.textContent = mode.name === "edit" ? texts.save : texts.send
     if (text.value !== value) text.value = value
     line.hidden = mode.name === "new"
-    words.replaceChildren(...{
-      new: () => [],
-      edit: () => [texts.editing],
-      reply: ({ author, excerpt = "" }) => [
-        texts.replyingTo({ name: author?.name ?? texts.unknownAuthor }),
-        Object.assign(document.createElement("bdi"), { className: "composer__about-excerpt", textContent: excerpt }),
-      ],
-    }[mode.name](mode.message))
+    const { author, excerpt: quoted = "" } = mode.message ?? {}
+    const isReply = mode.name === "reply"
+    words.textContent = isReply ? texts.replyingTo({ name: author?.name ?? texts.unknownAuthor }) : texts.editing
+    excerpt.textContent = isReply ? quoted : ""
     this.#say("")
     this.#fit()
     this.#count()
@@ -264,7 +261,7 @@ export class Composer {
 }
 
 /** What a draft must know of the message that it is about. */
-const about = ({ id, number, author, html }) => ({ id, number, author, excerpt: excerptOf(wordsOf(html)) })
+const about = ({ id, number, author, html }) => ({ id, number, author, excerpt: excerptOf(wordsOf(html), config.timeline.quoteChars) })
 
 /** As the server counts: characters of the trimmed text, not the halves that JavaScript has some of them in. */
 const lengthOf = (text) => [...text.trim()].length

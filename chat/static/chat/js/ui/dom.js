@@ -10,11 +10,9 @@ export function partsOf(root) {
   return parts
 }
 
-/** What is said, without the marks that format it. A template's content is no part of the page: nothing in it loads. */
+/** What is said, without the marks that format it. The parsed document is no part of the page: nothing in it loads. */
 export function wordsOf(html) {
-  const template = document.createElement("template")
-  template.innerHTML = html
-  return template.content.textContent
+  return new DOMParser().parseFromString(html, "text/html").body.textContent
 }
 
 const language = document.documentElement.lang || undefined

@@ -3,7 +3,7 @@
 
 import { colourOf, excerptOf, initialsOf } from "../timeline-rows.js"
 import { dayName, daysAgo, momentOf, timeOf, wordsOf } from "./dom.js"
-import { messageUrl } from "./page-config.js"
+import { config, messageUrl } from "./page-config.js"
 import { drawn, fill } from "./templates.js"
 import { sentenceOf, texts } from "./texts.js"
 
@@ -68,7 +68,7 @@ function messageView({ message, own, mine, quoted, continues }, actions, { canWr
   element.setAttribute("aria-describedby", `message-${id}`)
   drawHead(parts, author, createdAt, continues)
   parts.link?.setAttribute("href", messageUrl(room, number))
-  drawQuote(parts.quote, message, quoted, actions)
+  drawQuote(parts, message, quoted, actions)
   if (isDeleted || !editedAt) fill(parts.edited, null)
   else if (parts.edited) parts.edited.title = momentOf(editedAt)
   fill(isDeleted ? parts.body : parts.gone, null)
@@ -106,7 +106,7 @@ function drawHead({ picture, initials, author: name, time }, author, at, continu
   if (continues || !author?.avatar) fill(picture, null)
   else picture?.setAttribute("src", author.avatar)
   fill(initials, continues || author?.avatar ? null : initialsOf(author?.name ?? ""))
-  initials?.classList.replace("avatar--1", `avatar--${colourOf(author?.id ?? "")}`)
+  initials?.classList.replace("avatar--1", `avatar--${colourOf(author?.id ?? "", config.timeline.avatarColours)}`)
   fill(name, author?.name ?? texts.unknownAuthor)
   name?.classList.toggle("visually-hidden", continues)
   if (!time) return
@@ -115,7 +115,7 @@ function drawHead({ picture, initials, author: name, time }, author, at, continu
   time.title = momentOf(at)
 }
 
-function drawQuote(part, { room, replyTo }, quoted, actions) {
+function drawQuote({ quote: part, "quote-author": author, "quote-text": text }, { room, replyTo }, quoted, actions) {
   if (!replyTo || !part) return fill(part, null)
   const { number } = replyTo
   part.href = messageUrl(room, number)
@@ -125,14 +125,9 @@ function drawQuote(part, { room, replyTo }, quoted, actions) {
     actions.show(number)
   })
   if (!quoted) return fill(part, texts.inReplyToNumber({ number }))
-  const words = quoted.deletedAt ? texts.quotedDeleted : excerptOf(wordsOf(quoted.html))
-  // Each for itself: a name from the left and a text from the right would otherwise change places.
-  const apart = { "\ue000": quoted.author?.name ?? texts.unknownAuthor, "\ue001": words }
-  const said = texts.inReplyTo({ name: "\ue000", text: "\ue001" }).split(/([\ue000\ue001])/).filter(Boolean)
-  part.replaceChildren(...said.map((each) => {
-    if (!(each in apart)) return each
-    return Object.assign(document.createElement("bdi"), { textContent: apart[each] })
-  }))
+  const words = quoted.deletedAt ? texts.quotedDeleted : excerptOf(wordsOf(quoted.html), config.timeline.quoteChars)
+  fill(author, quoted.author?.name ?? texts.unknownAuthor)
+  fill(text, words)
 }
 
 function drawReactions({ reactions: row, reaction: prototype }, message, mine, actions, canWrite) {

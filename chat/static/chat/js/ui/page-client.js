@@ -6,10 +6,10 @@ let client = null
 /** The one client of this page; all elements share its connection. */
 export function pageClient() {
   if (!client) {
-    const { socket, user, limits } = config
+    const { socket, user, limits, timeline } = config
     const url = new URL(socket, location.href)
     url.protocol = url.protocol.replace("http", "ws")
-    client = new ChatClient({ url: url.href, user, limits })
+    client = new ChatClient({ url: url.href, user, limits, manyUnread: timeline.manyUnread })
   }
   return client
 }
