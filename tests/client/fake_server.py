@@ -13,12 +13,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from chat.wire import protocol
-from chat.wire.protocol import Cursor, Member, Message, User
-from tests.client.core.model_server import LIMITS, ModelRoom
+from chat.wire.protocol import Cursor, Message, User
+from tests.client.core.model_room import BEN, LIMITS, ME, ModelRoom
 
-ANA = User("1", "ana")
-BEN = User("2", "ben")
-T0 = "2026-11-20T09:30:00.000Z"
+ANA = ME
 
 
 @dataclass(eq=False)
@@ -209,7 +207,7 @@ class FakeServer:
         if self.hollow:
             await link.socket.send(json.dumps({"type": "reply", "ref": command.ref, **self.hollow.pop(0)}))
             return
-        result = protocol.PostResult(message.id, message.number, message.seq, room.epoch, T0, event is None)
+        result = room.stored(message, duplicate=event is None)
         await link.send(protocol.ReplyEvent(ref=command.ref, ok=True, result=msgspec.to_builtins(result)))
 
     async def _sync(self, link: Link, command: protocol.Sync) -> None:
@@ -223,35 +221,20 @@ class FakeServer:
 
     async def _sync_room(self, link: Link, room: ModelRoom, cursor: Cursor | None) -> str:
         link.live.add(room.id)
-        changed = room.changed_after(cursor.seq) if cursor else []
-        reason: Any = None
-        if cursor is None:
-            reason = "new"
-        elif cursor.epoch != room.epoch:
-            reason = "epoch"
-        elif len(changed) > self.catch_up or cursor.seq > room.head:
-            reason = "too_far"
-        if reason is not None:
-            state = room.state()
-            await link.send(protocol.Reset(room=room.id, epoch=room.epoch, seq=room.head, reason=reason, state=state))
+        reason = room.reset_reason(cursor, self.catch_up)
+        if cursor is None or reason is not None:
+            await link.send(room.reset(reason or "new"))
             return "reset"
-        page = protocol.Changes(
-            room=room.id, epoch=room.epoch, mine={}, state=None,
-            messages=[thing for _, thing in changed if isinstance(thing, Message)],
-            members=[thing for _, thing in changed if isinstance(thing, Member)],
-        )  # fmt: skip
-        await link.send(page, protocol.Synced(room=room.id, epoch=room.epoch, seq=room.head))
+        await link.send(room.changes(room.changed_after(cursor.seq)), room.synced())
         return "live"
 
     def _result(self, command: Any) -> Any:
         if isinstance(command, protocol.History):
-            return self._history(command)
+            return self.rooms[command.room].history(command, LIMITS.history)
         if isinstance(command, protocol.ListRooms):
             return {"rooms": [msgspec.to_builtins(room.state()) for room in self.rooms.values()], "more": False}
         if isinstance(command, protocol.ListMembers):
-            room = self.rooms[command.room]
-            members = [member for member, _ in room.members.values() if member.left_at is None]
-            return protocol.MemberPage(members, more=False, epoch=room.epoch, seq=room.head)
+            return self.rooms[command.room].member_page()
         if isinstance(command, protocol.CreateRoom):
             name = str(len(self.rooms) + 1)
             self.rooms[name] = ModelRoom(name)
@@ -261,14 +244,3 @@ class FakeServer:
         if isinstance(command, protocol.EditMessage):
             return {"seq": 1}
         return {}
-
-    def _history(self, command: protocol.History) -> protocol.HistoryPage:
-        room = self.rooms[command.room]
-        size = command.limit or 50
-        if command.after is not None:
-            page = room.messages[command.after :][:size]
-        else:
-            end = len(room.messages) if command.before is None else command.before - 1
-            page = room.messages[max(0, end - size) : end]
-        first, last = (page[0].number, page[-1].number) if page else (1, len(room.messages))
-        return protocol.HistoryPage(page, {}, first > 1, last < len(room.messages), room.epoch, room.head)

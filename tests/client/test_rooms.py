@@ -9,7 +9,8 @@ import pytest
 
 from chat.client import FileCursors, MessageChanged, MessagePosted, Overflowed, Reset, Room, TypingChanged
 from chat.wire import errors, protocol
-from tests.client.fake_server import BEN, FakeServer
+from tests.client.core.model_room import BEN
+from tests.client.fake_server import FakeServer
 from tests.client.waiting import until
 
 Connect = Callable[..., Any]

@@ -5,87 +5,17 @@ lose, double and reorder it; answers to commands stay in order, as they do on a 
 """
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from chat.wire import protocol
-from chat.wire.protocol import Cursor, Member, Message, User
+from chat.wire.protocol import Cursor, Message
+from tests.client.core.model_room import LIMITS, ME, T0, ModelRoom
 
-ME = User("1", "ana")
-BEN = User("2", "ben")
-T0 = "2026-11-20T09:30:00.000Z"
-LIMITS = protocol.Limits(
-    frame_bytes=64 * 1024, body_chars=10_000, sync_rooms=500, history=100, catch_up=1000, unanswered=32
-)
-
-
-@dataclass
-class ModelRoom:
-    """One room's log: each thing in its present state, with the seq of its last change."""
-
-    id: str
-    epoch: str = "e1"
-    head: int = 0
-    messages: list[Message] = field(default_factory=list)
-    members: dict[str, tuple[Member, int]] = field(default_factory=dict)
-    backups: list[tuple[int, list[Message], dict[str, tuple[Member, int]]]] = field(default_factory=list)
-    clock: int = 0
-
-    def post(self, author: User, client_id: str, body: str) -> tuple[Message, protocol.RoomEvent | None]:
-        for message in self.messages:
-            if message.client_id == client_id and message.author == author:
-                return message, None
-        self.head += 1
-        self.clock += 1
-        message = Message(
-            id=str(len(self.messages) + 1), room=self.id, number=len(self.messages) + 1, seq=self.head,
-            changed_seq=self.head, author=author, client_id=client_id, body=body, html=body, kind="text",
-            reply_to=None, attachments=[], reactions=[], mentions=[], created_at=str(self.clock), edited_at=None,
-            deleted_at=None,
-        )  # fmt: skip
-        self.messages.append(message)
-        return message, protocol.MessagePosted(room=self.id, seq=self.head, message=message)
-
-    def edit(self, number: int) -> protocol.RoomEvent:
-        self.head += 1
-        changed = msgspec.structs.replace(self.messages[number - 1], body=f"edit {self.head}", changed_seq=self.head)
-        self.messages[number - 1] = changed
-        return protocol.MessageChanged(room=self.id, seq=self.head, message=changed)
-
-    def move(self, user: User) -> protocol.RoomEvent:
-        """The user joins, or leaves."""
-        self.head += 1
-        held = self.members.get(user.id)
-        is_present = held is not None and held[0].left_at is None
-        member = Member(user, "member", str(self.head), str(self.head) if is_present else None)
-        self.members[user.id] = (member, self.head)
-        kind = protocol.MemberLeft if is_present else protocol.MemberJoined
-        return kind(room=self.id, seq=self.head, member=member)
-
-    def back_up(self) -> None:
-        self.backups.append((self.head, list(self.messages), dict(self.members)))
-
-    def restore(self) -> None:
-        """Numbers go back to the last backup: the epoch is another one."""
-        self.head, self.messages, self.members = self.backups.pop()
-        self.messages, self.members = list(self.messages), dict(self.members)
-        self.epoch = f"e{int(self.epoch[1:]) + 1}"
-
-    def changed_after(self, seq: int) -> list[tuple[int, Message | Member]]:
-        things: list[tuple[int, Message | Member]] = [
-            (each.changed_seq, each) for each in self.messages if each.changed_seq > seq
-        ]
-        things += [(changed, member) for member, changed in self.members.values() if changed > seq]
-        return sorted(things, key=lambda each: each[0])
-
-    def state(self) -> protocol.RoomState:
-        return protocol.RoomState(
-            id=self.id, slug=self.id, name=self.id, kind="open", topic="", archived=False, member_count=1,
-            last_message_at=None, epoch=self.epoch, seq=self.head, last_number=len(self.messages), read=0,
-            unread=len(self.messages), mentions=0, rev=0, role="member", notify="all", online=None,
-        )  # fmt: skip
+PAGE = 3
+"""Messages in one page of history: a timeline has to ask more than once."""
 
 
 @dataclass
@@ -207,11 +137,9 @@ class ModelServer:
             return self._post(command)
         rooms = self.replica or self.rooms
         if isinstance(command, protocol.History):
-            return self._history(rooms[command.room], command)
+            return rooms[command.room].history(command, PAGE)
         if isinstance(command, protocol.ListMembers):
-            room = rooms[command.room]
-            present = [member for member, _ in room.members.values() if member.left_at is None]
-            return protocol.MemberPage(present, more=False, epoch=room.epoch, seq=room.head)
+            return rooms[command.room].member_page()
         return {}
 
     def _post(self, command: protocol.PostMessage) -> protocol.PostResult:
@@ -220,28 +148,13 @@ class ModelServer:
         self.publish(event)
         if event is not None:
             self.posted.append(command.body)
-        return protocol.PostResult(message.id, message.number, message.seq, room.epoch, T0, event is None)
-
-    def _history(self, room: ModelRoom, command: protocol.History) -> protocol.HistoryPage:
-        size = min(command.limit or 50, 3)
-        if command.after is not None:
-            page = room.messages[command.after :][:size]
-        else:
-            end = len(room.messages) if command.before is None else command.before - 1
-            page = room.messages[max(0, end - size) : end]
-        first, last = (page[0].number, page[-1].number) if page else (1, len(room.messages))
-        return protocol.HistoryPage(page, {}, first > 1, last < len(room.messages), room.epoch, room.head)
+        return room.stored(message, duplicate=event is None)
 
     def _begin_sync(self, ref: int, room: ModelRoom, cursor: Cursor | None) -> None:
-        if cursor is None:
-            self._reset(room, "new")
-        elif cursor.epoch != room.epoch:
-            self._reset(room, "epoch")
-        elif cursor.seq > room.head or len(room.changed_after(cursor.seq)) > self.catch_up:
-            self._reset(room, "too_far")
-        else:
+        if cursor is not None and (reason := room.reset_reason(cursor, self.catch_up)) is None:
             self.jobs.append(SyncJob(ref, room.id, room.epoch, cursor.seq))
             return
+        self._reset(room, reason if cursor is not None else "new")
         self._reply(ref, {"rooms": {room.id: "reset"}})
 
     def step(self) -> None:
@@ -256,26 +169,18 @@ class ModelServer:
         changed = room.changed_after(job.seq)
         page = changed[: self.page]
         if page:
-            self.outgoing.append(
-                protocol.Changes(
-                    room=room.id, epoch=room.epoch, mine={}, state=None,
-                    messages=[thing for _, thing in page if isinstance(thing, Message)],
-                    members=[thing for _, thing in page if isinstance(thing, Member)],
-                )
-            )  # fmt: skip
+            self.outgoing.append(room.changes(page))
             job.seq = page[-1][0]
         if len(changed) > len(page):
             return
         self.jobs.pop(0)
         self.attached[room.id] = room.head
-        self.outgoing.append(protocol.Synced(room=room.id, epoch=room.epoch, seq=room.head))
+        self.outgoing.append(room.synced())
         self._reply(job.ref, {"rooms": {room.id: "live"}})
 
     def _reset(self, room: ModelRoom, reason: Any) -> None:
         self.attached[room.id] = room.head
-        self.outgoing.append(
-            protocol.Reset(room=room.id, epoch=room.epoch, seq=room.head, reason=reason, state=room.state())
-        )
+        self.outgoing.append(room.reset(reason))
 
     def _reply(self, ref: int, result: Any) -> None:
         self.outgoing.append(protocol.ReplyEvent(ref=ref, ok=True, result=msgspec.to_builtins(result)))
@@ -284,9 +189,3 @@ class ModelServer:
 def half() -> float:
     """Chance, without chance."""
     return 0.5
-
-
-def events(count: int) -> tuple[ModelRoom, list[Any]]:
-    """A room with ``count`` messages of Ben's, and the events that told them."""
-    room = ModelRoom("1")
-    return room, [room.post(BEN, str(each), f"m{each}")[1] for each in range(1, count + 1)]

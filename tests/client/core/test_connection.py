@@ -24,7 +24,7 @@ from chat.client.core.outbox import OutboxItem
 from chat.wire import protocol
 from chat.wire.errors import ServerError
 from chat.wire.protocol import Cursor, HistoryPage
-from tests.client.core.model_server import BEN, LIMITS, ME, events
+from tests.client.core.model_room import BEN, LIMITS, ME, events
 
 
 class Conversation:

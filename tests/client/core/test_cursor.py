@@ -4,7 +4,8 @@ import msgspec
 
 from chat.client.core.cursor import RoomCursor
 from chat.wire.protocol import Cursor
-from tests.client.core.model_server import events, half
+from tests.client.core.model_room import events
+from tests.client.core.model_server import half
 
 
 def standing_at(seq: int = 0) -> RoomCursor:

@@ -12,7 +12,8 @@ from chat.client.core.actions import Action, Answered, Connect, Disconnect, Fail
 from chat.client.core.client import ClientCore
 from chat.client.core.outbox import OutboxItem
 from chat.wire import protocol
-from tests.client.core.model_server import BEN, ME, ModelServer
+from tests.client.core.model_room import BEN, ME
+from tests.client.core.model_server import ModelServer
 
 ROOM = "1"
 CAL = protocol.User("3", "cal")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from chat.client.core.inbox import Inbox
 from chat.wire import protocol
 from chat.wire.protocol import HistoryPage
-from tests.client.core.model_server import events
+from tests.client.core.model_room import events
 
 
 def test_messages_come_by_number_whatever_the_order_of_arrival() -> None:

@@ -1,7 +1,7 @@
 """Who is in a room, whatever the order in which one hears of it."""
 
 from chat.client.core.members import Members
-from tests.client.core.model_server import BEN, ModelRoom
+from tests.client.core.model_room import BEN, ModelRoom
 
 
 def test_of_two_states_of_a_member_the_later_one_stands() -> None:

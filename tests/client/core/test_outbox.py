@@ -7,7 +7,8 @@ import msgspec
 from chat.client.core import outbox
 from chat.client.core.outbox import Outbox, OutboxItem
 from chat.wire import errors, protocol
-from tests.client.core.model_server import LIMITS, half
+from tests.client.core.model_room import LIMITS
+from tests.client.core.model_server import half
 
 
 def item(room: str, body: str = "x", user: str = "1") -> OutboxItem:

@@ -2,7 +2,8 @@
 
 from chat.client.core.rooms import RoomList
 from chat.wire import protocol
-from tests.client.core.model_server import LIMITS, ME, ModelRoom, half
+from tests.client.core.model_room import LIMITS, ME, ModelRoom
+from tests.client.core.model_server import half
 
 
 def hello(version: int, *rooms: str, more: bool = False) -> protocol.Hello:

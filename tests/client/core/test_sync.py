@@ -3,7 +3,7 @@
 from chat.client.core.sync import chunks
 from chat.wire import protocol
 from chat.wire.protocol import Cursor
-from tests.client.core.model_server import LIMITS
+from tests.client.core.model_room import LIMITS
 
 
 def test_many_rooms_are_synced_in_commands_that_fit() -> None:

@@ -5,7 +5,7 @@ import msgspec
 from chat.client.core.timeline import Timeline
 from chat.wire import protocol
 from chat.wire.protocol import HistoryPage
-from tests.client.core.model_server import events
+from tests.client.core.model_room import events
 
 
 def test_the_higher_changed_seq_stands() -> None:
