@@ -34,6 +34,7 @@ check:
 
 # Long: run it before an issue is called resolved.
 full: check test
+	@$(PYTEST) -q -n 2 --long tests/end_to_end/test_chaos.py
 	@$(START) --dev tests/versions.py
 	@$(START) --dev -m bench
 

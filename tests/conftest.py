@@ -7,12 +7,13 @@ Sites, PostgreSQL and Redis come from tests/rig. Tests that run in pytest's own 
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from django.urls import set_script_prefix
 
 from tests.rig.factory import SiteFactory
@@ -40,7 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long comes first: a long file that is begun last keeps one process busy while the others are done."""
+    """What takes long comes first: a long file that is begun last keeps one process busy while the others are done.
+
+    Tests with a browser share it, and so its event loop.
+    """
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     items.sort(key=lambda item: next((n for n, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))
 
 
@@ -161,17 +168,32 @@ def site(make_site: SiteFactory, backend: Backend) -> Site:
     return make_site(backend)
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Any]:
-    """A Chromium of Playwright's async API, without a page yet."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def running_browser() -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """``await running_browser()``: the Chromium of this session, started again should it have died."""
     if not Path(CHROMIUM).exists():
         (pytest.fail if CI else pytest.skip)(f"There is no browser at {CHROMIUM}: install chromium, or set CHROMIUM.")
     from playwright.async_api import async_playwright, expect
 
     expect.set_options(timeout=EXPECT_MS)
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield chromium
-        await chromium.close()
+        started: list[Any] = []
+
+        async def running() -> Any:
+            if not started or not started[-1].is_connected():
+                arguments = ["--no-sandbox", "--disable-background-networking"]
+                started.append(await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments))
+            return started[-1]
+
+        yield running
+        for each in started:
+            await each.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(running_browser: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
+    """A Chromium of Playwright's async API, without a page yet."""
+    chromium = await running_browser()
+    yield chromium
+    for context in chromium.contexts:
+        await context.close()

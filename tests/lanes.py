@@ -2,7 +2,8 @@
 
 ``--database postgresql`` runs the chosen tests of pytest's own process on a real PostgreSQL, started for this run.
 ``--quick`` keeps the tests that need no server and no browser. ``-m alone`` chooses those that measure CPU time: they
-run by themselves, in one process, while nothing else is going on.
+run by themselves, in one process, while nothing else is going on. ``--long`` gives tests that kill servers at random
+more time to find something.
 """
 
 import os
@@ -36,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sqlite",
         help="of pytest's own process",
     )
+    group.addoption("--long", action="store_true", help="the long form of tests that have one")
     group.addoption("--quick", action="store_true", help="only what needs no server and no browser")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Route, WebError, expect
 
 from tests.conftest import complain
@@ -16,7 +17,7 @@ from tests.rig.site import Site
 from tests.rig.templates import Templates
 
 # A page whose server is down can't do without these; everything else in the console is a fault.
-EXPECTED_WHILE_DOWN = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
+EXPECTED_WHILE_DOWN = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED", "net::ERR_CONNECTION_RESET")
 
 
 @dataclass
@@ -77,7 +78,7 @@ def house(request: pytest.FixtureRequest, module_site: Site) -> Site:
 Meet = Callable[..., Coroutine[Any, Any, Person]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def meet(browser: Browser) -> AsyncIterator[Meet]:
     """``await meet("ana", site)``: she, signed in. At the end the test fails if a page complained."""
     people: list[Person] = []

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Meet, hold_scripts, is_live, messages, write
@@ -76,7 +77,7 @@ async def refuse_history(page: Page) -> list[dict[str, Any]]:
     return asked
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def ben(edges: Site) -> AsyncIterator[Talk]:
     """ben at a connection of his own, without a browser."""
     talk = await talk_as(edges.ws_url, edges.user("ben"))

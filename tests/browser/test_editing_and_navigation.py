@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Meet, act, is_live, messages, write
@@ -39,7 +40,7 @@ def site(shared_sites: Callable[[Backend], Site]) -> Site:
     return site
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def ana(site: Site) -> AsyncIterator[Talk]:
     """ana at a connection of her own, without a browser."""
     talk = await talk_as(site.ws_url, site.user("ana"))
@@ -150,7 +151,8 @@ async def test_an_emptied_edit_offers_to_delete_and_a_deleted_message_leaves_the
     await expect(page.get_by_text("This message was deleted.")).to_have_count(1)
 
     await act(page, "message 1", "Reply")
-    await expect(page.get_by_text("Replying to ben")).to_contain_text("message 1")
+    await expect(page.locator("[data-part=about]")).to_contain_text("Replying to ben")
+    await expect(page.locator("[data-part=about-excerpt]")).to_have_text("message 1")
     here = await room(ana, "regrets")
     first = (await ana.call("history", room=here))["messages"][0]
     await ana.call("message.delete", message=first["id"])

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Meet, act, hold_scripts, is_live
@@ -46,7 +47,7 @@ def story(shared_sites: Callable[[Backend], Site]) -> Site:
     return site
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def ana(story: Site) -> AsyncIterator[Talk]:
     """ana on another device."""
     talk = await talk_as(story.ws_url, story.user("ana"))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from chat.web.timeline_rows import excerpt_of
@@ -64,7 +65,7 @@ def story(shared_sites: Callable[[Backend], Site]) -> Site:
     return site
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def ben(story: Site) -> AsyncIterator[Talk]:
     """ben at a connection of his own, without a browser."""
     talk = await talk_as(story.ws_url, story.user("ben"))
@@ -72,7 +73,7 @@ async def ben(story: Site) -> AsyncIterator[Talk]:
     await talk.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def ana(story: Site) -> AsyncIterator[Talk]:
     """ana on another device."""
     talk = await talk_as(story.ws_url, story.user("ana"))

@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -13,10 +14,28 @@ from tests.rig.factory import SiteFactory
 from tests.rig.four import Backend
 from tests.rig.site import Person, Site, SiteProcess
 
-TALKERS = 20
-MESSAGES_EACH = 100
-TOTAL = TALKERS * MESSAGES_EACH
 SEED = 20261120
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is said. Every length is above the 1,000 changes that a catch-up brings: a reset is part of it."""
+
+    talkers: int
+    each: int
+    kills: int
+
+    @property
+    def total(self) -> int:
+        return self.talkers * self.each
+
+
+SHORT, LONG = Size(talkers=10, each=120, kills=5), Size(talkers=20, each=100, kills=9)
+
+
+@pytest.fixture
+def size(request: pytest.FixtureRequest) -> Size:
+    return LONG if request.config.getoption("long") else SHORT
 
 
 class Progress:
@@ -39,8 +58,9 @@ class Progress:
 class Talker:
     """A reference client that posts its share and notes what it is shown."""
 
-    def __init__(self, client: ChatClient, room: Room, name: str, progress: Progress):
+    def __init__(self, client: ChatClient, room: Room, name: str, progress: Progress, size: Size):
         self.progress = progress
+        self.size = size
         self.client = client
         self.room = room
         self.name = name
@@ -48,7 +68,7 @@ class Talker:
         self.shown: list[tuple[int, str]] = []
 
     async def talk(self) -> None:
-        for place in range(MESSAGES_EACH):
+        for place in range(self.size.each):
             body = f"{self.name} says {place}"
             self.acknowledged[body] = (await self.room.post(body)).number
             await self.progress.step()
@@ -57,7 +77,7 @@ class Talker:
         async for event in self.room.events():
             if isinstance(event, MessagePosted):
                 self.shown.append((event.message.number, event.message.body))
-                if len(self.shown) == TOTAL:
+                if len(self.shown) == self.size.total:
                     return
 
     async def scroll_to_the_top(self) -> None:
@@ -67,15 +87,17 @@ class Talker:
             await self.room.history(before=self.room.messages[0].number, limit=100)
 
 
-async def kill_in_turn(processes: Sequence[SiteProcess], progress: Progress, kills: int, dice: random.Random) -> None:
+async def kill_in_turn(processes: Sequence[SiteProcess], progress: Progress, size: Size, dice: random.Random) -> None:
     """Kill one process after the other while people talk, and start it again."""
-    for turn in range(kills):
-        await progress.reach(int(TOTAL * (turn + dice.random() * 0.8) / kills))
+    for turn in range(size.kills):
+        await progress.reach(int(size.total * (turn + dice.random() * 0.8) / size.kills))
         await asyncio.to_thread(processes[turn % len(processes)].restart)
 
 
-async def run(site: Site, kills: int) -> None:
-    people: list[Person] = await asyncio.to_thread(site.add_people, *[f"talker{place}" for place in range(TALKERS)])
+async def run(site: Site, size: Size) -> None:
+    people: list[Person] = await asyncio.to_thread(
+        site.add_people, *[f"talker{place}" for place in range(size.talkers)]
+    )
     room_id = site.python(
         "from chat import api; from django.contrib.auth.models import User\n"
         "people = list(User.objects.filter(username__startswith='talker'))\n"
@@ -88,13 +110,13 @@ async def run(site: Site, kills: int) -> None:
         progress = Progress()
         for place, person in enumerate(people):
             process = site.processes[place % len(site.processes)]
-            client = ChatClient(process.url, token=person.token, keep=2 * TOTAL)
+            client = ChatClient(process.url, token=person.token, keep=2 * size.total)
             await client.__aenter__()
-            talkers.append(Talker(client, await client.room(room_id), person.name, progress))
+            talkers.append(Talker(client, await client.room(room_id), person.name, progress, size))
         try:
             listening = [asyncio.create_task(talker.listen()) for talker in talkers]
             await asyncio.gather(
-                kill_in_turn(site.processes, progress, kills, dice), *[talker.talk() for talker in talkers]
+                kill_in_turn(site.processes, progress, size, dice), *[talker.talk() for talker in talkers]
             )
             await asyncio.gather(*listening)
             await asyncio.gather(*[talker.scroll_to_the_top() for talker in talkers])
@@ -107,28 +129,28 @@ async def run(site: Site, kills: int) -> None:
             "print(json.dumps([[m.number, m.body, m.seq] for m in rows]))"
         )
     )
-    print(f"{TOTAL} messages, {kills} kills, {time.perf_counter() - start:.1f} s")
+    print(f"{size.total} messages, {size.kills} kills, {time.perf_counter() - start:.1f} s")
     timeline = [(number, body) for number, body, _ in stored]
-    assert [number for number, _ in timeline] == list(range(1, TOTAL + 1)), "numbers 1..n, each once"
+    assert [number for number, _ in timeline] == list(range(1, size.total + 1)), "numbers 1..n, each once"
     assert {body for _, body in timeline} == {
-        f"{person.name} says {place}" for person in people for place in range(MESSAGES_EACH)
+        f"{person.name} says {place}" for person in people for place in range(size.each)
     }, "every message, and none twice"
     assert [seq for _, _, seq in stored] == sorted({seq for _, _, seq in stored})
     places = {body: number for number, body in timeline}
     for talker in talkers:
         assert talker.acknowledged == {body: places[body] for body in talker.acknowledged}
-        assert len(talker.acknowledged) == MESSAGES_EACH
+        assert len(talker.acknowledged) == size.each
         assert talker.shown == timeline, f"{talker.name} was shown everything once, in order"
         assert [(each.number, each.body) for each in talker.room.messages] == timeline
-        own = [talker.acknowledged[f"{talker.name} says {place}"] for place in range(MESSAGES_EACH)]
+        own = [talker.acknowledged[f"{talker.name} says {place}"] for place in range(size.each)]
         assert own == sorted(own), "each author's messages stand in the order written"
 
 
 @pytest.mark.timeout(240)
-async def test_three_processes_killed_in_turn_on_postgresql_and_redis(make_site: SiteFactory):
-    await run(make_site(Backend("postgresql", "redis"), processes=3), kills=9)
+async def test_three_processes_killed_in_turn_on_postgresql_and_redis(make_site: SiteFactory, size: Size) -> None:
+    await run(make_site(Backend("postgresql", "redis"), processes=3), size)
 
 
 @pytest.mark.timeout(240)
-async def test_one_process_killed_again_and_again_on_sqlite(make_site: SiteFactory):
-    await run(make_site(Backend("sqlite", "memory")), kills=6)
+async def test_one_process_killed_again_and_again_on_sqlite(make_site: SiteFactory, size: Size) -> None:
+    await run(make_site(Backend("sqlite", "memory")), size)

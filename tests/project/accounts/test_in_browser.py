@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Person, is_live, messages, write
@@ -23,7 +24,7 @@ def new_site(make_site: Callable[..., Site]) -> Site:
     return site
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def come(browser: Browser) -> AsyncIterator[Come]:
     """``await come(site)``: somebody with a browser that the site has never seen. No page of theirs may complain."""
     people: list[Person] = []
