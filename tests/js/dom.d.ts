@@ -1,5 +1,5 @@
-// What the checker may assume of the page: every element that our scripts meet is an HTML element, and events come from
-// elements. So a query needs no cast at each use; what an element has not is found by the tests in a real browser.
+// What the type checker may assume of the page: every element that our scripts meet is an HTML element, and events come
+// from elements, so that queries need no casts. The tests in a real browser find what an element does not have.
 
 interface Element {
   dataset: DOMStringMap

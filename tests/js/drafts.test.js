@@ -28,7 +28,7 @@ test("a draft is there for the next page of the same person and room, and for no
   assert.equal(tab(storage, { owner: "site|ben" }).keeper.read(), null)
 })
 
-test("what the last pause had no time for is written when the page goes", () => {
+test("a draft that was not stored yet is stored when the page closes", () => {
   const storage = new Shelf()
   const { keeper } = tab(storage)
   keeper.keep(draft("almost", { mode: { name: "reply", message: { id: "5", number: 5, author: null } } }))
@@ -36,7 +36,7 @@ test("what the last pause had no time for is written when the page goes", () => 
   assert.equal(tab(storage).keeper.read().mode.message.id, "5")
 })
 
-test("an emptied one is gone; an edit or a reply without a word is not", () => {
+test("an emptied draft is removed; a reply without a word is kept", () => {
   const storage = new Shelf()
   const { keeper } = tab(storage)
   const put = (each) => (keeper.keep(each), keeper.flush(), keeper.read()?.mode.name ?? null)
@@ -45,7 +45,7 @@ test("an emptied one is gone; an edit or a reply without a word is not", () => {
   assert.equal(put(draft("  ")), null)
 })
 
-/** What the other tabs hear when `work` changes the storage. */
+/** The event that other tabs get when `work` changes the storage. */
 function news(storage, work) {
   const key = "chat-draft|site|ana|1"
   const oldValue = storage.getItem(key)
@@ -55,7 +55,7 @@ function news(storage, work) {
 
 const write = (keeper, text) => (keeper.keep(draft(text)), keeper.flush())
 
-test("a tab that only watched shows what another one writes, and never brings back what that one has sent", async () => {
+test("an empty tab shows what another one writes, and never brings back what that one has sent", async () => {
   const storage = new Shelf()
   const [one, two] = [tab(storage).keeper, tab(storage).keeper]
   assert.equal(two.isNews(news(storage, () => write(one, "Soup")), true), true)
@@ -69,7 +69,7 @@ test("a tab that only watched shows what another one writes, and never brings ba
   assert.equal([one.read(), two.read()], [null, null])
 })
 
-test("what one tab began, another went on with and sent, is gone from both", () => {
+test("a draft that one tab began and another one sent is gone from both", () => {
   const storage = new Shelf()
   const [one, two] = [tab(storage).keeper, tab(storage).keeper]
   write(one, "Soup")
@@ -79,7 +79,7 @@ test("what one tab began, another went on with and sent, is gone from both", () 
   assert.equal(one.isNews(news(storage, () => write(two, "")), false), true)
 })
 
-test("words written in one tab are never replaced by others that were begun in another", async () => {
+test("words written in one tab are never replaced by a draft begun in another", async () => {
   const storage = new Shelf()
   const { keeper: one, clock } = tab(storage)
   const two = tab(storage).keeper
@@ -94,7 +94,7 @@ test("words written in one tab are never replaced by others that were begun in a
   assert.equal(one.isNews(news(storage, () => write(two, "next")), true), true, "mine was sent too")
 })
 
-test("what could not be stored is still this tab's own", () => {
+test("a draft that could not be stored still belongs to its tab", () => {
   const storage = new Shelf()
   const { keeper } = tab(storage)
   storage.setItem = () => { throw new DOMException("full", "QuotaExceededError") }
@@ -110,7 +110,7 @@ test("a full or forbidden storage stops nobody from writing", () => {
   assert.equal(keeper.read(), null)
 })
 
-test("a draft that can't be read is not written over, and is found as soon as it can be", async () => {
+test("a draft that can't be read is not written over, and is found once it can be read", async () => {
   const storage = new Shelf()
   write(tab(storage).keeper, "Soup")
   const getItem = storage.getItem
@@ -129,7 +129,7 @@ test("a draft that can't be read is not written over, and is found as soon as it
   assert.equal(tab(storage).keeper.read().text, "Soup\nBread")
 })
 
-test("what was begun while nothing could be read is kept once that shows that nothing was there", async () => {
+test("a draft begun while the storage can't be read is stored once that turns out to be empty", async () => {
   const storage = new Shelf()
   const getItem = storage.getItem
   storage.getItem = () => { throw new DOMException("disk", "UnknownError") }
@@ -142,7 +142,7 @@ test("what was begun while nothing could be read is kept once that shows that no
   assert.equal(tab(storage).keeper.read().text, "Bread")
 })
 
-test("who sends their own words leaves in the storage what another tab has begun", () => {
+test("sending one's own words leaves another tab's draft in the storage", () => {
   const storage = new Shelf()
   const [one, two] = [tab(storage).keeper, tab(storage).keeper]
   write(one, "mine")

@@ -1,4 +1,4 @@
-/** Time that passes when a test says so, and chance from a seed. @implements {import("/chat/js/clock.js").Clock} */
+/** A clock that a test moves on, with random numbers from a seed. @implements {import("/chat/js/clock.js").Clock} */
 export class FakeClock {
   #now = 1_800_000_000_000
   #timers = new Map()
@@ -27,13 +27,13 @@ export class FakeClock {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296
   }
 
-  /** The machine sleeps: time passes, and no timer counts it. */
+  /** Lets the machine sleep: time passes, but not for the timers. */
   sleep(ms) {
     this.#now += ms
     for (const timer of this.#timers.values()) timer.at += ms
   }
 
-  /** Lets timers fire in order, and everything they set off, until `ms` have passed. */
+  /** Fires timers in order, and all that they set off, until `ms` have passed. */
   async advance(ms) {
     const end = this.#now + ms
     await settle()
@@ -53,7 +53,7 @@ const { port1, port2 } = new MessageChannel()
 const waiting = []
 port1.onmessage = () => waiting.shift()()
 
-/** After every microtask that is due. */
+/** Resolves after every microtask that is due. */
 export const settle = () => new Promise((resolve) => {
   waiting.push(resolve)
   port2.postMessage(null)

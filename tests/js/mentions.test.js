@@ -3,13 +3,13 @@ import { assert, test } from "./runner.js"
 
 const at = (text) => mentionAt(text, text.length)
 
-test("a handle begins where one stands alone, as the server reads it", () => {
+test("a handle is only completed where it stands alone, as the server reads it", () => {
   assert.equal(at("hi @"), { from: 3, query: "" })
   assert.equal(at("(@Zoë.k"), { from: 1, query: "Zoë.k" })
   assert.equal(["ana@", "ana@host", "/@a", "@@a", "@ a", "@a b", "@-a"].map(at), [null, null, null, null, null, null, null])
 })
 
-test("only what is before the caret counts, and the rest of the line stays", () => {
+test("only what is before the caret is matched, and the rest of the line stays", () => {
   const text = "to @be, and so on"
   assert.equal(mentionAt(text, 6), { from: 3, query: "be" })
   assert.equal(completed(text, { from: 3 }, 6, "ben"), { text: "to @ben, and so on", caret: 7 })
@@ -22,7 +22,7 @@ const PEOPLE = [
 ]
 const names = (query) => fitting(PEOPLE, query, "1").map(({ handle }) => handle)
 
-test("people fit by handle, then by name, then by any part; never oneself, never who has no handle", () => {
+test("people match by handle, then by name, then by any part; never oneself, nor anybody without a handle", () => {
   assert.equal(names(""), ["ben", "sbell"])
   assert.equal(names("be"), ["ben", "sbell"])
   assert.equal(names("SUS"), ["sbell"])

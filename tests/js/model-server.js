@@ -1,6 +1,6 @@
-// A chat server of one room and several people in memory, and a network between it and the clients that a seed makes
-// bad: it loses, repeats and delays live events, cuts connections, forgets to answer, answers nonsense. What the contract promises
-// (replies after commit, catch-ups in order, one message per client id) the model keeps.
+// A model of the server in memory, with one room and several people, behind a bad network. A seed decides which live
+// events are lost, repeated or delayed, which connections are cut, and which replies are missing or garbled. The model
+// keeps what the protocol promises: replies after commit, catch-ups in order, one message per client id.
 
 const PEOPLE = ["ana", "ben"]
 const ROOM = "1"
@@ -117,7 +117,7 @@ export class ModelServer {
 
   #handle(connection, command) {
     if (!this.#connections.has(connection)) return
-    // Before or after it took effect: the client can't know.
+    // Cut before or after the command took effect: the client can't know which.
     if (this.chance(0.03)) return this.#cut(connection)
     const answer = this.#answer(connection, command)
     if (!command.ref) return
@@ -125,12 +125,12 @@ export class ModelServer {
     if (this.chance(0.01)) return void (this.faults.unanswered += 1)
     const reply = { type: "reply", ref: command.ref, ok: !answer.error, ...(answer.error ? answer : { result: answer }) }
     if (this.chance(0.03)) {
-      // It was done all the same.
+      // The command has taken effect all the same.
       this.faults.hollow += 1
       Object.assign(reply, HOLLOW[Math.floor(this.#clock.random() * HOLLOW.length)])
     }
     if (command.type === "history" && this.chance(0.7)) {
-      // Read in a thread of its own: live events overtake the page, which shows an older state then.
+      // Servers read history in another thread: live events overtake the page, which then shows an older state.
       this.faults.overtaken += 1
       return this.#later(() => this.#tell(connection, reply), this.#clock.random() * 3000)
     }

@@ -36,14 +36,14 @@ test("one post of a room is unanswered at a time; rooms don't wait for each othe
   assert.equal(posts.map(({ body }) => body), ["a", "c", "b"])
 })
 
-test("where the browser never says whether it keeps anything one writes without", async () => {
+test("a browser whose storage never answers gets a store in memory", async () => {
   indexedDB.open = () => ({})
   const store = await openStore(1)
   delete indexedDB.open
   assert.equal([store.isDurable, (await store.add({ owner: "site|ana", body: "a" })) > 0], [false, true])
 })
 
-test("what a full disk refuses is kept in memory, behind what came before, and sent by the tab that knows of it", async () => {
+test("messages that a full disk refuses are kept in memory, in order, and sent by their tab", async () => {
   const refuse = async () => { throw new DOMException("full", "QuotaExceededError") }
   const store = new SpillingStore({ add: refuse, list: refuse })
   const { outbox, posts } = await arrange({ store, tabs: Object.assign(new Alone(), { leads: false }) })
@@ -56,7 +56,7 @@ test("what a full disk refuses is kept in memory, behind what came before, and s
   assert.equal((await store.list("site|ana")).map(({ body }) => body), ["b"])
 })
 
-test("retry: true stays at the head and waits as long as the server says", async () => {
+test("a message refused with retry: true stays first and waits as long as the server says", async () => {
   const { outbox, posts, clock } = await arrange()
   await outbox.add({ room: "1", body: "a" })
   await outbox.add({ room: "1", body: "b" })
@@ -67,7 +67,7 @@ test("retry: true stays at the head and waits as long as the server says", async
   assert.equal([posts[1].body, posts[1].clientId === posts[0].clientId], ["a", true])
 })
 
-test("retry: false takes it out, shows it as failed, and the next one goes", async () => {
+test("a message refused with retry: false is shown as failed, and the next one is sent", async () => {
   const { outbox, posts, store } = await arrange()
   await outbox.add({ room: "1", body: "a" })
   await outbox.add({ room: "1", body: "b" })
@@ -89,7 +89,7 @@ test("retry: false takes it out, shows it as failed, and the next one goes", asy
   assert.equal((await store.list("site|ana")).length, 0)
 })
 
-test("after a lost connection the same message goes again, first, with the same id", async () => {
+test("after a lost connection the same message is sent again, first, with the same id", async () => {
   const { outbox, posts } = await arrange()
   await outbox.add({ room: "1", body: "a" })
   await outbox.add({ room: "1", body: "b" })
@@ -101,7 +101,7 @@ test("after a lost connection the same message goes again, first, with the same 
   assert.equal([posts.length, posts[1].body, posts[1].clientId === posts[0].clientId], [2, "a", true])
 })
 
-test("a message with a field that the server does not know waits for one that does, and its room with it", async () => {
+test("a message with a field that the server does not know waits for one that does, and so does its room", async () => {
   const { outbox, posts, store } = await arrange()
   const stored = { owner: "site|ana", body: "look", replyTo: null, createdAt: "", state: "queued", error: null }
   await store.add({ ...stored, clientId: "c1", room: "1", attachments: ["7"] })
@@ -113,7 +113,7 @@ test("a message with a field that the server does not know waits for one that do
   assert.equal(posts.map(({ room, body }) => [room, body]).slice(1), [["1", "look"], ["2", "hello"]])
 })
 
-test("an acknowledged message stays to be seen until the room's stream has come so far", async () => {
+test("an acknowledged message stays visible until the room's stream has reached it", async () => {
   const { outbox, posts, store } = await arrange()
   await outbox.add({ room: "1", body: "a" })
   posts[0].resolve(answer(7))
@@ -125,7 +125,7 @@ test("an acknowledged message stays to be seen until the room's stream has come 
   assert.equal(outbox.pending("1").length, 0)
 })
 
-test("only the server's word ends a message: after a fault on this side it waits, longer each time, and goes again", async () => {
+test("only the server's answer settles a message: after any other fault it is repeated, with growing waits", async () => {
   const { outbox, posts, clock } = await arrange()
   await outbox.add({ room: "1", body: "a" })
   await outbox.add({ room: "2", body: "b" })
@@ -148,7 +148,7 @@ test("only the server's word ends a message: after a fault on this side it waits
 
 const fault = async () => { throw new DOMException("disk", "UnknownError") }
 
-/** A disk whose methods fail by name, as long as they are in `broken`. */
+/** A disk whose methods fail while their names are in `broken`. */
 function fragileDisk() {
   const [disk, broken, tried] = [new MemoryStore(), new Set(), []]
   const method = (name) => (...given) => {
@@ -161,7 +161,7 @@ function fragileDisk() {
 const bodies = (items) => items.map(({ body }) => body)
 
 for (const [name, wrap] of [["the disk", (disk) => new SpillingStore(disk)], ["any store", (disk) => disk]]) {
-  test(`a failed read of ${name} is not an empty store: what is held stays, and is read again until that works`, async () => {
+  test(`a failed read of ${name} is not an empty store: the items stay, and the read is repeated`, async () => {
     const disk = fragileDisk()
     const { outbox, posts, clock } = await arrange({ store: wrap(disk) })
     outbox.disconnected()
@@ -189,7 +189,7 @@ for (const [name, wrap] of [["the disk", (disk) => new SpillingStore(disk)], ["a
   })
 }
 
-test("a store that could not be read at the start is sent from once it is, in the order in which it was written", async () => {
+test("a store that could not be read at the start is sent, in order, once it can be", async () => {
   const disk = fragileDisk()
   const writer = await arrange({ store: new SpillingStore(disk) })
   writer.outbox.disconnected()
@@ -214,7 +214,7 @@ test("a disk that never answers counts as one that fails", async () => {
   await assert.rejects(store.put({ order }), DOMException.TIMEOUT_ERR)
 })
 
-test("what a slow disk keeps beside the memory is one message, and gone from both when it is done with", async () => {
+test("a message that a slow disk holds beside the memory counts once, and is removed from both", async () => {
   const disk = new MemoryStore()
   const add = disk.add.bind(disk)
   const late = []
@@ -235,7 +235,7 @@ test("what a slow disk keeps beside the memory is one message, and gone from bot
   assert.equal(bodies(await disk.list("o")), [])
 })
 
-test("who discards a message or sends it again is not kept from it by a store that can't be told", async () => {
+test("a message can be discarded or sent again although the store can't remove it", async () => {
   const ignore = (event) => event.preventDefault()
   addEventListener("error", ignore)
   const disk = fragileDisk()
@@ -255,7 +255,7 @@ test("who discards a message or sends it again is not kept from it by a store th
   removeEventListener("error", ignore)
 })
 
-test("what the store can't be told counts on this page all the same: nothing is sent over and over", async () => {
+test("a change that the store does not take counts on this page: nothing is sent over and over", async () => {
   const reports = []
   const listen = (event) => { event.preventDefault(); reports.push(event.message) }
   addEventListener("error", listen)
@@ -286,7 +286,7 @@ test("nobody else's messages are sent, whoever signs in on the same machine", as
   assert.equal(again.posts.map(({ body }) => body), ["ana's"])
 })
 
-test("what the server would refuse never enters: blank, too long, too large, not storable", async () => {
+test("a message that the server would refuse is never stored: blank, too long, too large, not storable", async () => {
   const { outbox, store } = await arrange()
   const refused = { " \n": "message.empty", ["x".repeat(101)]: "message.too_long", ["👋🏽".repeat(48)]: "message.too_long", "a\0b": "message.invalid_text", "a\ud800": "message.invalid_text" }
   for (const [body, code] of Object.entries(refused)) await assert.rejects(outbox.add({ room: "1", body }), code)
@@ -333,7 +333,7 @@ test("of two tabs one sends; when it closes the other does", async () => {
   b.stop()
 })
 
-test("a tab that is connected takes over from one that is not, and that one stands in line again", async () => {
+test("a tab that is connected takes over from one that is not, which queues for the lock again", async () => {
   const clock = new FakeClock()
   const name = `tabs-${Math.random()}`
   let isOnline = false

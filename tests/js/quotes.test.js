@@ -1,4 +1,4 @@
-// What messages reply to without its being loaded: known from the page's data, changed by events, asked for once.
+// Quoted messages that are not loaded themselves: known from pages of history, changed by events, requested once.
 
 import { Room } from "/chat/js/room.js"
 import { Timeline } from "/chat/js/timeline.js"
@@ -20,7 +20,7 @@ function timelineOf(messages, quoted = []) {
   return timeline
 }
 
-test("what a page brings to be quoted is no part of the window, and of two states the later one stands", () => {
+test("the quoted messages of a page are not part of the timeline, and of two states the later one stands", () => {
   const timeline = timelineOf([reply(50, 3), reply(51, 50), reply(52, 7)], [message(3)])
   assert.equal([words(timeline, 3, 50, 7), timeline.count, timeline.unknown], [["was 3", "was 50", null], 3, [7]])
   timeline.merge(message(3, { changedSeq: 60, html: "edited" }))
@@ -31,13 +31,13 @@ test("what a page brings to be quoted is no part of the window, and of two state
   assert.equal([words(timeline, 3, 7), timeline.unknown], [["was 3", "was 7"], []], "an older state came with the page")
 })
 
-test("an older page with an older state of what is quoted doesn't bring that back", () => {
+test("a page does not bring back an older state of a quoted message", () => {
   const timeline = timelineOf([reply(50, 3)], [message(3, { changedSeq: 60, html: "edited" })])
   timeline.mergePage({ messages: [reply(49, 3)], quoted: [message(3)], moreBefore: true, moreAfter: true })
   assert.equal(words(timeline, 3), ["edited"])
 })
 
-test("what the window lets go of stays as a quote while somebody quotes it, and no longer", () => {
+test("a dropped message stays as a quote while a loaded message quotes it, and no longer", () => {
   const timeline = timelineOf([...range(50, 57), reply(58, 51), reply(59, 3), reply(60, 58)], [message(3)])
   timeline.dropOldest(3)
   assert.equal([timeline.from, words(timeline, 50, 51, 3, 58)], [58, [null, "was 51", "was 3", "was 58"]])
@@ -49,7 +49,7 @@ test("what the window lets go of stays as a quote while somebody quotes it, and 
   assert.equal(words(timeline, 58), [null], "another window quotes other things")
 })
 
-/** A room with message 100 on a server that answers what is asked `around` a number when the test says so. */
+/** A room with message 100, on a server that answers `around` requests when the test says so. */
 function arrange() {
   const [asked, waiting] = [[], []]
   const request = ({ around }) => {
@@ -73,7 +73,7 @@ function arrange() {
   }
 }
 
-test("what a live reply quotes is asked for once, one at a time, also when that is refused", async () => {
+test("messages that live replies quote are requested once, one at a time, even when one is refused", async () => {
   const { room, asked, connect, live, answer, refuse } = arrange()
   connect()
   let drawn = 0
@@ -92,7 +92,7 @@ test("what a live reply quotes is asked for once, one at a time, also when that 
   assert.equal(asked, [5, 6, 7, 6], "another connection is another chance")
 })
 
-test("what happens to a quoted message while it is asked for stands against an answer that is older", async () => {
+test("a change to a quoted message stands against an older answer to the request for it", async () => {
   const { room, connect, live, answer } = arrange()
   connect()
   live(reply(101, 5))
@@ -101,7 +101,7 @@ test("what happens to a quoted message while it is asked for stands against an a
   assert.equal(words(room.timeline, 5), ["edited"])
 })
 
-test("nothing is asked for without a connection, nor of a room that one lost", async () => {
+test("quoted messages are not requested without a connection, nor kept after the room was lost", async () => {
   const { room, asked, connect, live } = arrange()
   live(reply(101, 5))
   assert.equal(asked, [])

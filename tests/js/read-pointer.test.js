@@ -15,7 +15,7 @@ function arrange() {
   return { clock, told, reading, answers: (with_) => (answer = with_) }
 }
 
-test("what is seen is told at most once a second, the highest number of it, and never what is read already", async () => {
+test("the highest number seen is told at most once a second, and never one that is read already", async () => {
   const { clock, told, reading } = arrange()
   for (const number of [9, 10, 11, 12, 15, 14]) reading.saw(look(8, number))
   assert.equal(told, [11])
@@ -29,7 +29,7 @@ test("what is seen is told at most once a second, the highest number of it, and 
   assert.equal(told, [11, 15, 16])
 })
 
-test("what was seen within the last second is told when the page goes", async () => {
+test("what was seen within the last second is told when the page closes", async () => {
   const { clock, told, reading } = arrange()
   reading.saw(look(8, 11))
   reading.saw(look(8, 14))
@@ -95,7 +95,7 @@ test("what is seen past a leap is not told until the reader has scrolled to wher
   assert.equal([told, reading.isAhead], [[14, 70], false], "what was seen before the second leap, to 60, joins on to nothing")
 })
 
-test("another device that reads up to there joins it, too", async () => {
+test("what is seen past a leap also counts once another device has read up to there", async () => {
   const { told, reading } = arrange()
   reading.leap()
   reading.saw(look(145, 155))
@@ -104,7 +104,7 @@ test("another device that reads up to there joins it, too", async () => {
   assert.equal(told, [155])
 })
 
-test("who comes to the newest message is done with all before; who is put there is not, until they ask or leave it", async () => {
+test("coming to the newest message reads all before; being put there does not, unless they ask or move", async () => {
   const came = arrange()
   came.reading.leap()
   came.reading.saw(look(145, 155))
@@ -135,7 +135,7 @@ test("who comes to the newest message is done with all before; who is put there 
   assert.equal(asked.told, [200])
 })
 
-test("what another device marked unread stays so under the eyes of who is at the newest and scrolls a little", async () => {
+test("messages marked unread on another device stay so when a reader at the newest scrolls a little", async () => {
   const { clock, told, reading } = arrange()
   reading.saw(look(3, 20, true))
   await clock.advance(1000)
@@ -148,7 +148,7 @@ test("what another device marked unread stays so under the eyes of who is at the
   assert.equal(told, [20, 20])
 })
 
-test("however one scrolls and leaps, the pointer passes no message that was not seen, and reaches all that was", async () => {
+test("however a reader scrolls and leaps, the pointer passes no unseen message and reaches all seen ones", async () => {
   let state = 7
   const random = (below) => (state = (state * 48_271) % 2_147_483_647) % below
   for (let round = 0; round < 200; round += 1) {
@@ -156,7 +156,7 @@ test("however one scrolls and leaps, the pointer passes no message that was not 
     const seen = new Set()
     let first = 8
     for (let step = 0; step < 60; step += 1) {
-      // Mostly they scroll by less than a screen of 10 messages, of 300; now and then they leap, told of or not.
+      // The reader mostly scrolls by at most a screen of 10 messages, and now and then leaps, with or without `leap()`.
       if (random(8) === 0) {
         first = 1 + random(280)
         if (random(2)) reading.leap()
@@ -168,7 +168,7 @@ test("however one scrolls and leaps, the pointer passes no message that was not 
       while (seen.has(reached + 1)) reached += 1
       assert.equal(reading.seen <= reached && told.every((number) => number <= reached), true, `round ${round}: ${reading.seen}`)
     }
-    // From where the pointer stands down to the last of it, at reading pace.
+    // Then read from the pointer down to the end, half a screen at a time.
     for (let down = Math.max(10, reading.seen); down < 280; down += 5) reading.saw(look(down, down + 9))
     await clock.advance(1000)
     assert.equal(told.at(-1) >= 284, true, `round ${round}: told ${told.at(-1)}`)

@@ -1,6 +1,6 @@
 import { assert, test } from "./runner.js"
 
-test("a direct room is called in the page's language, whatever the server said of who is gone", async () => {
+test("a direct room names deleted accounts in the page's language, whichever the server used", async () => {
   const config = Object.assign(document.createElement("script"), { id: "chat-config", type: "application/json" })
   config.textContent = JSON.stringify({ texts: { unknownAuthor: "Gelöschtes Konto" }, urls: {} })
   document.head.append(config)

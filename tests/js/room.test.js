@@ -45,7 +45,7 @@ const post = (room, server) => {
 const look = (first, last, isEnd = false) => ({ first, last, isEnd })
 const window_ = ({ timeline }) => [timeline.from, timeline.to, timeline.count, timeline.reachesNewest]
 
-test("what the page brought is not asked for again; the first sync starts where it ends", async () => {
+test("messages embedded in the page are not requested again; the first sync starts where they end", async () => {
   const { room, asked, server, syncs } = arrange(200)
   await settle()
   assert.equal([asked, syncs(), room.cursor], [[], 1, { epoch: "e", seq: 200 }])
@@ -53,13 +53,13 @@ test("what the page brought is not asked for again; the first sync starts where 
   assert.equal(window_(room), [151, 201, 51, true])
 })
 
-test("a page that is older than what is known is left alone", async () => {
+test("embedded messages that are older than what is known are ignored", async () => {
   const { room } = arrange(200)
   room.adoptFirst({ state: state(100), history: page(51, 100, 100) })
   assert.equal(window_(room), [151, 200, 50, true])
 })
 
-test("without anything in the page the newest messages are loaded, or those around the first of many unread", async () => {
+test("without embedded messages the newest ones are loaded, or those around the first of many unread", async () => {
   const newest = arrange(500, null)
   const unread = arrange(500, null, { read: 200, unread: 300 })
   await settle()
@@ -67,7 +67,7 @@ test("without anything in the page the newest messages are loaded, or those arou
   assert.equal([newest.room.unreadFrom, unread.room.unreadFrom], [null, 201])
 })
 
-test("a jump into the past shows that window; what comes live is counted there and not inserted", async () => {
+test("after a jump into the past, live messages are counted and not inserted", async () => {
   const { room, server, asked } = arrange(3000)
   await room.seek(500)
   post(room, server)
@@ -89,7 +89,7 @@ test("where there is nothing more to load, asking for it changes nothing", async
   assert.equal([changes, asked], [0, []], "a page that asks at each draw would draw for ever")
 })
 
-test("however far one scrolls, a bounded window stays, without gaps, around where one reads", async () => {
+test("however far the reader scrolls, a bounded part stays loaded around them, without gaps", async () => {
   const { room } = arrange(3000)
   room.isFollowed = false
   for (let step = 0; step < 15; step += 1) await room.loadOlder()
@@ -99,7 +99,7 @@ test("however far one scrolls, a bounded window stays, without gaps, around wher
   assert.equal(room.timeline.holes, [])
 })
 
-test("messages that pour in push out the oldest ones, or, below somebody who reads further up, don't come in", async () => {
+test("a flood of messages pushes out the oldest ones, or stays out while somebody reads further up", async () => {
   for (const [isFollowed, wanted] of [[true, [252, 1251, 1000, true]], [false, [151, 1150, 1000, false]]]) {
     const { room, server } = arrange(200)
     room.isFollowed = isFollowed
@@ -116,7 +116,7 @@ test("a jump doesn't wait for a page that is under way, and that page doesn't co
   assert.equal(window_(room), [51, 150, 100, false])
 })
 
-test("of a room that one lost nothing is kept", async () => {
+test("nothing is kept of a room that the person lost", async () => {
   const { room } = arrange(200)
   room.syncEnded("denied")
   assert.equal([room.timeline.isLoaded, room.access], [false, "denied"])
@@ -125,7 +125,7 @@ test("of a room that one lost nothing is kept", async () => {
   assert.equal([other.timeline.isLoaded, other.access], [false, "removed"])
 })
 
-test("only who is in the room, and is connected, tells what was seen", async () => {
+test("what was seen is told only by a member, and only while connected", async () => {
   const { room, asked } = arrange(200, page(151, 200, 200), { read: 160, unread: 40 })
   room.saw(look(151, 170))
   assert.equal(asked, [["read", 170]])
@@ -136,7 +136,7 @@ test("only who is in the room, and is connected, tells what was seen", async () 
   assert.equal([asked.length, watcher.asked.length], [1, 0])
 })
 
-test("to be put among unread messages further down reads none of them; to ask for the newest reads all", async () => {
+test("being put among unread messages further down reads none of them; asking for the newest reads all", async () => {
   const { room, asked } = arrange(200, page(101, 200, 200), { read: 0, unread: 200 })
   await room.seek(195)
   room.readPointer.leap()
@@ -147,7 +147,7 @@ test("to be put among unread messages further down reads none of them; to ask fo
   assert.equal([asked, room.unseen, room.readPointer.isAhead], [[["read", 200]], 0, false])
 })
 
-test("who comes and goes is counted, once", async () => {
+test("each join and departure is counted once", async () => {
   const { room } = arrange(200, undefined, { memberCount: 2 })
   const cleo = (seq, leftAt = null) => ({ user: { id: "cleo", name: "cleo" }, role: "member", joinedAt: time(seq), leftAt })
   const coming = (type, seq, memberCount, leftAt = null, prev = seq - 1) =>
@@ -159,7 +159,7 @@ test("who comes and goes is counted, once", async () => {
   coming("member.changed", 202, 3)
   assert.equal(room.state.memberCount, 2, "what was read later counts it already")
   coming("member.left", 203, 2, time(203))
-  // Who came and went meanwhile comes once, as they are now: it says nothing of how many there were before.
+  // A member who came and went meanwhile comes as one event, in their present state.
   coming("member.left", 206, 2, time(206), 203)
   coming("member.joined", 209, 3, null, 206)
   assert.equal(room.state.memberCount, 3)
@@ -173,7 +173,7 @@ test("a direct room keeps the name that it has for this person", () => {
   assert.equal([room.state.name, room.state.memberCount], ["Ben", 1])
 })
 
-test("of a room that one may not follow no page is asked for", async () => {
+test("no page is requested of a room that the person may not follow", async () => {
   const { room, asked } = arrange(200)
   room.disconnected()
   room.connected(null)
@@ -196,7 +196,7 @@ function held(head, first) {
   return { room, server: { head }, answer: async (result) => (waiting.shift()(result), await settle()) }
 }
 
-test("a page of the past that no longer joins on to what is held doesn't take its place", async () => {
+test("a page of history that no longer touches the loaded part does not replace it", async () => {
   const { room, server, answer } = held(2090, page(1001, 2090, 2090))
   room.loadOlder()
   for (let count = 0; count < 20; count += 1) post(room, server)
@@ -205,7 +205,7 @@ test("a page of the past that no longer joins on to what is held doesn't take it
   assert.equal(window_(room), [1111, 2110, 1000, true])
 })
 
-test("who has gone to the newest messages keeps them when a page of the past comes late", async () => {
+test("a reader who has gone to the newest messages keeps them when a page of history comes late", async () => {
   const { room, answer } = held(2050, page(1001, 2050, 2050))
   room.isFollowed = false
   room.loadOlder()
@@ -223,13 +223,13 @@ test("a room that starts over is read from its first unread message on, and coun
   assert.equal(asked.at(-1), ["read", 150])
 })
 
-test("what is let go of takes the own reactions to it along", async () => {
+test("own reactions to dropped messages are dropped too", async () => {
   const { room, server } = arrange(200)
   for (let count = 0; count < 3000; count += 1) post(room, server)
   assert.equal(room.mine.size, room.timeline.count)
 })
 
-test("what comes while nobody looks is below a line; what one looks at coming is not", async () => {
+test("messages that come while nobody is looking get below the unread line; others do not", async () => {
   const { room, server } = arrange(200)
   await settle()
   post(room, server)

@@ -1,4 +1,4 @@
-// A test runner of one page: test files call test(); run() executes them and returns what happened.
+// A test runner for one page: test files call test(); run() runs the tests and returns their results.
 
 const tests = []
 

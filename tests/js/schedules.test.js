@@ -1,4 +1,4 @@
-// Whatever the network does: in the end each client shows the room as it is, and what was written is stored once, in
+// Whatever the network does, in the end each client shows the room as it is, and what was written is stored once, in
 // order. Each seed is one schedule of loss, repeats, delays, cuts, crashes and restored backups.
 
 import { ChatClient } from "/chat/js/client.js"
@@ -10,7 +10,7 @@ import { assert, test } from "./runner.js"
 const SEEDS = 1_000
 const STEPS = 50
 
-/** One tab, no other ones: it always sends. */
+/** A single tab, which always sends. */
 class Alone {
   leads = true
   on() {}
@@ -104,7 +104,7 @@ test(`${SEEDS} schedules of faults end with every client showing the room as it 
       assert.equal(room.state.lastNumber, server.messages.length, why)
       const stored = server.messages.filter(({ author }) => author.id === client.user.id)
       assert.equal(new Set(stored.map((each) => each.client_id)).size, stored.length, why)
-      // Edits change bodies, so the order is compared by the ids; bodies only where nothing was edited.
+      // Edits change bodies, so only the bodies of messages that were not edited are compared.
       assert.equal(stored.map((each) => (each.edited_at ? null : each.body)), written.map((body, i) => (stored[i]?.edited_at ? null : body)), why)
       assert.equal(client.pending("1").filter(({ state }) => state !== "failed"), [], why)
       client.stop()

@@ -21,14 +21,14 @@ test("with a session the client waits for its greeting, and asks with a null tok
   assert.equal(transport.sent, [{ type: "auth", ref: 1, token: null }])
 })
 
-test("a greeting in time means that nothing is asked", async () => {
+test("after a greeting in time no auth is sent", async () => {
   const { clock, opened: [transport], socket } = arrange()
   transport.greets()
   await clock.advance(10_000)
   assert.equal([transport.sent, socket.state.name, transport.protocols], [[], "live", ["chat.v1"]])
 })
 
-test("a token goes first; a refused one is asked for again, once", async () => {
+test("a token is sent first; after a refusal a fresh one is tried, once", async () => {
   let count = 0
   const { clock, opened, socket } = arrange({ token: async () => `t${(count += 1)}` })
   opened[0].onopen()
@@ -44,7 +44,7 @@ test("a token goes first; a refused one is asked for again, once", async () => {
   assert.equal([opened.length, socket.state], [2, { name: "stopped", code: 4501 }])
 })
 
-test("a code from 4500 on ends it, any other brings it back after its back-off", async () => {
+test("a close code from 4500 on stops the client; after any other it reconnects with back-off", async () => {
   const { clock, opened, socket } = arrange()
   opened[0].greets()
   opened[0].onclose({ code: 4008 })
@@ -72,7 +72,7 @@ test("silence for 2.5 heartbeats means the connection is dead, and what it still
   assert.equal([events, socket.state.name], [["heads"], "waiting"])
 })
 
-test("who comes back from sleep has no connection that was silent meanwhile", async () => {
+test("after sleep, a connection that was silent meanwhile is replaced", async () => {
   const { clock, opened, socket } = arrange()
   opened[0].greets()
   socket.retryNow()
@@ -82,7 +82,7 @@ test("who comes back from sleep has no connection that was silent meanwhile", as
   assert.equal([opened.length, opened[0].closedWith, socket.state.name], [2, 4001, "connecting"])
 })
 
-test("when the network comes back it doesn't wait", async () => {
+test("when the network comes back, the client reconnects at once", async () => {
   const { opened, network, clock } = arrange()
   for (let i = 0; i < 4; i += 1) {
     opened.at(-1).onclose({ code: 1006 })
@@ -93,7 +93,7 @@ test("when the network comes back it doesn't wait", async () => {
   assert.equal(opened.length, before + 1)
 })
 
-test("what is asked while a connection is being made waits for it, but not for long", async () => {
+test("a request waits for a connection that is being opened, but not for long", async () => {
   const { opened, clock, socket } = arrange()
   const early = socket.request({ type: "ping" })
   opened[0].greets()
@@ -114,7 +114,7 @@ test("what is asked while a connection is being made waits for it, but not for l
   assert.equal(opened[2].sent, [])
 })
 
-test("a connection that was there before the network went has 3 s to show that it lives, once it is back", async () => {
+test("once the network is back, a connection from before has 3 s to show that it is alive", async () => {
   const { opened, network, clock, socket } = arrange()
   opened[0].greets()
   network.dispatchEvent(new Event("offline"))
@@ -174,7 +174,7 @@ test("replies find their command, and no more are unanswered than the server all
   await Promise.all([assert.rejects(answers[2], "client.no_reply"), clock.advance(30_000)])
 })
 
-test("what is never answered doesn't hold up what waits behind it, and a sync may take its time", async () => {
+test("a request that is never answered does not hold up those behind it, and a sync may take longer", async () => {
   const { opened: [transport], socket, clock } = arrange()
   transport.greets()
   const beat = { type: "heads", rooms: {}, rooms_version: 1, server_time: "" }
@@ -207,7 +207,7 @@ const MESSAGE = {
 const PAGE = { messages: [MESSAGE], mine: {}, more_before: false, more_after: false, epoch: "e", seq: 1 }
 
 for (const type of COMMANDS) {
-  test(`a reply to ${type} that holds nothing usable ends it, to be tried again, and holds up nothing`, async () => {
+  test(`an unusable reply to ${type} ends it with retry, and holds up nothing`, async () => {
     const { opened: [transport], socket } = arrange()
     transport.greets()
     const replies = [{ ok: true }, { ok: true, result: null }, { ok: true, result: "x" }, { ok: true, result: [] }, {}, { ok: "yes", result: {} },
@@ -237,7 +237,7 @@ const WRONG = {
   "read": [{ read: 1, unread: 0, mentions: 0 }],
 }
 
-test("a result of another shape than the command's is none", async () => {
+test("a result of the wrong form for its command is a server.error", async () => {
   const { opened: [transport], socket } = arrange()
   transport.greets()
   for (const [type, results] of Object.entries(WRONG)) for (const result of results) {
@@ -250,7 +250,7 @@ test("a result of another shape than the command's is none", async () => {
   assert.equal((await answer).messages.length, 1, "the page that the wrong ones were made of is a right one")
 })
 
-test("a reply that does not say what it answers costs the connection, and so ends all that waits", async () => {
+test("a reply without a usable ref costs the connection, and so ends all requests", async () => {
   const { opened: [transport], socket } = arrange()
   transport.greets()
   const answer = socket.request({ type: "ping" })
@@ -259,7 +259,7 @@ test("a reply that does not say what it answers costs the connection, and so end
   assert.equal(socket.state.name, "waiting")
 })
 
-test("a time to wait that is none is not waited for, and none is so short that it makes a loop", async () => {
+test("a retry_after_ms that is no wait is ignored, and others are clamped", async () => {
   const { opened: [transport], socket } = arrange()
   transport.greets()
   for (const [told, means] of [[0, null], [-5, null], ["soon", null], [1, 100], [1500, 1500], [1e15, 3_600_000]]) {
@@ -287,14 +287,14 @@ for (const [name, event] of Object.entries({
   })
 }
 
-/** What the page's console is told of; the test page counts it as a failure otherwise. */
+/** Expects `work` to report one error, which would otherwise fail the test file. */
 async function reported(work) {
   const told = new Promise((resolve) => addEventListener("error", (event) => { event.preventDefault(); resolve() }, { once: true }))
   work()
   await told
 }
 
-test("what is unanswered when the connection goes has an unknown outcome", async () => {
+test("requests that are unanswered when the connection closes are rejected", async () => {
   const { opened: [transport], socket } = arrange()
   transport.greets()
   const answer = socket.request({ type: "ping" })
@@ -303,7 +303,7 @@ test("what is unanswered when the connection goes has an unknown outcome", async
   await assert.rejects(socket.request({ type: "ping" }), "client.disconnected")
 })
 
-test("received is sent by frames, by time and by size, and not where it is not wanted", async () => {
+test("received is sent by frames, by time and by size, and not if the server does not want it", async () => {
   const { opened: [transport], clock } = arrange()
   const beat = { type: "heads", rooms: {}, rooms_version: 1, server_time: "" }
   transport.greets({ flow: { frames: 3, seconds: 10 } })

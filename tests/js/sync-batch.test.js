@@ -17,7 +17,7 @@ function arrange() {
   return { batch, room, sent, state }
 }
 
-test("rooms that ask together share a command, no more of them than it may name", async () => {
+test("rooms that ask together share a command, up to as many as it may name", async () => {
   const { batch, room, sent } = arrange()
   const rooms = ["1", "2", "3"].map(room)
   rooms.forEach((each) => batch.ask(each))
@@ -46,7 +46,7 @@ test("a room is never synced twice at once: what it asks meanwhile comes after",
   assert.equal([sent.length, one.ended], [2, ["live"]])
 })
 
-test("what was under way on a lost connection means nothing on the next one", async () => {
+test("a sync that was under way on a lost connection counts for nothing on the next one", async () => {
   const { batch, room, sent } = arrange()
   const one = room("1")
   batch.ask(one)

@@ -4,7 +4,7 @@ import { Tabs } from "/chat/js/tabs.js"
 import { FakeClock, settle } from "./fake-clock.js"
 import { assert, test } from "./runner.js"
 
-/** The tabs of one browser: who holds the lock, and what each hears of the others. */
+/** The tabs of one browser, with their lock and their channel. */
 function browser({ hasLocks = true } = {}) {
   const channels = new Set()
   class Channel {
@@ -40,7 +40,7 @@ function browser({ hasLocks = true } = {}) {
   return { tab, clock, Channel }
 }
 
-test("a sender without a connection hands over at once, and stands in line again", async () => {
+test("a sender without a connection hands over at once, and queues for the lock again", async () => {
   const { tab, clock } = browser()
   const [one, two] = [tab(), tab()]
   one.tabs.start()
@@ -71,7 +71,7 @@ test("a sender that sleeps loses its place after a while", async () => {
   assert.equal([one.tabs.leads, two.tabs.leads], [false, true])
 })
 
-test("without locks every tab sends; what is stored first keeps the order of writing", async () => {
+test("without locks every tab sends, and messages are stored in the order written", async () => {
   const { tab, clock } = browser({ hasLocks: false })
   const store = new MemoryStore()
   const stored = new Map()
@@ -105,7 +105,7 @@ test("where the browser grants no locks this tab sends", async () => {
   assert.equal([tabs.leads, leads], [true, 1])
 })
 
-test("where the browser lets no tab hear of another one this tab sends", async () => {
+test("where the browser forbids a channel between tabs this tab sends", async () => {
   const { clock } = browser()
   class Channel { constructor() { throw new DOMException("denied", "SecurityError") } }
   const tabs = new Tabs({ name: "x", clock, isLive: () => true, locks: { request: () => new Promise(() => {}) }, Channel })

@@ -78,7 +78,7 @@ test("a hole that is being filled is shown as one", () => {
   assert.equal(rowsOf({ timeline, pending: [], me: "ana", mine: new Map(), groupMs, dayOf }).map(({ kind }) => kind), ["day", "message", "hole", "message"])
 })
 
-test("unread is arithmetic, and older news of the read pointer are dropped", () => {
+test("the unread count follows from the numbers, and older news of the read pointer are ignored", () => {
   const state = { lastNumber: 5, read: 3, unread: 2, mentions: 0, rev: 4 }
   const two = withMessage(withMessage(state, message(6, "ben", at(20, 0), { mentions: ["ana"] }), "ana"), message(6, "ben", at(20, 0)), "ana")
   assert.equal([two.lastNumber, two.unread, two.mentions], [6, 3, 1])

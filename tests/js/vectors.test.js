@@ -1,4 +1,4 @@
-// The shared examples of tests/wire, read by the JavaScript client.
+// The shared examples of tests/wire, as the JavaScript client reads them.
 
 import { Backoff } from "/chat/js/backoff.js"
 import { Cursor } from "/chat/js/cursor.js"
@@ -15,7 +15,7 @@ for (const { name, frame, types } of (await example("events")).cases) {
   })
 }
 
-test("what the server of 2026-11-26 said is read as it was", async () => {
+test("the session recorded on 2026-11-26 is decoded event by event", async () => {
   for (const { server } of (await example("recorded_session")).session) {
     if (server.length) assert.equal(decode(JSON.stringify(server)).map(({ type }) => type), server.map(({ type }) => type))
   }
@@ -36,7 +36,7 @@ for (const { code, reconnect } of (await example("close_codes")).cases) {
 
 const backoff = await example("backoff")
 
-test("the back-off doubles from one second to its cap, starts over after a steady connection, and is jittered", () => {
+test("the back-off doubles from one second to its cap, and is jittered", () => {
   const clock = new FakeClock()
   const tries = new Backoff(clock)
   for (const ceiling of backoff.ceilings_ms) {
@@ -45,7 +45,7 @@ test("the back-off doubles from one second to its cap, starts over after a stead
   }
 })
 
-test("only a connection that lived for a while starts the back-off over", async () => {
+test("only a connection that stayed live for a while resets the back-off", async () => {
   const clock = new FakeClock()
   const tries = new Backoff(clock)
   for (const [livedMs, ceiling] of [[backoff.steady_ms - 1, 4000], [backoff.steady_ms, 1000]]) {

@@ -1,11 +1,11 @@
 const FIRST_MS = 1_000
 const CAP_MS = 30_000
-/** A connection that lived so long was good: the next one starts over. */
+/** A connection that stayed live this long resets the back-off. */
 const STEADY_MS = 10_000
 
 /**
- * When to try again: full jitter, so that a thousand clients of one dead server don't come back in step.
- * The first try within a second, then within 1, 2, 4 … up to 30 s.
+ * Says how long to wait before the next connection attempt: up to 1 s at first, then up to 2, 4, 8 … 30 s.
+ * Full jitter keeps a thousand clients of one dead server from reconnecting in step.
  */
 export class Backoff {
   #attempts = 0

@@ -1,5 +1,5 @@
-// A whole chat client without a page: connection, rooms and outbox tied together. `ui/` shows it; a script may use it
-// as it is.
+// A complete chat client without a user interface: connection, rooms and outbox. `ui/` renders it; other scripts can
+// use it directly.
 
 import { systemClock } from "./clock.js"
 import { Emitter } from "./emitter.js"
@@ -12,7 +12,8 @@ import { SyncBatch } from "./sync-batch.js"
 import { Tabs } from "./tabs.js"
 
 /**
- * Emits `connection` (see Socket), `outbox` (a room's id), `notice` (what the site sent) and `failure` (ChatError).
+ * Emits `connection` (see Socket), `outbox` (a room's id; null: any room), `notice` (its payload) and
+ * `failure` (ChatError).
  */
 export class ChatClient extends Emitter {
   rooms
@@ -27,14 +28,14 @@ export class ChatClient extends Emitter {
 
   /**
    * @param {object} options
-   * @param {string} options.url of the socket, ws: or wss:
-   * @param {{id: string, name: string}} options.user who is signed in on this page
-   * @param {string | (() => Promise<string>)} [options.token] on pages of another site
-   * @param {object} [options.limits] those of the server's settings, until `hello` confirms them
+   * @param {string} options.url the socket's address, ws: or wss:
+   * @param {{id: string, name: string}} options.user the person signed in on this page
+   * @param {string | (() => Promise<string>)} [options.token] for pages of another site, see Socket
+   * @param {object} [options.limits] the server's limits, used until `hello` brings its own
    * @param {number} [options.manyUnread] see Room
    * @param {import("./clock.js").Clock} [options.clock]
    * @param {() => Promise<import("./outbox-store.js").OutboxStore>} [options.store]
-   * @param {any} [options.tabs] and other seams for tests
+   * @param {any} [options.tabs] for tests, like the other seams
    */
   constructor({
     url, user, token = null, limits = DEFAULT_LIMITS, manyUnread, clock = systemClock, store = openStore, ...seams
@@ -78,7 +79,7 @@ export class ChatClient extends Emitter {
     return this.#outbox?.isDurable ?? true
   }
 
-  /** Site and user: whose the things are that this browser keeps. */
+  /** The site and user that drafts and unsent messages in this browser belong to. */
   get owner() {
     const { host, pathname } = new URL(this.#options.url)
     return `${host}${pathname}|${this.#user.id}`
@@ -108,9 +109,10 @@ export class ChatClient extends Emitter {
     this.#socket.retryNow()
   }
 
-  // Actions. Each throws ChatError when it is refused, or when there is no connection; only posting never needs one.
+  // Actions. A request to the server rejects with ChatError when it is refused or there is no connection. Posting,
+  // retrying and discarding work on the outbox, so they need no connection.
 
-  /** Keeps the message and sends it when it can be. */
+  /** Stores the message in the outbox, which sends it as soon as possible. */
   async post(room, body, { replyTo = null } = {}) {
     if (!this.#outbox) throw new ChatError({ code: "client.starting", message: "The page is not ready yet.", retry: true })
     await this.#outbox.add({ room, body, replyTo })
@@ -144,7 +146,7 @@ export class ChatClient extends Emitter {
     this.rooms.get(room).setMine(message, mine)
   }
 
-  /** @param {boolean} [force] also back: what is past `number` is unread again */
+  /** @param {boolean} [force] also move the pointer back: messages past `number` become unread */
   async markRead(room, number, force) {
     this.rooms.get(room).moveRead(await this.#socket.request({ type: "read", room, number, force }))
   }
@@ -176,7 +178,7 @@ export class ChatClient extends Emitter {
 
   #greeted(hello) {
     if (hello.user.id !== this.#user.id) {
-      // Somebody else signed in in another tab: neither their rooms nor our messages belong on this page.
+      // Somebody else has signed in in another tab: this page must neither show their rooms nor send our messages.
       this.#socket.disconnect()
       return this.emit("failure", new ChatError({ code: "client.other_user", message: "Somebody else is signed in now." }))
     }

@@ -1,10 +1,10 @@
-// Time and chance are passed in wherever they matter, so that tests decide both.
+// Time and randomness are passed in wherever they matter, so that tests control both.
 
 /**
  * @typedef {object} Clock
  * @property {() => number} now milliseconds
  * @property {(work: (value?: any) => void, ms: number) => any} after runs `work` once, `ms` later; returns a handle
- * @property {(handle: any) => void} cancel a handle that has run or is null is no error
+ * @property {(handle: any) => void} cancel ignores null and a handle that has run
  * @property {() => number} random 0 ≤ x < 1
  */
 

@@ -1,23 +1,23 @@
-// The part of a room's messages that this page holds, with the person's own reactions, and how it grows: by events as they
-// come, by pages of history as somebody asks (docs/protocol.md, section 4, "Merging").
+// The part of a room's messages that this page holds, with the person's own reactions. Events extend it, and so do
+// pages of history when somebody asks for them (docs/protocol.md, section 4, "Merging").
 
 import { History } from "./history.js"
 import { Timeline } from "./timeline.js"
 
-/** So many messages are held at most; what is further from the reader is loaded again when it is wanted. */
+/** How many messages to hold. Those further from the reader are dropped, and loaded again when needed. */
 const MOST_HELD = 1_000
-/** And so many more before some are let go, so that this is not done for each one that comes. */
+/** How many more may come before some are dropped, so that not every new message causes a drop. */
 const SLACK = 100
 
 export class Conversation {
   timeline = new Timeline()
-  /** @type {Map<string, string[]>} own reactions by message id, as far as known */
+  /** @type {Map<string, string[]>} the person's own reactions by message id, as far as known */
   mine = new Map()
-  /** @type {Map<string, import("./protocol.js").Member>} who came or went lately, by user id */
+  /** @type {Map<string, import("./protocol.js").Member>} members who recently joined or left, by user id */
   comings = new Map()
   #history
   #quotes
-  /** Numbers of quoted messages that were asked for on this connection, whatever the answer was. */
+  /** Numbers of the quoted messages already requested on this connection, whatever the answer was. */
   #asked = new Set()
   #me
 
@@ -38,27 +38,27 @@ export class Conversation {
     return this.#history.isUnderWay
   }
 
-  /** A message as an event or a catch-up brings it. `mine`: one's own reactions, where it says so. */
+  /** Merges a message from an event or a catch-up. `mine`: the person's own reactions, if it names them. */
   take(message, mine) {
     this.#history.keep(message, mine)
     this.#merge(message, mine)
   }
 
-  /** Somebody came or went. */
+  /** Records that somebody joined or left. */
   takeMember(member) {
     const known = this.comings.get(member.user.id)
     if (!known || momentOf(known) <= momentOf(member)) this.comings.set(member.user.id, member)
   }
 
-  /** A page that did not come over this connection. */
+  /** Merges a page of history that did not come over this connection. */
   adopt(page) {
     this.#mergePage(page)
   }
 
-  // Loading. `cursor` says where the room stands now. One page at a time: while one is under way, older and newer ones
-  // are not asked for. Each resolves like History and throws what the request threw.
+  // Loading. `cursor` returns the room's current cursor. One page loads at a time: while one is under way, `loadOlder`
+  // and `loadNewer` request nothing. They and `seek` resolve as History.load does, and reject as it does.
 
-  /** @param {() => boolean} isFollowed whether somebody has gone to the newest messages meanwhile */
+  /** @param {() => boolean} isFollowed whether the reader has gone to the newest messages meanwhile */
   async loadOlder(cursor, isFollowed) {
     if (!this.timeline.hasOlder) return "abandoned"
     const outcome = await this.#load({ before: this.timeline.from }, cursor)
@@ -73,7 +73,7 @@ export class Conversation {
     return outcome
   }
 
-  /** Goes where message `number` is, null: to the newest, whatever else was being loaded. */
+  /** Loads the messages around `number`, or for null the newest ones, and abandons any other page under way. */
   async seek(number, cursor) {
     if (number === null ? this.timeline.reachesNewest : this.timeline.at(number)) return "merged"
     this.#history.abandon()
@@ -84,27 +84,27 @@ export class Conversation {
   }
 
   /**
-   * Asks for what is quoted and not known, one message at a time.
-   * @param {() => void} changed called for each answer
+   * Loads quoted messages that are not known yet, one at a time.
+   * @param {() => void} changed called after each answer
    */
   async loadQuotes(cursor, changed) {
     const number = this.timeline.unknown.find((each) => !this.#asked.has(each))
     if (!number || this.#quotes.isUnderWay) return
     this.#asked.add(number)
     const merge = ({ messages }) => messages.forEach((message) => this.#merge(message))
-    // Refused, it is asked for again on the next connection; until then the quote has the message's number.
+    // A refused request is repeated on the next connection; until then the quote shows the message's number.
     const outcome = await this.#quotes.load({ around: number, limit: 1 }, cursor, merge).catch(() => "failed")
     if (outcome === "abandoned" || outcome === "epoch") return
     changed()
     await this.loadQuotes(cursor, changed)
   }
 
-  /** Lets go of what is too much, at the end where nobody reads. */
+  /** Drops the excess at the end where nobody is reading. */
   bound(isFollowed) {
     if (this.timeline.count > MOST_HELD + SLACK) this.#drop(isFollowed)
   }
 
-  /** The page that is under way will not come, or shows a state that is void. */
+  /** Ignores the pages under way: they will not come, or show a state that is void. */
   abandonLoading() {
     this.#history.abandon()
     this.#quotes.abandon()
@@ -126,7 +126,7 @@ export class Conversation {
   #load(which, cursor) {
     const widens = Boolean(which.before ?? which.after)
     return this.#history.load(which, cursor, (page, kept) => {
-      // The end that it was to join on to was let go of meanwhile: nobody reads there any more.
+      // Skip a page that no longer touches the loaded part: that end was dropped meanwhile, so nobody reads there.
       if (!widens || this.timeline.touches(page)) this.#mergePage(page)
       kept.forEach(([message, mine]) => this.#merge(message, mine))
     })
@@ -144,7 +144,7 @@ export class Conversation {
     this.mine.set(message.id, mine ?? this.#ownReactions(message))
   }
 
-  /** A live event is the same for everybody: one's own are among the first 50 people, or as known before. */
+  /** Events are the same for everybody. Own reactions show in `users`, the first 50 people, or stay as known before. */
   #ownReactions({ id, reactions }) {
     const known = this.mine.get(id) ?? []
     return reactions

@@ -1,10 +1,10 @@
-// How far a room's events were taken in, and what to do when one is missing (docs/protocol.md, section 4, points 2-4).
-// Events are applied in the order of their seq; one that is ahead is held. What doesn't come in time is synced.
+// Tracks how far a room's events were applied, and recovers missing ones (docs/protocol.md, section 4, points 2-4).
+// Events are applied in the order of their seq; an early one is held. If the missing ones are late, the room is synced.
 
 const PATIENCE_MS = 2_000
-/** Spread over so long, so that a thousand clients that miss the same event don't ask in the same moment. */
+/** Up to this much is added, so that a thousand clients that miss the same event don't ask at the same moment. */
 const JITTER_MS = 3_000
-/** A sync brings it all anyway; holding more than this would only cost memory. */
+/** Holding more events than this would only cost memory: a sync brings them anyway. */
 const MOST_HELD = 500
 
 /** @typedef {{epoch: string, seq: number}} Position */
@@ -24,7 +24,7 @@ export class Cursor {
    * @param {object} options
    * @param {import("./clock.js").Clock} options.clock
    * @param {(event: object) => void} options.apply gets each numbered event once, in order
-   * @param {() => void} options.sync is called when the room must be synced; never again before `syncEnded`
+   * @param {() => void} options.sync called when the room must be synced; not again before `syncEnded` or `disconnect`
    */
   constructor({ clock, apply, sync }) {
     this.#clock = clock
@@ -38,7 +38,7 @@ export class Cursor {
 
   // Callbacks: what arrives
 
-  /** A numbered event. */
+  /** Applies a numbered event, holds it until its turn, or drops it as a repeat. */
   take(event) {
     if (this.#position && event.seq <= this.#position.seq) return
     if (this.#follows(event)) {
@@ -50,13 +50,13 @@ export class Cursor {
     this.#watch()
   }
 
-  /** `heads` says that this connection was passed everything up to `seq`. */
+  /** Notes that, by `heads`, the server has passed everything up to `seq` to this connection. */
   heard(seq) {
     this.#head = Math.max(this.#head, seq)
     this.#watch()
   }
 
-  /** The catch-up is complete. Live events may have come further in the meantime. */
+  /** Moves the cursor to the end of a complete catch-up, unless live events have moved it further meanwhile. */
   synced({ epoch, seq }) {
     const further = this.#position?.epoch === epoch && this.#position.seq > seq
     if (!further) this.#position = { epoch, seq }
@@ -64,7 +64,7 @@ export class Cursor {
     this.#watch()
   }
 
-  /** The room starts over here: nothing that was seen of it before counts. */
+  /** Starts over at this position: nothing that came before counts. */
   reset({ epoch, seq }) {
     this.#position = { epoch, seq }
     this.#forget()
@@ -84,7 +84,7 @@ export class Cursor {
     this.#sync()
   }
 
-  /** The connection is gone: what was held and announced on it is void, the position stands. */
+  /** Forgets what was held and announced on the lost connection; the position stays. */
   disconnect() {
     this.#syncing = false
     this.#forget()
@@ -114,7 +114,7 @@ export class Cursor {
     this.#held = this.#held.filter(({ seq }) => seq > this.#position.seq)
   }
 
-  /** Starts the wait for what is missing, or ends it. */
+  /** Starts or ends the wait for missing events. */
   #watch() {
     const behind = this.#position !== null && this.#head > this.#position.seq
     if (!behind || this.#syncing) {
@@ -129,7 +129,7 @@ export class Cursor {
 
   #waited(seqThen) {
     this.#timer = null
-    // It came, and something else is missing now: that has its own two seconds.
+    // The missing event came, and another one is missing now: that one gets a wait of its own.
     if (this.#position.seq > seqThen) this.#watch()
     else this.sync()
   }

@@ -1,5 +1,5 @@
-// What somebody has begun to write in a room. It outlives reload, tab, browser and crash, and belongs to one person on
-// one site: whoever signs in next in the same browser has drafts of their own.
+// A draft is what somebody has begun to write in a room. It survives reloads, crashes and the closing of the tab or the
+// browser. It belongs to one person on one site: the next person to sign in in the same browser does not see it.
 
 import { Backoff } from "./backoff.js"
 import { uuid } from "./uuid.js"
@@ -7,13 +7,14 @@ import { uuid } from "./uuid.js"
 const PAUSE_MS = 300
 
 /** @typedef {{text: string, mode: {name: "new"} | {name: "reply" | "edit", message: {id: string, number: number,
- *   author: {id: string, name: string} | null, excerpt?: string}}, parked?: Draft | null}} Draft  `parked`: what waits behind an edit */
+ *   author: {id: string, name: string} | null, excerpt?: string}}, parked?: Draft | null}} Draft
+ *   `parked`: the draft that an edit interrupted */
 
-/** @typedef {{key: string | null, oldValue: string | null, newValue: string | null}} StorageNews as a StorageEvent tells it */
+/** @typedef {{key: string | null, oldValue: string | null, newValue: string | null}} StorageNews of a StorageEvent */
 
 const keyOf = (owner, room) => `chat-draft|${owner}|${room}`
 
-/** Where drafts are kept; a browser that is told to keep nothing refuses even to name it. */
+/** Returns the storage for drafts; null if the browser is set to store nothing, when mere access to it throws. */
 export function shelf() {
   try {
     return localStorage
@@ -22,7 +23,7 @@ export function shelf() {
   }
 }
 
-/** Whether anything waits to be sent there; not known is no. @param {string} owner site and user @param {string} room id */
+/** Whether a draft is stored; false if unreadable. @param {string} owner site and user @param {string} room id */
 export function hasDraft(owner, room) {
   try {
     return Boolean(shelf()?.getItem(keyOf(owner, room)))
@@ -32,8 +33,9 @@ export function hasDraft(owner, room) {
 }
 
 /**
- * One room's draft as this tab keeps it. Whoever begins one gives it an id; a tab that shows it goes on with that id, and
- * follows whichever tab writes on or sends it. Drafts that were begun apart leave each other alone.
+ * Keeps one room's draft for this tab. The tab that begins a draft gives it an id; another tab that shows it uses the
+ * same id, and follows whichever tab changes or sends it. A draft with another id never replaces the words shown here,
+ * and sending those words does not remove it.
  */
 export class DraftKeeper {
   #key
@@ -42,18 +44,17 @@ export class DraftKeeper {
   #timer = null
   #unsaved = null
   #found
-  /** @type {{backoff: Backoff, timer: any} | null} what is stored could not be read, and is to be read again */
+  /** @type {{backoff: Backoff, timer: any} | null} set while the stored draft can't be read: when to try again */
   #unread = null
-  /** The draft's that is shown here; null: nothing is. */
+  /** The id of the draft shown here; null: there is none. */
   #id = null
 
   /**
    * @param {object} options
    * @param {string} options.owner site and user @param {string} options.room id
-   * @param {Storage | null} options.storage `localStorage`: it is on its way to the disk when the tab is gone; null: the
-   *   browser keeps nothing
+   * @param {Storage | null} options.storage `localStorage`, which outlives the tab; null: the browser stores nothing
    * @param {import("./clock.js").Clock} options.clock
-   * @param {() => void} [options.found] there is a draft to `read` that could not be read before
+   * @param {() => void} [options.found] called when a draft that could not be read before can be `read`
    */
   constructor({ owner, room, storage, clock, found = () => {} }) {
     this.#key = keyOf(owner, room)
@@ -62,12 +63,12 @@ export class DraftKeeper {
     this.#clock = clock
   }
 
-  /** Whether what is stored could not be read. Nothing is written over it then. */
+  /** Whether the stored draft can't be read. Nothing is written over it then. */
   get isUnread() {
     return this.#unread !== null
   }
 
-  /** What is stored, to be shown here from now on. @returns {Draft | null} null: nothing, or see `isUnread` */
+  /** Reads the stored draft, which this tab shows from now on. @returns {Draft | null} null: none, or see `isUnread` */
   read() {
     try {
       const stored = parsed(this.#storage?.getItem(this.#key))
@@ -80,13 +81,13 @@ export class DraftKeeper {
     }
   }
 
-  /** Soon, so that a fast writer's disk has some rest. @param {Draft} draft as it is now */
+  /** Stores the draft soon, and not at each key. @param {Draft} draft as it is now */
   keep(draft) {
     this.#unsaved = draft
     this.#timer ??= this.#clock.after(() => this.flush(), PAUSE_MS)
   }
 
-  /** At once, if there is anything: the page may be about to go. What was not typed here is never written. */
+  /** Stores an unsaved draft now, because the page may be about to close. Only what was typed here is written. */
   flush() {
     this.#clock.cancel(this.#timer)
     this.#timer = null
@@ -99,7 +100,7 @@ export class DraftKeeper {
       else if (parsed(this.#storage.getItem(this.#key))?.id === this.#id) this.#storage.removeItem(this.#key)
       this.#unsaved = null
     } catch {
-      // Full, or forbidden: writing must go on without it.
+      // The storage is full or forbidden: the person must be able to write without it.
     }
     if (isNone) this.#id = null
   }
@@ -110,9 +111,9 @@ export class DraftKeeper {
   }
 
   /**
-   * Another tab has changed something in the storage.
-   * @param {StorageNews} news @param {boolean} isEmpty whether nothing is written here
-   * @returns {boolean} whether this tab should show what is stored now: never in the place of words of its own
+   * Judges a change that another tab has made to the storage.
+   * @param {StorageNews} news @param {boolean} isEmpty whether no text is shown here
+   * @returns {boolean} whether to show the stored draft now; false if words of this tab would be lost
    */
   isNews({ key, oldValue, newValue }, isEmpty) {
     if (key !== this.#key || this.#unsaved) return false

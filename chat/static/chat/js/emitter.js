@@ -1,4 +1,4 @@
-/** The smallest thing that lets several listeners follow one object. One listener's failure doesn't reach the next. */
+/** Lets several listeners follow one object. An error in one listener is reported, and does not stop the others. */
 export class Emitter {
   #listeners = new Map()
 

@@ -1,4 +1,4 @@
-/** Tells the server how much this connection has taken in, as often as `hello.flow` asks for; null: never. */
+/** Acknowledges frames with `received`, as often as `hello.flow` asks; null: never. */
 export class FlowControl {
   /** @type {{frames: number, seconds: number, bytes: number} | null} as `hello` says; null: not wanted */
   flow = null
@@ -11,14 +11,14 @@ export class FlowControl {
 
   /**
    * @param {import("./clock.js").Clock} clock
-   * @param {(frames: number) => void} send gets the number of frames since the connection opened
+   * @param {(frames: number) => void} send gets the number of frames received since the connection opened
    */
   constructor(clock, send) {
     this.#clock = clock
     this.#send = send
   }
 
-  /** Call after each frame of the connection was handled, from the first one on. */
+  /** Call this after handling each frame of the connection, from the first one on. */
   took(bytes) {
     this.#frames += 1
     this.#bytes += bytes

@@ -1,2 +1,2 @@
-/** Words without case and accents, to compare by: the same here and on the server, in whatever language the page is. */
+/** Removes case and accents, for comparisons. The result is the same on the server, whatever the page's language. */
 export const fold = (words) => words.normalize("NFKD").replace(/\p{Mn}/gu, "").toLowerCase()

@@ -1,14 +1,14 @@
-// Loading pages of a room's past without losing what happens meanwhile (docs/protocol.md, section 4, "Merging").
+// Loads pages of a room's history without losing what happens meanwhile (docs/protocol.md, section 4, "Merging").
 
 const AGAIN_MS = 300
 
-/** Asks for pages one at a time and merges them into the room's timeline. */
+/** Requests one page at a time and hands it over to be merged. */
 export class History {
   #room
   #request
   #clock
   #underWay = null
-  /** Message events that came while a page was under way: the page may show an older state of what it brings. */
+  /** Messages that came while a page was under way, which may show an older state of them. */
   #kept = []
 
   /**
@@ -28,23 +28,23 @@ export class History {
     return this.#underWay !== null
   }
 
-  /** Call for every message that an event brings; it is merged once more after the page that is under way. */
+  /** Call this for every message of an event: if a page is under way, the message is merged again after it. */
   keep(message, mine) {
     if (this.#underWay) this.#kept.push([message, mine])
   }
 
-  /** What is under way belongs to a state that is void now. */
+  /** Ignores the page under way, if any: it belongs to a state that is void. */
   abandon() {
     this.#underWay = null
     this.#kept = []
   }
 
   /**
-   * Loads one page; while another is under way nothing is asked.
-   * @param {{before?: number, after?: number, around?: number, limit?: number}} which none: the newest
-   * @param {() => {epoch: string, seq: number} | null} cursor where the room stands now
+   * Loads one page, unless another is under way.
+   * @param {{before?: number, after?: number, around?: number, limit?: number}} which empty: the newest page
+   * @param {() => {epoch: string, seq: number} | null} cursor the room's current cursor
    * @param {(page: object, kept: [object, string[] | undefined][]) => void} merge
-   * @returns {Promise<"merged" | "abandoned" | "epoch">} "epoch": the server's numbers are others, sync first
+   * @returns {Promise<"merged" | "abandoned" | "epoch">} "epoch": the page is of another epoch, so sync first
    * @throws {import("./protocol.js").ChatError} the request failed
    */
   async load(which, cursor, merge) {
@@ -60,7 +60,7 @@ export class History {
           merge(page, this.#kept)
           return "merged"
         }
-        // Read from a snapshot older than what was already applied here: the events in between would be missing.
+        // The page's snapshot is older than the cursor we asked at: events in between would be missing, so ask again.
         await new Promise((resolve) => this.#clock.after(resolve, AGAIN_MS * attempt))
         if (ticket !== this.#underWay) return "abandoned"
       }

@@ -1,6 +1,6 @@
 const AGAIN_MS = 300
 
-/** The people of one room, present ones and those who left; loaded when somebody asks, kept current by events. */
+/** The members of one room, present and former. The list is loaded on demand and kept current by events. */
 export class Members {
   /** @type {Map<string, import("./protocol.js").Member>} by user id */
   #all = new Map()
@@ -21,7 +21,7 @@ export class Members {
     return this.#isLoaded
   }
 
-  /** @returns {import("./protocol.js").Member[]} who is in the room now */
+  /** @returns {import("./protocol.js").Member[]} those in the room now */
   get present() {
     return [...this.#all.values()].filter(({ leftAt }) => leftAt === null)
   }
@@ -43,8 +43,8 @@ export class Members {
   }
 
   /**
-   * Loads the whole list once. Pages may be older than events that came meanwhile: those are put over them.
-   * @param {() => {epoch: string, seq: number} | null} cursor where the room stands now
+   * Loads the whole list once. Its pages may be older than events that come meanwhile, so those are applied again.
+   * @param {() => {epoch: string, seq: number} | null} cursor the room's current cursor
    * @throws {import("./protocol.js").ChatError}
    */
   async load(cursor) {

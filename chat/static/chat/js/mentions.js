@@ -1,13 +1,13 @@
-// Naming somebody while one writes: which "@…" the caret is in, who fits, and the text with the name in it.
+// Completes mentions: finds the "@…" at the caret, the people who match it, and the text with the chosen handle.
 
 import { fold } from "./fold.js"
 
 const MOST = 8
-/** As the server reads a handle: it stands alone, not in an address or a path. */
+/** Like the server, this takes a handle only where it stands alone, not in an e-mail address or a path. */
 const BEFORE_CARET = /(?<![\p{L}\p{N}_@./+-])@((?:[\p{L}\p{N}_][\p{L}\p{N}_.+-]*)?)$/u
 const LONGEST = 150
 
-/** @returns {{from: number, query: string} | null} where the "@" before the caret is, and what follows it */
+/** @returns {{from: number, query: string} | null} where the "@" before the caret is, and the text after it */
 export function mentionAt(text, caret) {
   const line = text.slice(Math.max(0, caret - LONGEST), caret)
   const match = BEFORE_CARET.exec(line)
@@ -15,7 +15,7 @@ export function mentionAt(text, caret) {
 }
 
 /**
- * Who fits, the best first: by handle, by the beginning of a name, by any part.
+ * Returns the people who match, best first: by the start of the handle, the start of a name, or any part.
  * @param {import("./protocol.js").Member[]} members
  */
 export function fitting(members, query, me) {
@@ -35,7 +35,7 @@ export function fitting(members, query, me) {
     .map(({ member }) => member)
 }
 
-/** @returns {{text: string, caret: number}} with the handle in place of what was typed of it */
+/** @returns {{text: string, caret: number}} the text with the whole handle, and the caret after it */
 export function completed(text, { from }, caret, handle) {
   const rest = text.slice(caret)
   const space = /^(?:$|[\p{L}\p{N}_])/u.test(rest) ? " " : ""

@@ -1,15 +1,15 @@
 import { ChatError, encode, frameBytes, isStorable } from "./protocol.js"
 
-/** The ref of a later try may have more digits than one that is measured now. */
+/** Frames are measured with the longest ref: a later attempt may have more digits in it than the first. */
 const LARGEST_REF = Number.MAX_SAFE_INTEGER
 
-/** The command that posts an item of the outbox. */
+/** Makes the command that posts an item of the outbox. */
 export const postOf = ({ room, clientId, body, replyTo }) =>
   ({ type: "message.post", room, clientId, body, replyTo: replyTo ?? undefined })
 
 /**
- * Refuses what the server would refuse for ever; a frame that is too large it can't even answer. The body is trimmed.
- * @param {{room: string, clientId: string, body: string, replyTo: string | null}} item
+ * Refuses what the server would always refuse. It can't even reply to a frame that is too large, as it reads no ref.
+ * @param {{room: string, clientId: string, body: string, replyTo: string | null}} item with a trimmed body
  * @param {{frameBytes: number, bodyChars: number}} limits
  * @throws {ChatError}
  */

@@ -1,14 +1,15 @@
-// Where unsent messages survive the tab, the browser and the machine. Both stores behave alike; the memory one is for
-// tests and for browsers that offer no storage (there a closed tab loses what was not sent, and the page says so).
+// Stores for unsent messages, so that these survive the end of the tab, the browser and the machine. All stores behave
+// alike; MemoryStore is for tests and for browsers without storage, where a closed tab loses what was not sent, and the
+// page says so.
 
 /**
  * @typedef {object} OutboxStore
  * @property {boolean} isDurable
- * @property {boolean} [isRead] false: the last `list` holds what is known without the disk, which could not be read
- * @property {(item: object) => Promise<number>} add stores at the end; resolves with its `order` once it is on disk
- * @property {(item: object) => Promise<void>} put replaces the item of the same `order`
+ * @property {boolean} [isRead] false: the last `list` could not read the disk, and returned what was known
+ * @property {(item: object) => Promise<number>} add appends an item; resolves with its `order` once it is on disk
+ * @property {(item: object) => Promise<void>} put replaces the item with the same `order`
  * @property {(order: number) => Promise<void>} remove
- * @property {(owner: string) => Promise<object[]>} list one owner's items in order; `isHere`: no other tab knows of it
+ * @property {(owner: string) => Promise<object[]>} list one owner's items in order; `isHere`: unknown to other tabs
  */
 
 /** @implements {OutboxStore} */
@@ -17,7 +18,7 @@ export class MemoryStore {
   #items = new Map()
   #order
 
-  /** @param {number} [order] what it keeps comes behind all that has a lower one */
+  /** @param {number} [order] new items get higher orders than this */
   constructor(order = 0) {
     this.#order = order
   }
@@ -54,7 +55,7 @@ export class IndexedDbStore {
     this.#database = database
   }
 
-  /** @returns {Promise<IndexedDbStore>} @throws {DOMException} the browser keeps nothing for this page */
+  /** @returns {Promise<IndexedDbStore>} @throws {DOMException} the browser stores nothing for this page */
   static async open(name = DATABASE) {
     const request = indexedDB.open(name, 1)
     request.onupgradeneeded = () => {
@@ -68,7 +69,7 @@ export class IndexedDbStore {
     return this.#write((items) => items.add(item))
   }
 
-  /** An item that another tab has taken out meanwhile stays out. */
+  /** Replaces an item, unless another tab has removed it meanwhile. */
   async put(item) {
     await this.#write((items) => {
       const held = items.getKey(item.order)
@@ -87,7 +88,7 @@ export class IndexedDbStore {
     return found.sort((a, b) => a.order - b.order)
   }
 
-  /** Resolves when it is on the disk, not when the browser has heard of it: a message shown as kept must be. */
+  /** Resolves when the change is on disk, not when the browser accepts it: a message shown as kept must be kept. */
   #write(work) {
     return new Promise((resolve, reject) => {
       const transaction = this.#database.transaction(ITEMS, "readwrite", { durability: "strict" })
@@ -98,25 +99,25 @@ export class IndexedDbStore {
   }
 }
 
-/** A store that says nothing for so long counts as one that failed. */
+/** A store that does not answer within this time counts as failed. */
 const PATIENCE_MS = 5_000
-/** No disk comes to so many. */
+/** Items in memory have higher orders than this, which no disk ever reaches. */
 const SPILLED = 2 ** 50
 
 /**
- * Keeps in memory what the disk refuses, being full or cleared: nobody is kept from writing. While it can't be read, what
- * it was last known to hold stands for it.
+ * Keeps in memory what the disk refuses because it is full or was cleared, so that people can always write. While the
+ * disk can't be read, its last known contents stand in for it.
  */
 export class SpillingStore extends MemoryStore {
   isRead = true
   #disk
-  /** @type {Map<number, object>} what the disk holds as this page knows, by order */
+  /** @type {Map<number, object>} the last known contents of the disk, by order */
   #known = new Map()
-  /** @type {Map<number, number>} what the disk took too late, and holds beside the memory: the order there, by that here */
+  /** @type {Map<number, number>} items that a late disk holds as well: order in memory to order on disk */
   #late = new Map()
   #patienceMs
 
-  /** @param {OutboxStore | null} disk null: there is none */
+  /** @param {OutboxStore | null} disk null: the browser has none */
   constructor(disk, patienceMs = PATIENCE_MS) {
     super(SPILLED)
     this.#disk = disk
@@ -126,7 +127,7 @@ export class SpillingStore extends MemoryStore {
 
   async add(item) {
     const keep = () => super.add(item)
-    // Never before what is in memory already.
+    // While older items are in memory, new ones go there too: on disk they would come first.
     const isBehind = !this.#disk || (await super.list(item.owner)).length > 0
     if (isBehind) return keep()
     const adding = this.#disk.add(item)
@@ -165,7 +166,7 @@ export class SpillingStore extends MemoryStore {
     return [...known, ...here.map((item) => ({ ...item, isHere: true }))]
   }
 
-  /** The disk took an item after all: it survives the tab there, but what becomes of it is decided here. */
+  /** The disk has stored an item after all: that copy survives the tab, but the one in memory decides its fate. */
   async #keptTwice(owner, order, late) {
     const isHeld = (await super.list(owner)).some((item) => item.order === order)
     if (!isHeld) return this.#disk.remove(late)
@@ -187,7 +188,7 @@ export class SpillingStore extends MemoryStore {
   }
 }
 
-/** The durable store; where the browser refuses it, or never answers (Safari has been seen to), one in memory. */
+/** Opens the durable store, or one in memory where the browser refuses or never answers (seen in Safari). */
 export async function openStore(patienceMs = PATIENCE_MS) {
   return new SpillingStore(await inTime(IndexedDbStore.open(), patienceMs).catch(() => null))
 }

@@ -1,5 +1,5 @@
-// Messages on their way: durable, in order per room, one unanswered at a time, each stored exactly once however often
-// connection, tab or machine go down in between (docs/protocol.md, section 4, point 5).
+// Delivers messages: durable, in order per room, one unanswered at a time. Each is stored exactly once, however often
+// the connection, the tab or the machine goes down in between (docs/protocol.md, section 4, point 5).
 
 import { Backoff } from "./backoff.js"
 import { Emitter } from "./emitter.js"
@@ -16,18 +16,18 @@ const LONGEST_PAUSE_MS = 30_000
 
 /** Emits `change` with a room's id. */
 export class Outbox extends Emitter {
-  /** @type {Item[]} what the store holds, in order; as it was last known while it can't be read */
+  /** @type {Item[]} the store's items in order; the last known ones while it can't be read */
   #items = []
-  /** @type {Map<number, Item | null>} what the store was told in vain, by order: null, that an item is done with */
+  /** @type {Map<number, Item | null>} changes that the store failed to take, by order; null: a removal */
   #untold = new Map()
-  /** @type {Map<string, Item>} acknowledged ones, by client id */
+  /** @type {Map<string, Item>} acknowledged items by client id */
   #stored = new Map()
   #posting = new Map()
   #pauses = new Map()
   #reads = 0
-  /** @type {{backoff: Backoff, timer: any} | null} the store could not be read, and is to be read again */
+  /** @type {{backoff: Backoff, timer: any} | null} set while the store can't be read: when to try again */
   #unread = null
-  /** Until the store was read once, nobody knows what comes before what is written here. */
+  /** Whether the store was ever read: before that, it may hold older messages, which must be sent first. */
   #wasRead = false
   #isLive = false
   #features = []
@@ -40,12 +40,12 @@ export class Outbox extends Emitter {
 
   /**
    * @param {object} options
-   * @param {string} options.owner site and user: nobody else's messages are ever sent
+   * @param {string} options.owner site and user; nobody else's messages are ever sent
    * @param {import("./outbox-store.js").OutboxStore} options.store
    * @param {import("./tabs.js").Tabs} options.tabs
    * @param {import("./clock.js").Clock} options.clock
    * @param {(command: object) => Promise<object>} options.request
-   * @param {() => {frameBytes: number, bodyChars: number}} options.limits those in force
+   * @param {() => {frameBytes: number, bodyChars: number}} options.limits the current ones
    */
   constructor({ owner, store, tabs, clock, request, limits }) {
     super()
@@ -72,14 +72,14 @@ export class Outbox extends Emitter {
     this.#tabs.stop()
   }
 
-  /** The owner is signed in on a live connection, to a server that has these features. */
+  /** Starts sending: the owner is signed in on a live connection, to a server that has these features. */
   connected(features = []) {
     this.#isLive = true
     this.#features = features
     this.#pump()
   }
 
-  /** What was unanswered has an unknown outcome: it stays at the head and is sent again with the same client id. */
+  /** Stops sending. An unanswered message has an unknown outcome: it stays first and is repeated with its client id. */
   disconnected() {
     this.#isLive = false
     this.#posting.clear()
@@ -94,8 +94,8 @@ export class Outbox extends Emitter {
   }
 
   /**
-   * A room's messages that are not seen in its stream yet.
-   * @returns {(Item & {pause?: string})[]} in order; `pause`: the code of what makes them wait
+   * Returns a room's messages that its stream has not brought yet.
+   * @returns {(Item & {pause?: string})[]} in order; `pause`: the code of the error that makes them wait
    */
   pending(room) {
     const stored = [...this.#stored.values()].filter((item) => item.room === room)
@@ -106,9 +106,10 @@ export class Outbox extends Emitter {
   }
 
   /**
-   * Keeps a message and sends it as soon as it can be.
+   * Stores a message and sends it as soon as possible.
    * @param {{room: string, body: string, replyTo?: string | null}} message
-   * @throws {import("./protocol.js").ChatError} the server would refuse it @throws {DOMException} the browser could not keep it
+   * @throws {import("./protocol.js").ChatError} the server would refuse it
+   * @throws {DOMException} the browser could not store it
    */
   async add({ room, body, replyTo = null }) {
     const createdAt = new Date(this.#clock.now()).toISOString()
@@ -119,12 +120,12 @@ export class Outbox extends Emitter {
     await this.#changed(room)
   }
 
-  /** Sends a failed message once more, behind those that wait. */
+  /** Queues a failed message again, behind those that wait. */
   async retry(clientId) {
     const item = this.#items.find((each) => each.clientId === clientId && each.state === "failed")
     if (!item) return
     const { order, ...again } = item
-    // This id belongs to another text on the server for ever.
+    // On the server, this id belongs to another text for ever.
     if (item.error.code === "message.client_id_conflict") again.clientId = uuid()
     const queued = { ...again, state: "queued", error: null }
     this.#hold({ ...queued, order: await this.#store.add(queued) })
@@ -139,7 +140,7 @@ export class Outbox extends Emitter {
     await this.#changed(item.room)
   }
 
-  /** The room's stream has come so far: acknowledged messages up to there need no place of their own any more. */
+  /** Forgets acknowledged messages that the room's stream has reached, or that are of another epoch. */
   settle(room, { epoch, seq }) {
     for (const item of this.#stored.values()) {
       if (item.room === room && (item.epoch !== epoch || item.seq <= seq)) this.#stored.delete(item.clientId)
@@ -158,15 +159,15 @@ export class Outbox extends Emitter {
     this.#reload(room)
   }
 
-  /** What was kept is there, whether or not the next read shows it. */
+  /** Shows a stored item, whether or not the next read of the store succeeds. */
   #hold(item) {
     this.#items = [...this.#items, item]
     this.emit("change", item.room)
   }
 
   /**
-   * The store is the truth, shared with the other tabs; a read that a later one has overtaken is dropped. One that failed
-   * says nothing: what is held stays, and it is tried again.
+   * Reads the store, the truth that all tabs share. The result of a read that a later one has overtaken is dropped.
+   * After a failed read the known items stay, and it is repeated.
    */
   async #reload(room = null) {
     const read = (this.#reads += 1)
@@ -208,7 +209,7 @@ export class Outbox extends Emitter {
     if (own.length < heads.size) this.#tabs.claim()
     for (const [room, item] of own) {
       if (this.#posting.has(room) || this.#pauses.get(room)?.timer) continue
-      // A field that the server does not know would be refused for good: the room waits for a server that does.
+      // The server refuses a field that it does not know for good: the room waits for a server that knows it.
       if (!item.attachments?.length || this.#features.includes("attachments")) this.#post(item)
     }
   }
@@ -227,7 +228,7 @@ export class Outbox extends Emitter {
     try {
       await this.#settleOutcome(item, outcome, isCurrent)
     } finally {
-      // Whatever went wrong here, the next one's turn comes.
+      // Whatever went wrong here, the room's next message must get its turn.
       if (isCurrent) this.#posting.delete(item.room)
     }
     await this.#changed(item.room)
@@ -241,13 +242,13 @@ export class Outbox extends Emitter {
       this.#stored.set(item.clientId, stored)
       this.#pauses.delete(item.room)
       this.#tabs.tell({ room: item.room, stored })
-      // If the disk fails here the next page sends the item again, and it is answered as the repeat it is.
+      // If the disk fails here, the next page sends the item again, and the server answers it as a repeat.
       await this.#remove(item.order)
     } else if (error instanceof ChatError && !error.retry) {
       const failed = { ...item, state: "failed", error: { code: error.code, message: error.message } }
       await this.#store.put(failed).catch((problem) => this.#toldInVain(item.order, failed, problem))
     } else if (isCurrent) {
-      // Only the server's word ends a message: after anything else its outcome is unknown.
+      // Only the server's answer settles a message: after anything else its outcome is unknown.
       this.#pause(item.room, error ?? {})
     }
   }
@@ -261,7 +262,7 @@ export class Outbox extends Emitter {
     await this.#store.remove(order).catch((problem) => this.#toldInVain(order, null, problem))
   }
 
-  /** On this page it counts all the same: an item that came back from the store would be sent again without end. */
+  /** Remembers a change that the store did not take: the item would come back from it and be sent over and over. */
   #toldInVain(order, item, problem) {
     this.#untold.set(order, item)
     reportError(problem)

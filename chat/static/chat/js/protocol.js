@@ -1,5 +1,5 @@
-// The wire, version 1 (docs/protocol.md): the only module that knows its keys and close codes. It turns frames into
-// events and commands into frames; inside, names are camelCase. Fields and events that it does not know are left out.
+// Version 1 of the wire protocol (docs/protocol.md). Only this module knows its keys and close codes: it turns frames
+// into events and commands into frames. All other modules see camelCase names. Unknown fields and events are left out.
 
 export const PROTOCOL_VERSION = 1
 export const SUBPROTOCOL = "chat.v1"
@@ -9,12 +9,12 @@ export const DEFAULT_LIMITS = {
   frameBytes: 64 * 1024, bodyChars: 10_000, syncRooms: 500, history: 100, catchUp: 1_000, unanswered: 32,
 }
 
-/** Close codes that clients give a meaning of their own. */
+/** The close codes that this client treats specially. */
 export const Close = {
   heartbeatMissed: 4001, notSignedIn: 4501, banned: 4503, sessionEnded: 4509, unsupported: 4510,
 }
 
-/** Whether a client that was closed with `code` comes back after its back-off. */
+/** Whether a client that was closed with `code` may reconnect after its back-off. */
 export const mayReconnect = (code) => !(code >= 4500 && code <= 4999)
 
 /** A refusal or a failure with a stable dotted code; `retry` says whether the same request may succeed later. */
@@ -26,21 +26,21 @@ export class ChatError extends Error {
   }
 }
 
-/** Of the times that a server may name before the next try. */
+/** The bounds that `retry_after_ms` is clamped to. */
 const SHORTEST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 3_600_000
 
 const encoder = new TextEncoder()
 
-/** Size of a frame as the server counts it. */
+/** The size of a frame in UTF-8 bytes, as the server counts it. */
 export const frameBytes = (frame) => encoder.encode(frame).length
 
 /** Whether the server can store the text: no U+0000 and no lone surrogate. */
 export const isStorable = (text) => !text.includes("\0") && !/\p{Surrogate}/u.test(text)
 
 // Fields --------------------------------------------------------------------------------------------------------
-// Each reader returns a value of the wire and throws TypeError for any other than it should be, so that nothing half-read
-// gets in: a message without a date, say, would stop the page at each attempt to draw it. The error names no value, for it
+// Each reader returns a wire value, and throws TypeError if it has the wrong form, so that nothing malformed gets in: a
+// message without a date, for example, would break every attempt to draw it. The error does not quote the value, which
 // may be what somebody wrote.
 
 const fit = (value, isFit) => {
@@ -62,15 +62,15 @@ const oneOf = (...values) => (value) => fit(value, values.includes(value))
 
 const listOf = (of) => (value) => fit(value, Array.isArray(value)).map((each) => of(each))
 const tableOf = (of) => (value) => new Map(Object.entries(object(value)).map(([key, each]) => [key, of(each)]))
-/** Absent fields and null say the same; so does `instead`, which stands for them. */
+/** Reads absent fields and null, which mean the same, as `instead`. */
 const optional = (of, instead = null) => (value) => (value === undefined || value === null ? instead : of(value))
-/** For what nobody here reads closely. */
+/** For fields whose form this client does not check. */
 const anything = (value) => value
 
 const camel = (key) => key.replace(/_(.)/g, (_, letter) => letter.toUpperCase())
 
 /**
- * A reader of objects: keys of the wire and how to read each; the result has them in camelCase.
+ * Makes a reader of objects from wire keys and a reader for each; its result has camelCase keys.
  * @param {Record<string, (value: any) => any>} fields
  */
 function shape(fields) {
@@ -88,7 +88,7 @@ function shape(fields) {
 /** @typedef {RoomFields & {epoch: string, seq: number, lastNumber: number, read: number, unread: number,
  *   mentions: number, rev: number, role: string | null, notify: string, online: number | null,
  *   mayPost: boolean | null, mayModerate: boolean | null, whySilent: string | null, gone: number}} RoomState
- *   mayPost and mayModerate are null where they go with the role; gone: so many names at the end of a direct room's
+ *   mayPost and mayModerate are null where the role decides; gone: how many names at the end of a direct room's name
  *   are those of deleted accounts */
 /** @typedef {{id: string, room: string, number: number, seq: number, changedSeq: number, author: User | null,
  *   clientId: string | null, body: string, html: string, kind: string, replyTo: {id: string, number: number} | null,
@@ -128,16 +128,16 @@ const limitsOf = shape({
   frame_bytes: whole, body_chars: whole, sync_rooms: count, history: whole, catch_up: whole, unanswered: count,
 })
 
-/** @throws {TypeError} no error of the contract: nobody can tell from it whether to try again */
+/** @throws {TypeError} it is no error of the protocol, and does not say whether to retry */
 const errorOf = (e) => new ChatError({
   code: name(e.code), message: text(e.message), retry: flag(e.retry), retryAfterMs: waitOf(e.retry_after_ms),
   field: optional(text)(e.field),
 })
 
-/** What says no time that one can wait is as good as nothing; and nobody is told to come back a thousand times a second. */
+/** Returns null for a value that is no wait; clamps others, so that nobody retries a thousand times a second. */
 const waitOf = (ms) => (Number.isFinite(ms) && ms > 0 ? Math.min(Math.max(ms, SHORTEST_WAIT_MS), LONGEST_WAIT_MS) : null)
 
-/** In the place of a reply that holds nothing usable: as if the server had failed. The same may be asked again. */
+/** Stands for a reply that holds nothing usable, as if the server had failed: the command may be repeated. */
 const unreadable = (cause) => {
   const error = new ChatError({ code: "server.error", message: "The server's answer can't be read.", retry: true })
   return Object.assign(error, { cause })
@@ -147,7 +147,7 @@ const mineOf = tableOf(texts)
 
 // Events --------------------------------------------------------------------------------------------------------
 
-/** A reader of a numbered event: without `prev` it follows the seq before its own. */
+/** Makes a reader of a numbered event. Without `prev`, the event follows the seq before its own. */
 const numbered = (fields) => {
   const read = shape({ room: text, seq: whole, prev: optional(whole), ...fields })
   return (e) => {
@@ -166,7 +166,7 @@ const helloOf = shape({
   more: optional(flag, false), features: optional(listOf(text), []),
 })
 
-/** It ends its command whatever it holds; one that says not even which costs the connection, and so ends them all. */
+/** Reads a reply, which ends its command whatever it holds. Without a `ref` it ends the connection, and so all. */
 function replyOf(e) {
   const ref = whole(e.ref)
   try {
@@ -178,7 +178,7 @@ function replyOf(e) {
 
 const EVENTS = {
   "reply": replyOf,
-  // What another version greets with is not for this one to read.
+  // The greeting of another protocol version has fields that this one does not know.
   "hello": (e) => (e.protocol === PROTOCOL_VERSION ? helloOf(e) : { protocol: e.protocol }),
   "message.posted": ofMessage,
   "message.changed": ofMessage,
@@ -203,10 +203,10 @@ const EVENTS = {
 }
 
 /**
- * The events of one server frame, in order; unknown types are left out.
+ * Decodes the events of one server frame, in order; unknown types are left out.
  * @param {string} frame
  * @throws {SyntaxError} the frame is not JSON
- * @throws {TypeError} a known event is not what it should be; for replies see `replyOf`
+ * @throws {TypeError} a known event has the wrong form; for replies see `replyOf`
  */
 export function decode(frame) {
   const value = JSON.parse(frame)
@@ -246,8 +246,8 @@ const RESULTS = {
 const FIELDS = { clientId: "client_id", replyTo: "reply_to" }
 
 /**
- * The result of the reply to a command, in the names used inside; as it came where there is nothing to know of it.
- * @throws {ChatError} `server.error`: it is none of that command's
+ * Reads the result of a command into camelCase names. If the command is not listed above, the result stays as it came.
+ * @throws {ChatError} `server.error`: it has the wrong form for that command
  */
 export function resultOf(command, result) {
   try {
@@ -257,11 +257,11 @@ export function resultOf(command, result) {
   }
 }
 
-/** What a page brings of a room in its first paint: the state and a page of history, read in one snapshot. */
+/** Reads a room's data embedded in a page: its state and a page of history, both from one snapshot. */
 export const firstOf = ({ state, history }) => ({ state: stateOf(state), history: resultOf({ type: "history" }, history) })
 
 /**
- * A command as one frame: UTF-8 without needless escapes, absent fields left out. Sync takes a Map of cursors.
+ * Encodes a command as one frame, without needless escapes or absent fields. `sync` takes a Map of cursors.
  * @param {{type: string} & object} command
  * @param {number} [ref] for every command but `typing` and `received`
  */

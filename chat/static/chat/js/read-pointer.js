@@ -1,26 +1,26 @@
-// The person's read pointer follows what was on the screen while they looked at it. It passes no message that was
-// not: after a leap ahead, by a permalink for instance, it moves when they have scrolled to where it stands, or when they
-// come to the newest message, which says that they are done with all before. It is told at most once a second and never
-// moves back by itself; who marks messages unread is not contradicted by the screen they look at.
+// The person's read pointer follows what was on the screen while they looked at it, and passes no message that was not.
+// After a leap ahead, for example by a permalink, it stays until they have scrolled back to it, or come to the newest
+// message, which means that they are done with all before. The server is told at most once a second. The pointer never
+// moves back by itself, and messages marked unread stay unread although they are on the screen.
 
 const EVERY_MS = 1_000
 
 export class ReadPointer {
   #clock
   #tell
-  /** The highest number that was seen, and the highest that the server knows of or is being told. */
+  /** The highest number that was seen, and the highest that the server knows or is being told. */
   #seen = 0
   #told = 0
   #timer = null
-  /** @type {{first: number, last: number} | null} the numbers that were looked at since the last leap */
+  /** @type {{first: number, last: number} | null} the contiguous numbers that were looked at since the last leap */
   #stretch = null
-  /** Whether the reader was put where they are: to be at the newest message then is not to have come there. */
+  /** Whether the reader was put where they are: being at the newest message then does not mean having come to it. */
   #isCarried = false
   #isPaused = false
   #isOpened = false
-  /** Whether somebody sees what comes; what came while nobody did is below the unread line. */
+  /** Whether somebody is looking. Messages that come while nobody is get below the unread line. */
   isLookedAt = true
-  /** @type {number | null} the first message that was unread when the room was opened, or was marked so since */
+  /** @type {number | null} the first message below the unread line; null: there is no line */
   unreadFrom = null
 
   /**
@@ -42,7 +42,7 @@ export class ReadPointer {
     return this.#stretch !== null && this.#stretch.first > Math.max(this.#told, this.#seen) + 1
   }
 
-  /** The room's state is another. A pointer that moved back was marked unread, here or on another device. */
+  /** Takes a new state of the room. A pointer that moved back means: marked unread, here or on another device. */
   follow(known, { read, rev, role, lastNumber }) {
     if (!known || rev <= known.rev || read >= known.read) {
       const before = Math.max(this.#told, this.#seen)
@@ -53,11 +53,11 @@ export class ReadPointer {
     }
     this.#told = read
     this.unreadFrom = read + 1
-    // What is on the screen must not undo it at once.
+    // The messages on the screen must not undo this at once.
     this.pause()
   }
 
-  /** The room's numbers start over: what is known of earlier ones counts no more. */
+  /** Forgets everything, because the room's numbers start over. */
   startOver() {
     this.#seen = this.#told = 0
     this.#stretch = null
@@ -65,7 +65,7 @@ export class ReadPointer {
     this.unreadFrom = null
   }
 
-  /** Somebody opened the room. @returns {boolean} whether that was the first time */
+  /** Notes that somebody opened the room. @returns {boolean} whether that was the first time */
   opened({ role, unread, read }) {
     const isFirst = !this.#isOpened
     if (isFirst) this.unreadFrom = role && unread ? read + 1 : null
@@ -74,7 +74,7 @@ export class ReadPointer {
   }
 
   /**
-   * Messages were on the screen, looked at.
+   * Notes that somebody looked at messages on the screen.
    * @param {{first: number, last: number, isEnd: boolean}} look `isEnd`: the last one is the room's newest
    */
   saw({ first, last, isEnd }) {
@@ -89,7 +89,7 @@ export class ReadPointer {
     if (this.#timer === null) this.#send()
   }
 
-  /** The reader was put elsewhere: what is seen there joins on to nothing yet. */
+  /** The reader was put elsewhere: what is seen there does not connect to the pointer yet. */
   leap() {
     this.#stretch = null
     this.#isCarried = true
@@ -106,12 +106,12 @@ export class ReadPointer {
     this.#seen = 0
   }
 
-  /** The person goes on reading. */
+  /** The person scrolls on: what they see counts again. */
   resume() {
     this.#isPaused = false
   }
 
-  /** The page goes: what was seen within the last second is told now or never. */
+  /** Tells at once what was seen within the last second, because the page is closing. */
   flush() {
     if (this.#timer === null) return
     this.#clock.cancel(this.#timer)
@@ -131,7 +131,7 @@ export class ReadPointer {
     try {
       await this.#tell(number)
     } catch {
-      // Nothing is lost: the next look says it again.
+      // Nothing is lost: the next look tells the server again.
       if (this.#told === number) this.#told = this.#seen = before
     }
   }

@@ -1,15 +1,15 @@
 import { ChatError, DEFAULT_LIMITS, encode, resultOf } from "./protocol.js"
 
 const REPLY_MS = 30_000
-/** Its pages come at the pace at which they are read, before the reply. */
+/** Longer for a sync: its pages come before the reply, at the pace at which this client reads them. */
 const SYNC_REPLY_MS = 90_000
 
 export const disconnected = () =>
   new ChatError({ code: "client.disconnected", message: "There is no connection right now.", retry: true })
 
-/** The commands of one connection that wait for their reply. */
+/** Sends the commands of one connection, and matches the replies to them. */
 export class Requests {
-  /** How many the server keeps unanswered; one more would be refused, so here it waits for its turn. */
+  /** How many commands may be unanswered at once. The server would refuse more, so further ones wait here. */
   limit = DEFAULT_LIMITS.unanswered
   #clock
   #send
@@ -52,7 +52,7 @@ export class Requests {
     this.#sendNext()
   }
 
-  /** The connection is gone: whether the server did what it was asked is unknown. */
+  /** Rejects all requests: the connection is gone, and whether the server did what it was asked is unknown. */
   abandon() {
     const orphans = [...this.#unanswered.values(), ...this.#queued]
     this.#unanswered.clear()

@@ -3,7 +3,7 @@
 import { fold } from "./fold.js"
 
 /**
- * Rooms by name, so that each stays in its place; direct ones by their last message; archived ones apart.
+ * Sorts rooms by name, so that each stays in its place, and direct ones by their last message. Archived ones are apart.
  * @param {import("./protocol.js").RoomState[]} rooms
  */
 export function sectionsOf(rooms) {

@@ -2,7 +2,7 @@
 
 /** @typedef {import("./protocol.js").RoomState} RoomState */
 
-/** The state after a message that it may or may not count already. @returns {RoomState} */
+/** Returns the state after a message, which it may count already. @returns {RoomState} */
 export function withMessage(state, message, me) {
   if (message.number <= state.lastNumber) return state
   const next = { ...state, lastNumber: message.number, lastMessageAt: message.createdAt }
@@ -12,20 +12,20 @@ export function withMessage(state, message, me) {
   return { ...next, unread: next.lastNumber - next.read, mentions: next.mentions + mentioned }
 }
 
-/** The state after the person's pointer moved, here or on another device; older news of it are dropped. */
+/** Returns the state after the person's pointer moved, here or on another device. An older `rev` changes nothing. */
 export function withRead(state, { read, mentions, rev }) {
   if (rev < state.rev) return state
   return { ...state, read, rev, mentions, unread: Math.max(0, state.lastNumber - read) }
 }
 
-/** The state after the room itself changed. A direct room's name stays: everybody sees another one. */
+/** Returns the state after the room itself changed. A direct room keeps its name, which differs for each person. */
 export const withRoom = (state, room) => ({ ...state, ...room, name: room.name || state.name, whySilent: null })
 
-/** The state after somebody came or went. One that was read later knows the count already. */
+/** Returns the state after somebody joined or left. A state that was read later includes the count already. */
 export const withCount = (state, { seq, memberCount }) =>
   seq <= state.seq || memberCount === null ? state : { ...state, memberCount }
 
-/** Whether the person may take away what others wrote. @param {RoomState | null} state */
+/** Whether the person may delete what others wrote. @param {RoomState | null} state */
 export const mayModerate = (state) => state?.mayModerate ?? ["owner", "moderator"].includes(state?.role)
 
 /** Whether the person may write here now. @param {RoomState | null} state */

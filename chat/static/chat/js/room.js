@@ -1,5 +1,5 @@
 // One room as this page sees it: its state in the list, the loaded part of its timeline, who is typing. It stays
-// right through gaps, repeats, reconnects and resets (docs/protocol.md, section 4).
+// correct through gaps, repeats, reconnects and resets (docs/protocol.md, section 4).
 
 import { Conversation } from "./conversation.js"
 import { Cursor } from "./cursor.js"
@@ -13,15 +13,15 @@ import { Typing } from "./typing.js"
 const RETRY_MS = 2_000
 
 /**
- * Emits `change` (anything to see is different) and `failure` (ChatError of something that the room did by itself).
+ * Emits `change` (anything visible has changed) and `failure` (ChatError of a request that the room made by itself).
  */
 export class Room extends Emitter {
   typing
   members
   readPointer
-  /** Whether somebody follows the newest messages: then the oldest ones are let go of, else the newest. */
+  /** Whether the reader follows the newest messages: then the oldest ones are dropped, otherwise the newest. */
   isFollowed = true
-  /** Whether somebody looks at the page: what comes while nobody does, or without a connection, is marked as new. */
+  /** Whether somebody is looking. What comes while nobody is, or without a connection, gets below the unread line. */
   isLookedAt = true
   #id
   #me
@@ -39,7 +39,7 @@ export class Room extends Emitter {
    * @param {object} options
    * @param {string} options.id
    * @param {string} options.me the user's id
-   * @param {import("./protocol.js").RoomState | null} [options.state] null until the server has said
+   * @param {import("./protocol.js").RoomState | null} [options.state] null until the server has sent it
    * @param {import("./clock.js").Clock} options.clock
    * @param {(command: object) => Promise<any>} options.request
    * @param {(room: Room) => void} options.sync sends a `sync` with the room's cursor; `syncEnded` follows
@@ -82,17 +82,17 @@ export class Room extends Emitter {
     return this.#conversation.timeline
   }
 
-  /** @returns {Map<string, string[]>} own reactions by message id, as far as known */
+  /** @returns {Map<string, string[]>} the person's own reactions by message id, as far as known */
   get mine() {
     return this.#conversation.mine
   }
 
-  /** @returns {Iterable<import("./protocol.js").Member>} who came or went lately; nobody does in a direct room */
+  /** @returns {Iterable<import("./protocol.js").Member>} members who recently joined or left; none in a direct room */
   get comings() {
     return this.#state?.kind === "direct" ? [] : this.#conversation.comings.values()
   }
 
-  /** @returns {number | null} the first message that was unread when the room was opened, or was marked so */
+  /** @returns {number | null} the first message below the unread line; null: there is no line */
   get unreadFrom() {
     return this.readPointer.unreadFrom
   }
@@ -109,7 +109,7 @@ export class Room extends Emitter {
   // Lifecycle
 
   /**
-   * What the page itself brought: then nothing has to be loaded, and the first sync tells what happened since.
+   * Takes the data embedded in the page, so that nothing has to be loaded. The first sync brings what happened since.
    * @param {{state: import("./protocol.js").RoomState, history: object}} first read in one snapshot
    */
   adoptFirst({ state, history }) {
@@ -124,13 +124,13 @@ export class Room extends Emitter {
     this.emit("change")
   }
 
-  /** A new connection is live. `state`: what `hello` says of this room, if it does. */
+  /** Syncs the room on a new connection. `state`: the room's state from `hello`, if that holds it. */
   connected(state) {
     this.#cursor.disconnect()
     this.#conversation.abandonLoading()
     if (state) {
       this.#setState(state)
-      // Nothing is held of it, so there is nothing to catch up with: start from where its state was read.
+      // No messages are loaded, so there is nothing to catch up on: start where the state was read.
       if (!this.timeline.isLoaded) this.#cursor.reset(state)
     }
     this.#cursor.sync()
@@ -145,7 +145,7 @@ export class Room extends Emitter {
     this.emit("change")
   }
 
-  /** The server told the room's state outside the stream: the person joined, or the list was read again. */
+  /** Takes a state that came outside the room's stream: the person joined, or the list was read again. */
   adopt(state) {
     const known = this.#state
     if (this.#access !== "live") return this.connected(state)
@@ -155,7 +155,7 @@ export class Room extends Emitter {
     this.emit("change")
   }
 
-  /** The result of `sync` for this room, or null when it failed and has to be asked again. */
+  /** Takes the result of `sync` for this room; null: it failed, and is repeated after 2 s. */
   syncEnded(result) {
     if (result === "denied") {
       this.#access = "denied"
@@ -171,14 +171,14 @@ export class Room extends Emitter {
   removed() {
     this.#access = "removed"
     this.disconnected()
-    // It is nothing for this person's eyes any more.
+    // The person may not see the messages any more.
     this.#conversation.clear()
     this.emit("change")
   }
 
   // Actions
 
-  /** Somebody looks at it: its messages are loaded as soon as there is a connection, and kept. */
+  /** Loads the messages as soon as there is a connection, and keeps them loaded, because somebody looks at the room. */
   open() {
     this.#isOpen = true
     if (this.#access === "live") this.#loadNewest()
@@ -198,13 +198,16 @@ export class Room extends Emitter {
     return this.#load((cursor) => this.#conversation.loadNewer(cursor))
   }
 
-  /** The loaded part goes where message `number` is; null: to the newest. @throws {import("./protocol.js").ChatError} */
+  /**
+   * Moves the loaded part to message `number`; null: to the newest.
+   * @throws {import("./protocol.js").ChatError}
+   */
   async seek(number) {
     await this.#load((cursor) => this.#conversation.seek(number, cursor))
     if (number === null) this.readPointer.arrive()
   }
 
-  /** Messages were on the screen of somebody who looked at them: see ReadPointer. */
+  /** Notes that somebody looked at messages on the screen: see ReadPointer. */
   saw(look) {
     if (this.#state?.role && this.#access === "live") this.readPointer.saw(look)
   }
@@ -214,14 +217,14 @@ export class Room extends Emitter {
     this.emit("change")
   }
 
-  /** The person's read pointer is known to have moved. */
+  /** Takes a move of the person's read pointer. */
   moveRead(read) {
     if (!this.#state) return
     this.#setState(withRead(this.#state, read))
     this.emit("change")
   }
 
-  /** The reply to the person's own reaction says exactly which ones stand. */
+  /** Takes the person's own reactions to a message from the reply to one of them, which names all that stand. */
   setMine(messageId, emoji) {
     this.mine.set(messageId, emoji)
     this.emit("change")
@@ -229,7 +232,7 @@ export class Room extends Emitter {
 
   // Callbacks
 
-  /** An event of this room. */
+  /** Applies an event of this room. */
   handle(event) {
     switch (event.type) {
       case "changes":
@@ -251,7 +254,7 @@ export class Room extends Emitter {
     this.emit("change")
   }
 
-  /** `heads` names the highest seq that this connection was passed. */
+  /** Notes the highest seq that, by `heads`, the server has passed to this connection. */
   heard(seq) {
     this.#cursor.heard(seq)
   }
@@ -320,14 +323,14 @@ export class Room extends Emitter {
       await this.#load((cursor) => this.#conversation.seek(around, cursor))
     } catch (error) {
       if (error instanceof ChatError && !error.retry) return this.emit("failure", error)
-      // Without a connection the next one loads; otherwise the server had no time just now.
+      // Without a connection the next one loads them; otherwise the server was busy.
       this.#clock.after(() => this.#access === "live" && this.#loadNewest(), error.retryAfterMs ?? RETRY_MS)
     }
   }
 
   async #load(start) {
     const loading = start(() => this.cursor)
-    // Where there is nothing to load, nothing changes: a caller that asks at each draw would otherwise draw for ever.
+    // If nothing loads, emit nothing: a caller that asks at each draw would otherwise draw for ever.
     if (!this.isLoading) return loading
     this.emit("change")
     const outcome = await loading.finally(() => this.emit("change"))
@@ -335,7 +338,7 @@ export class Room extends Emitter {
     this.#loadQuotes()
   }
 
-  /** What came live, or with too long a page, may quote what is not here. */
+  /** Loads what live messages quote, and what pages of history had no space to quote. */
   #loadQuotes() {
     if (this.#access === "live") this.#conversation.loadQuotes(() => this.cursor, () => this.emit("change"))
   }

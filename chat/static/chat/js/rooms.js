@@ -1,11 +1,11 @@
-// The rooms of this person, and those that are only watched. Each is followed live, so that its unread count is right.
+// The rooms of this person, and those that are only watched. Each is followed live, to keep its unread count right.
 
 import { Emitter } from "./emitter.js"
 import { Room } from "./room.js"
 
 const PAGE = 200
 
-/** Emits `change` when the list or a line of it is different, `added` and `removed` with a Room. */
+/** Emits `change` when the list or one of its rooms has changed, `added` and `removed` with a Room. */
 export class Rooms extends Emitter {
   /** @type {Map<string, Room>} */
   #rooms = new Map()
@@ -20,7 +20,7 @@ export class Rooms extends Emitter {
   #sync
   #manyUnread
 
-  /** The arguments are those of Room, for each of which they are. */
+  /** The options are those of Room, and are passed on to each. */
   constructor({ me, clock, request, sync, manyUnread }) {
     super()
     this.#me = me
@@ -30,24 +30,24 @@ export class Rooms extends Emitter {
     this.#manyUnread = manyUnread
   }
 
-  /** Whether the server has told the list at all yet. */
+  /** Whether the server has sent the list yet. */
   get isKnown() {
     return this.#isKnown
   }
 
-  /** @returns {import("./protocol.js").RoomState[]} the person's rooms, in no order */
+  /** @returns {import("./protocol.js").RoomState[]} the person's rooms, in no particular order */
   get list() {
     return [...this.#listed].map((id) => this.#rooms.get(id).state).filter(Boolean)
   }
 
-  /** Asked for at each event: no list is made and sorted for it. */
+  /** The sum of the unread counts. It is read at each event, so no list is made for it. */
   get unread() {
     let sum = 0
     for (const id of this.#listed) sum += this.#rooms.get(id).state?.unread ?? 0
     return sum
   }
 
-  /** The room, listed or not; one that isn't known is watched from now on. */
+  /** Returns the room, listed or not; an unknown one is watched from now on. */
   get(id) {
     const known = this.#rooms.get(id)
     if (known) return known
@@ -61,7 +61,7 @@ export class Rooms extends Emitter {
 
   // Callbacks
 
-  /** A new connection is live. */
+  /** Takes the list from the `hello` of a new connection, and syncs the rooms. */
   async greeted({ rooms, roomsVersion, more }) {
     this.#version = roomsVersion
     this.#isWhole = !more
@@ -73,7 +73,7 @@ export class Rooms extends Emitter {
       this.#listed.add(id)
     }
     for (const room of this.#rooms.values()) {
-      // Of a listed room that `hello` had no place for, the list brings the state; a watched one has none.
+      // A listed room that `hello` had no space for gets its state from the list; one that is only watched has none.
       if (told.has(room.id) || !this.#listed.has(room.id)) room.connected(told.get(room.id) ?? null)
     }
     this.emit("change")
@@ -106,7 +106,7 @@ export class Rooms extends Emitter {
     }
   }
 
-  /** The person is in this room now. */
+  /** Lists a room that the person is in now. */
   add(state) {
     this.#listed.add(state.id)
     const room = this.get(state.id)
@@ -126,12 +126,12 @@ export class Rooms extends Emitter {
     this.emit("change")
   }
 
-  /** What was listed and is no longer told of was taken away while we were not connected. */
+  /** Removes the listed rooms that the server no longer names: we missed their `room.removed`. */
   #keepOnly(told) {
     for (const id of [...this.#listed]) if (!told.has(id)) this.#remove(id)
   }
 
-  /** Reads the whole list: there is more than `hello` holds, or a `room.added` or `room.removed` was missed. */
+  /** Reads the whole list, because `hello` did not hold it all, or a `room.added` or `room.removed` was missed. */
   async #refresh(version = this.#version) {
     if (this.#refreshing) return
     this.#refreshing = true

@@ -1,5 +1,5 @@
-// One connection that keeps coming back (docs/protocol.md, sections 1 and 5). It knows frames, replies, heartbeats
-// and when to try again; what the events mean is for room.js, rooms.js and outbox.js.
+// A WebSocket connection that reconnects by itself (docs/protocol.md, sections 1 and 5). It handles frames, replies,
+// heartbeats and retries; room.js, rooms.js and outbox.js know what the events mean.
 
 import { Backoff } from "./backoff.js"
 import { Emitter } from "./emitter.js"
@@ -8,12 +8,12 @@ import { FlowControl } from "./flow-control.js"
 import { Requests, disconnected } from "./requests.js"
 
 const HELLO_WAIT_MS = 2_000
-/** From the first byte to `hello`; a server that takes thousands of clients back at once needs a while. */
+/** How long a connection may take to reach `hello`. A server that takes thousands of clients back needs a while. */
 const OPENING_MS = 30_000
 const HEARTBEATS_MISSED = 2.5
-/** Who wants something of a connection that is being made waits no longer for it. */
+/** How long a request waits at most for a connection that is being opened. */
 const SOON_MS = 5_000
-/** A connection that the network may have taken with it has so long to show that it lives. */
+/** How long a connection has to show that it is alive after the network was away. */
 const PROBE_MS = 3_000
 
 /** @typedef {{name: "idle" | "connecting" | "live"} | {name: "waiting", until: number} |
@@ -36,23 +36,23 @@ export class Socket extends Emitter {
   #requests = null
   #flow = null
   #heartbeatMs = 0
-  /** From then on, silence means that the connection is dead. */
+  /** If nothing arrives before this time, the connection is dead. */
   #deadAt = Infinity
   #timers = { deadline: null, hello: null, retry: null, drain: null }
   #drainUntil = null
   #triedFreshToken = false
-  /** The network was away since the connection was opened. */
+  /** Whether the network was away since the connection was opened or last probed. */
   #isSuspect = false
   #networkEvents = { online: () => this.#cameBack(), offline: () => (this.#isSuspect = true) }
 
   /**
    * @param {object} options
    * @param {string} options.url ws: or wss:
-   * @param {string | (() => Promise<string>) | null} [options.token] for pages of another site; a function is asked
-   *   for a fresh one at each connection. Without one, the session cookie signs in.
+   * @param {string | (() => Promise<string>) | null} [options.token] for pages of another site; a function is called
+   *   for a fresh one at each connection. Without a token, the session cookie signs in.
    * @param {import("./clock.js").Clock} options.clock
    * @param {typeof WebSocket} [options.Transport]
-   * @param {EventTarget} [options.network] says "online" and "offline"; `window` in a page
+   * @param {EventTarget} [options.network] emits "online" and "offline"; `window` in a page
    */
   constructor({ url, token = null, clock, Transport = globalThis.WebSocket, network = globalThis }) {
     super()
@@ -87,21 +87,21 @@ export class Socket extends Emitter {
     return this.#state.name === "live"
   }
 
-  /** Connects at once if it is waiting to, or should be: the network or the page came back, or a person asked. */
+  /** Reconnects at once if it waits to, or has died unnoticed: the network or the page is back, or a person asked. */
   retryNow() {
-    // While a machine slept, or a phone had put the page aside, no timer ran.
+    // Timers don't run while the machine sleeps or a phone suspends the page.
     if (this.isLive && this.#clock.now() > this.#deadAt) this.#lost(Close.heartbeatMissed)
     if (this.#state.name === "waiting") this.#open()
   }
 
-  /** Sends what gets no reply. Lost without a word when there is no connection. */
+  /** Sends a command that gets no reply. It is silently dropped when there is no connection. */
   tell(command) {
     if (this.isLive) this.#transport.send(encode(command))
   }
 
   /**
-   * Sends a command; resolves with its result. While a connection is being made it waits for that: what somebody clicks
-   * on as soon as they see it must not come too early.
+   * Sends a command; resolves with its result. While a connection is being opened it waits for that: people may click
+   * as soon as they see the page.
    * @throws {ChatError} the server's refusal, or `client.disconnected` / `client.no_reply`: outcome unknown, retry
    */
   async request(command) {
@@ -114,7 +114,7 @@ export class Socket extends Emitter {
 
   async #opened(transport) {
     if (!this.#token) {
-      // A cookie is greeted at once. No greeting: ask, and be told with 4501 that nobody is signed in.
+      // A valid cookie brings `hello` at once. If none comes, ask: the server closes with 4501 if nobody is signed in.
       this.#timers.hello = this.#clock.after(() => this.#authenticate(null), HELLO_WAIT_MS)
       return
     }
@@ -129,7 +129,7 @@ export class Socket extends Emitter {
     try {
       events = decode(frame)
     } catch (error) {
-      // What was in it is lost; only a new connection, with its syncs and repeats, brings it for certain.
+      // What was in the frame is lost. Only a new connection, with its syncs and repeats, is sure to bring it.
       reportError(error)
       return this.#lost()
     }
@@ -160,7 +160,7 @@ export class Socket extends Emitter {
     this.emit("hello", hello)
   }
 
-  /** The device has a network again. What was open before may be dead, or be one that never opens. */
+  /** The device has a network again. A connection from before may be dead, or never open. */
   #cameBack() {
     if (this.#isSuspect && this.#state.name === "connecting") return this.#open()
     this.retryNow()
@@ -194,7 +194,7 @@ export class Socket extends Emitter {
     this.#become({ name: "connecting" })
   }
 
-  /** Resolves when the connection that is being made is in another state, or takes too long for that. */
+  /** Resolves when the connection being opened changes its state, or takes too long. */
   #settled() {
     return new Promise((resolve) => {
       const end = this.on("state", () => done())
@@ -220,7 +220,7 @@ export class Socket extends Emitter {
     this.#deadAt = this.#clock.now() + this.#heartbeatMs
   }
 
-  /** Any frame ends the wait for one; silence is answered with a new connection at once. */
+  /** Sends a ping. Any frame shows that the connection is alive; after silence a new one is opened at once. */
   #probe() {
     this.#isSuspect = false
     this.#requests.ask({ type: "ping" }).catch(() => {})
@@ -236,7 +236,7 @@ export class Socket extends Emitter {
     this.#timers.drain = this.#clock.after(() => this.#open(), reconnectInMs)
   }
 
-  /** The connection is gone or given up: what is unanswered has an unknown outcome; come back later. */
+  /** Gives the connection up and schedules the next. What is unanswered has an unknown outcome. */
   #lost(code = 1000) {
     const drainUntil = this.#drainUntil
     this.#drop(code)

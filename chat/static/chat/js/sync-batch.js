@@ -1,9 +1,9 @@
-/** Rooms that ask to be synced in the same moment share one command; one that is being synced waits for its turn. */
+/** Syncs rooms that ask at the same moment with one command. A room that is being synced waits for its turn. */
 export class SyncBatch {
   #rooms = new Set()
-  /** Ids: the server refuses a second sync of them. */
+  /** Ids of rooms that are being synced: the server refuses a second sync of them. */
   #underWay = new Set()
-  /** Those among them that asked once more meanwhile, by id. */
+  /** Those of them that have asked again meanwhile, by id. */
   #again = new Map()
   #request
   #isLive
@@ -21,7 +21,10 @@ export class SyncBatch {
     this.#most = most
   }
 
-  /** Without a connection nothing happens: the next one syncs all rooms. @param {import("./room.js").Room} room */
+  /**
+   * Syncs a room soon. Without a connection nothing happens: the next one syncs all rooms.
+   * @param {import("./room.js").Room} room
+   */
   ask(room) {
     if (!this.#isLive()) return
     if (this.#underWay.has(room.id)) return void this.#again.set(room.id, room)
@@ -29,7 +32,7 @@ export class SyncBatch {
     this.#rooms.add(room)
   }
 
-  /** The connection is gone, and with it what was under way. */
+  /** Forgets all syncs, because the connection is gone. */
   clear() {
     this.#rooms.clear()
     this.#underWay = new Set()
@@ -46,7 +49,7 @@ export class SyncBatch {
     const cursors = new Map(rooms.map((room) => [room.id, room.cursor]))
     const underWay = this.#underWay
     rooms.forEach(({ id }) => underWay.add(id))
-    // Whatever it was that failed, it is asked again in a moment.
+    // Whatever failed, null lets each room ask again in a moment.
     const results = await this.#request({ type: "sync", rooms: cursors }).then((result) => result.rooms).catch(() => null)
     if (underWay !== this.#underWay) return
     for (const room of rooms) {

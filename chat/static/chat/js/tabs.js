@@ -1,11 +1,11 @@
-// The tabs of one person share an outbox; one of them sends. The one that holds a Web Lock is it. The lock goes to the
-// next tab when that one closes or dies; from one that is asleep or offline, a tab that is connected takes it.
+// The tabs of one person share an outbox, and the one that holds a Web Lock sends. When it closes or crashes, the lock
+// goes to the next tab. From a tab that is asleep or offline, a connected one takes it.
 
 import { Emitter } from "./emitter.js"
 
 const PATIENCE_MS = 3_000
 
-/** Emits `lead` when this tab becomes the sender, and `news` with what another tab told. */
+/** Emits `lead` when this tab becomes the sender, and `news` with what another tab has told. */
 export class Tabs extends Emitter {
   #name
   #clock
@@ -23,9 +23,9 @@ export class Tabs extends Emitter {
    * @param {string} options.name the same in all tabs of one person on one site
    * @param {import("./clock.js").Clock} options.clock
    * @param {() => boolean} options.isLive whether this tab has a connection
-   * @param {LockManager | undefined} [options.locks] absent on pages without TLS: then every tab sends. That costs
-   *   repeats, which the server answers as such; order holds, for no tab sends a message before the one ahead is stored.
-   *   The same where the browser refuses them, as it does when it is told to keep nothing.
+   * @param {LockManager | undefined} [options.locks] absent on pages without TLS, and refused by a browser that is set
+   *   to store nothing: then every tab sends. That costs repeats, which the server answers as such. The order holds,
+   *   because no tab sends a message before the one ahead of it is stored.
    * @param {typeof BroadcastChannel} [options.Channel]
    */
   constructor({ name, clock, isLive, locks = globalThis.navigator?.locks, Channel = globalThis.BroadcastChannel }) {
@@ -38,7 +38,7 @@ export class Tabs extends Emitter {
       this.#channel = new Channel(name)
       this.#channel.onmessage = ({ data }) => this.#heard(data)
     } catch {
-      // Forbidden to a page that may keep nothing: then it keeps nothing that another tab must hear of.
+      // Forbidden where the page may store nothing: then it has nothing to share with other tabs.
       this.#channel = null
       this.#locks = null
     }
@@ -70,8 +70,8 @@ export class Tabs extends Emitter {
   }
 
   /**
-   * There is something to send and a connection here: takes over as soon as the sender says that it has none, or when it
-   * has said nothing for a while.
+   * Call this when this tab has something to send and a connection. It takes over when the sender says that it has
+   * none, or has not answered for 3 s.
    */
   claim() {
     if (this.#leads || this.#claim !== null || !this.#locks) return
@@ -117,7 +117,7 @@ export class Tabs extends Emitter {
         this.#locks = null
         return this.#take()
       }
-      // Given up by this tab before it had it: nothing to do. Taken by another one: stand in line again.
+      // This tab gave its request up before it had the lock: nothing to do. If another tab took the lock: queue again.
       if (!isHeld) return
       this.#leads = false
       this.#queue()

@@ -1,6 +1,6 @@
-// What a timeline shows, line by line: days, the unread line, comings and goings, messages, holes, and what waits to
-// be sent. Pure data for a view. chat/web/timeline_rows.py makes the same lines for the first paint; tests/wire/timeline_rows.json binds
-// the two together.
+// The rows of a timeline, as pure data for a view: days, the unread line, joins and departures, messages, holes, and
+// messages that wait to be sent. chat/web/timeline_rows.py makes the same rows for the first paint;
+// tests/wire/timeline_rows.json holds the two together.
 
 /** @typedef {import("./protocol.js").User} User */
 /**
@@ -11,25 +11,26 @@
  *   | {kind: "message", key: string, message: import("./protocol.js").Message, continues: boolean, own: boolean,
  *      mine: string[], quoted: import("./protocol.js").Message | null}
  *   | {kind: "pending", key: string, item: import("./outbox.js").Item, continues: boolean}} Row
- *   `continues`: by the same person as the line before, soon after it, so the name need not be said again
+ *   `continues`: by the same person as the row before and soon after it, so the name is not repeated
  */
 
 /**
+ * Returns the rows of a timeline, from top to bottom.
  * @param {object} options
  * @param {import("./timeline.js").Timeline} options.timeline
- * @param {import("./outbox.js").Item[]} options.pending in the order they will be sent
+ * @param {import("./outbox.js").Item[]} options.pending in the order in which they will be sent
  * @param {string | null} options.me the user's id
  * @param {Map<string, string[]>} options.mine the user's own reactions, by message id
- * @param {Iterable<import("./protocol.js").Member>} [options.members] who came or went lately
- * @param {number | null} [options.unreadFrom] the first message that was unread when the room was opened
- * @param {number} options.groupMs within it, messages of one person stand together under one name
+ * @param {Iterable<import("./protocol.js").Member>} [options.members] those who recently joined or left
+ * @param {number | null} [options.unreadFrom] the first message below the unread line
+ * @param {number} options.groupMs messages of one person within this time stand under one name
  * @param {(iso: string) => string} [options.dayOf] the local calendar day of a moment
  * @returns {Row[]}
  */
 export function rowsOf({ timeline, pending, me, mine, members = [], unreadFrom = null, groupMs, dayOf = localDay }) {
   /** @type {any[]} */
   const rows = []
-  // A clock that went back, or one's own that is late, brings a day a second time.
+  // A day may come twice: if a server's clock went back, or the one behind a pending message is slow.
   const days = new Set()
   let before = null
   const startDay = (at) => {
@@ -60,7 +61,7 @@ export function rowsOf({ timeline, pending, me, mine, members = [], unreadFrom =
   const messages = timeline.messages
   const notices = noticesOf(members, timeline, messages)
   let expected = timeline.from
-  // A message before the loaded part may have been the first one.
+  // There is no line if a message before the loaded part may be the first unread one.
   if (expected !== null && unreadFrom < expected) unreadFrom = null
   const stored = new Set()
   for (const message of messages) {
@@ -79,21 +80,21 @@ export function rowsOf({ timeline, pending, me, mine, members = [], unreadFrom =
     add(row, message.createdAt, author, message.replyTo !== null)
   }
   notices.forEach(addNotice)
-  // The key stays when a pending message becomes a stored one: the view changes it in place, nothing jumps.
+  // A pending message keeps its key when it is stored: the view replaces it in place, and nothing jumps.
   for (const item of pending.filter(({ clientId }) => !stored.has(clientId))) {
     add({ kind: "pending", key: `mine:${item.clientId}`, item }, item.createdAt, me, Boolean(item.replyTo))
   }
   return rows
 }
 
-/** Comings and goings of the span of time that is loaded, in order. */
+/** Returns the joins and departures within the loaded span of time, in order. */
 function noticesOf(members, { isLoaded, hasOlder, reachesNewest }, messages) {
   if (!isLoaded) return []
   const first = hasOlder && messages.length ? messages[0].createdAt : ""
   const last = reachesNewest || !messages.length ? "~" : messages.at(-1).createdAt
   return [...members]
     .flatMap(({ user, joinedAt, leftAt, by = null }) => [
-      // What is known is who did the latest.
+      // `by` is only known for the latest change.
       leftAt || !by ? { at: joinedAt, what: "joined", user, by: null } : { at: joinedAt, what: "added", user, by },
       ...(leftAt ? [{ at: leftAt, what: by ? "removed" : "left", user, by }] : []),
     ])
@@ -102,24 +103,24 @@ function noticesOf(members, { isLoaded, hasOlder, reachesNewest }, messages) {
     .sort((a, b) => (a.order < b.order ? -1 : 1))
 }
 
-/** Whether a notice stands above what was said then: who came in that moment came first. */
+/** Whether a notice goes above a message of `moment`. At the very same time, a join does and a departure does not. */
 const isBefore = ({ at, what }, moment) => at < moment || (at === moment && what < "left")
 
-/** Which of so many avatar colours is a person's; 1 is the first. */
+/** Returns the number of a person's avatar colour, from 1 to `colours`. */
 export function colourOf(userId, colours) {
   let hash = 0
   for (const character of userId) hash = (hash * 31 + character.codePointAt(0)) % 65_536
   return 1 + (hash % colours)
 }
 
-/** What stands in a person's circle. */
+/** Returns the letters for the avatar of a person without a picture. */
 export function initialsOf(name) {
   const words = name.trim().split(/\s+/).filter(Boolean)
   if (!words.length) return "?"
   return [words[0], ...(words.length > 1 ? [words.at(-1)] : [])].map(([first]) => first.toUpperCase()).join("")
 }
 
-/** The first `most` characters of a quoted message, in one line. */
+/** Returns the first `most` characters of a quoted message, in one line. */
 export function excerptOf(body, most) {
   const characters = [...body.trim().replace(/\s+/g, " ")]
   return characters.length > most ? `${characters.slice(0, most).join("")}…` : characters.join("")

@@ -1,6 +1,6 @@
 // The part of a room's messages that this page holds, in the order of their numbers. Pure data: no clock, no network.
-// Merging follows docs/protocol.md, section 4: of two states of a message the higher changed_seq stands, and what is
-// not held comes in only within or after what is loaded up to the newest.
+// Merging follows docs/protocol.md, section 4: of two states of a message the one with the higher changed_seq stands. A
+// new message is inserted only within the loaded part, or after it if that reaches the newest.
 
 /** @typedef {import("./protocol.js").Message} Message */
 
@@ -8,11 +8,11 @@ export class Timeline {
   /** @type {Map<number, Message>} */
   #byNumber = new Map()
   #numbers = []
-  /** Lowest and highest number that is loaded, holes apart; null: nothing was loaded yet. */
+  /** The lowest and the highest loaded number, between which there may be holes; null: nothing is loaded. */
   #from = null
   #to = null
   #reachesNewest = false
-  /** @type {Map<number, Message | null>} what loaded messages reply to and is not loaded itself; null: not known */
+  /** @type {Map<number, Message | null>} quoted messages that are not loaded themselves; null: not known */
   #quoted = new Map()
 
   get isLoaded() {
@@ -53,12 +53,12 @@ export class Timeline {
     return this.#byNumber.get(number)
   }
 
-  /** @returns {Message | null} what a loaded message replies to, as far as it is known */
+  /** @returns {Message | null} the message that a loaded one replies to, if it is known */
   quoted(number) {
     return this.#byNumber.get(number) ?? this.#quoted.get(number) ?? null
   }
 
-  /** @returns {number[]} of quoted messages that have to be asked for */
+  /** @returns {number[]} the numbers of quoted messages that have to be requested */
   get unknown() {
     return [...this.#quoted.keys()].filter((number) => !this.quoted(number))
   }
@@ -67,7 +67,7 @@ export class Timeline {
     return this.messages.find((message) => message.id === id)
   }
 
-  /** Numbers that must exist between the loaded ends and are not here (yet): they come while catching up. */
+  /** The ranges of numbers that must exist between the loaded ends and are not here yet: catching up brings them. */
   get holes() {
     const holes = []
     let expected = this.#from
@@ -78,7 +78,7 @@ export class Timeline {
     return holes
   }
 
-  /** @returns {boolean} whether the message now stands, as it came */
+  /** Merges a message. @returns {boolean} false if it is no newer than the one held, or outside the loaded part */
   merge(message) {
     if (this.#quoted.has(message.number)) this.#quote(message)
     const held = this.#byNumber.get(message.number)
@@ -90,7 +90,7 @@ export class Timeline {
   }
 
   /**
-   * Takes in a page of history. One that doesn't touch what is held replaces it: there is one window, without gaps.
+   * Merges a page of history. One that does not touch the loaded part replaces it, so that no gap arises.
    * @param {{messages: Message[], quoted?: Message[], moreBefore: boolean, moreAfter: boolean}} page oldest first
    */
   mergePage({ messages, quoted = [], moreBefore, moreAfter }) {
@@ -102,12 +102,12 @@ export class Timeline {
     quoted.forEach((message) => this.merge(message))
   }
 
-  /** @returns {boolean} whether a page of history joins on to what is held */
+  /** @returns {boolean} whether a page of history overlaps the loaded part or adjoins it */
   touches({ messages }) {
     return !messages.length || (messages.at(-1).number >= this.#from - 1 && messages[0].number <= this.#to + 1)
   }
 
-  /** Lets go of the newest messages past `most`: what comes live is only counted from then on. @returns {Message[]} */
+  /** Drops the newest messages past `most`: live ones are only counted from then on. @returns {Message[]} */
   dropNewest(most) {
     if (this.count <= most) return []
     const dropped = this.#drop(this.#numbers.splice(most))
@@ -116,7 +116,7 @@ export class Timeline {
     return dropped
   }
 
-  /** Lets go of the oldest messages past `most`. @returns {Message[]} */
+  /** Drops the oldest messages past `most`. @returns {Message[]} */
   dropOldest(most) {
     if (this.count <= most) return []
     const dropped = this.#drop(this.#numbers.splice(0, this.count - most))
@@ -154,7 +154,7 @@ export class Timeline {
     if (replyTo && !this.quoted(replyTo.number)) this.#quoted.set(replyTo.number, null)
   }
 
-  /** Keeps what is quoted now, and nothing else. */
+  /** Forgets messages that no loaded one quotes any more. */
   #settle() {
     const known = this.#quoted
     this.#quoted = new Map()

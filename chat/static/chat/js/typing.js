@@ -1,6 +1,6 @@
-/** An "active" that isn't repeated ends after so long (docs/protocol.md, section 3). */
+/** How long a person counts as typing without a new "active" (docs/protocol.md, section 3). */
 const EXPIRES_MS = 6_000
-/** While one types, others are told again this often. */
+/** How often others are told again while a person types. */
 const REPEAT_MS = 3_000
 
 /** Who is typing in a room. */
@@ -33,7 +33,7 @@ export class Typing {
   }
 }
 
-/** Tells the others that one is typing, no more often than needed. */
+/** Tells the others that the person is typing, no more often than needed. */
 export class TypingSignal {
   #last = -Infinity
   #clock

@@ -1,4 +1,4 @@
-/** A random UUID. `crypto.randomUUID` exists on pages with TLS only; this works on a plain-http site too. */
+/** Returns a random UUID. Unlike `crypto.randomUUID`, which needs TLS, it works on plain HTTP sites too. */
 export function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   bytes[6] = (bytes[6] & 0x0f) | 0x40

@@ -5,8 +5,8 @@ import { texts } from "./texts.js"
 const EVERY_MS = 30_000
 
 /**
- * `<chat-lobby>` around the open rooms that a page of the lobby shows. One's own rooms are live; the others nobody tells
- * of, so the page is asked again now and then, with its search and its place in the list, and what differs is put in.
+ * `<chat-lobby>` wraps the open rooms on a page of the lobby. The person's own rooms are live. No events come for the
+ * others, so the page is fetched again every 30 s, with its search and its place in the list, and merged.
  */
 export class ChatLobby extends HTMLElement {
   #client
@@ -44,7 +44,7 @@ export class ChatLobby extends HTMLElement {
     this.#timer = setTimeout(this.#seen, ms)
   }
 
-  /** With the list of rooms, many are told of at once. */
+  /** Waits a little, because a new list of rooms adds many at once. */
   #refreshSoon() {
     if (document.visibilityState === "visible") this.#wait(500)
   }
@@ -52,7 +52,7 @@ export class ChatLobby extends HTMLElement {
   async #refresh() {
     this.#wait(EVERY_MS)
     const answer = await fetch(location.href).catch(() => null)
-    // Who is signed out meanwhile is sent elsewhere.
+    // A redirect means that the person is signed out by now.
     if (!answer?.ok || answer.redirected) return
     const text = await answer.text().catch(() => "")
     if (!this.isConnected) return
@@ -65,7 +65,7 @@ export class ChatLobby extends HTMLElement {
   #merge(fresh) {
     const list = this.querySelector(".row-list")
     const freshList = fresh.querySelector(".row-list")
-    // From an empty lobby to one with rooms, or back.
+    // The lobby was empty or is empty now.
     if (!list || !freshList) return list || freshList ? this.replaceChildren(...fresh.childNodes) : undefined
     const held = new Map([...list.children].map((row) => [row.dataset.room, row]))
     let place = list.firstElementChild
@@ -104,7 +104,7 @@ export class ChatLobby extends HTMLElement {
   }
 }
 
-/** What a row says, without how long ago something was. */
+/** Returns the text of a row with absolute times, because relative ones change by themselves. */
 function wordsOf(row) {
   const copy = row.cloneNode(true)
   for (const time of copy.querySelectorAll("time")) time.replaceWith(time.dateTime)
@@ -122,7 +122,7 @@ const relative = new Intl.RelativeTimeFormat(document.documentElement.lang || un
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [["year", 31_536_000], ["month", 2_592_000], ["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]]
 
-/** "5 minutes ago". @param {number} ms from now; of what a clock that goes wrong puts ahead of now: now */
+/** Returns "5 minutes ago" and the like. @param {number} ms from now; a future time, by a wrong clock, counts as now */
 function ago(ms) {
   const seconds = Math.min(0, Math.round(ms / 1000))
   const [unit, length] = UNITS.find(([, each]) => -seconds >= each) ?? UNITS.at(-1)

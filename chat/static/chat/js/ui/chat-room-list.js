@@ -8,23 +8,23 @@ import { roomUrl } from "./page-config.js"
 import { drawn, fill } from "./templates.js"
 import { texts, titleOf } from "./texts.js"
 
-/** A lock is drawn by the style sheet. */
+/** The style sheet draws the lock of private rooms. */
 const SIGNS = { open: "#", private: "", direct: "@" }
 
-/** `<chat-room-list current="12">` around the parts of chat/_sidebar.html: the person's rooms, live. */
+/** `<chat-room-list current="12">` wraps the parts of chat/_sidebar.html, and keeps the list of rooms live. */
 export class ChatRoomList extends HTMLElement {
   #client
   #parts
   /** @type {Map<string, {line: Element, version: string}>} by room */
   #lines = new Map()
   #frame = null
-  /** What scrolls. */
+  /** The element that scrolls. */
   #nav
   #sizes = new ResizeObserver(() => this.#drawBelow())
-  /** Only on a page without a room, which has one of its own. */
+  /** Only on a page without a room: a room has its own banner. */
   #banner = null
   #end = null
-  /** Where the focus goes back to after a search. */
+  /** The element that gets the focus back after a search. */
   #before = null
   #drawSoon = () => (this.#frame ??= requestAnimationFrame(() => this.#draw()))
 
@@ -42,7 +42,7 @@ export class ChatRoomList extends HTMLElement {
     find.oninput = () => this.#filter()
     find.onfocus = ({ relatedTarget }) => this.contains(relatedTarget) || (this.#before = relatedTarget)
     this.onkeydown = (event) => this.#onKey(event)
-    // Another tab has begun to write, or has sent it.
+    // Another tab has begun a draft, or sent it.
     window.addEventListener("storage", this.#drawSoon)
     this.#sizes.observe(this.#nav)
     this.#reveal(this.#current)
@@ -64,7 +64,7 @@ export class ChatRoomList extends HTMLElement {
 
   // Callbacks
 
-  /** From the search field through what it has found, and back. */
+  /** Arrow keys go through the search field and the rooms found; Escape ends the search, Enter opens the first room. */
   #onKey(event) {
     const { find } = this.#parts
     const stops = [find, ...this.querySelectorAll(".room-link__target")].filter((each) => each.checkVisibility())
@@ -84,7 +84,7 @@ export class ChatRoomList extends HTMLElement {
 
   // Internal
 
-  /** Only the rooms that are looked for. */
+  /** Shows only the rooms that match the search. */
   #filter() {
     const wanted = fold(this.#parts.find.value.trim())
     for (const { line } of this.#lines.values()) {
@@ -110,9 +110,9 @@ export class ChatRoomList extends HTMLElement {
     }
     this.#parts.empty.hidden = sections.rooms.length > 0
     this.#parts.archived.parentElement.hidden = sections.archived.length === 0
-    // What is moved loses it.
+    // An element that was moved has lost the focus.
     if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true })
-    // Not where somebody has scrolled away from it.
+    // Do nothing if somebody has scrolled away from the current room.
     if (wasSeen) this.#reveal(this.#current)
     this.#filter()
     this.#drawWayBack(rooms.list)
@@ -128,14 +128,14 @@ export class ChatRoomList extends HTMLElement {
     return top >= edges.top - 1 && bottom <= edges.bottom + 1
   }
 
-  /** Only the list scrolls: a page of the host around it stays where it is. */
+  /** Scrolls a line into view. Only the list scrolls: a host's page around it stays where it is. */
   #reveal(line) {
     if (!line || this.#isSeen(line)) return
     const { top, height } = line.getBoundingClientRect()
     this.#nav.scrollTop += top - this.#nav.getBoundingClientRect().top - (this.#nav.clientHeight - height) / 2
   }
 
-  /** Rooms with something new that stand further down than one sees. */
+  /** The unread rooms below the visible part of the list. */
   get #below() {
     const { bottom } = this.#nav.getBoundingClientRect()
     const isBelow = (line) => line.checkVisibility() && line.getBoundingClientRect().top >= bottom
@@ -158,7 +158,7 @@ export class ChatRoomList extends HTMLElement {
     }
   }
 
-  /** The same element for the same room, so that neither focus nor scroll place is lost. */
+  /** Returns the same element for the same room, so that focus and scroll position are kept. */
   #lineOf(state) {
     const { id, kind, unread, mentions } = state
     const name = titleOf(state)
@@ -188,7 +188,7 @@ export class ChatRoomList extends HTMLElement {
     return line
   }
 
-  /** On a phone the list is another page: the way there says what waits on it. */
+  /** On a phone the list is another page: the link to it shows how much is unread there. */
   #drawWayBack(states) {
     const back = this.closest(".chat")?.querySelector(".room__back")
     if (!back) return

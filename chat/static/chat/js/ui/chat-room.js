@@ -14,16 +14,16 @@ import { sentenceOf, texts, titleOf } from "./texts.js"
 import { keepPlace, placeBefore, TimelineView } from "./timeline-view.js"
 
 const AGAIN_MS = 5_000
-/** More messages at once than this are not read out: they were missed, and are there to be read. */
+/** When more messages than this come at once, screen readers don't announce them: they were missed, and can be read. */
 const MOST_SPOKEN = 10
 
-/** Why nothing can be written on this page any more, if so. */
+/** Returns why nothing can be written on this page any more, or null. */
 const endOf = ({ name, code }) =>
   name === "stopped" && [Close.banned, Close.unsupported].includes(code) ? texts[`stopped.${code}`] : null
 
 const isLookedAt = () => document.visibilityState === "visible" && document.hasFocus()
 
-/** `<chat-room room="12" target="57">` around the parts of chat/_room.html: one room, live. `target`: a permalink's. */
+/** `<chat-room room="12" target="57">` keeps chat/_room.html live. `target`: the message number of a permalink. */
 export class ChatRoom extends HTMLElement {
   #client
   #room
@@ -35,16 +35,16 @@ export class ChatRoom extends HTMLElement {
   #ends = []
   #frame = null
   #loadFailed = false
-  /** Until then nothing more is asked for after a refusal: each draw of a short page would. */
+  /** After a refusal no page is requested before this time: each draw of a short page would request one. */
   #waitsUntil = 0
-  /** Whether the reader was put where there is something to read. */
+  /** Whether the log was scrolled to where the reader starts. */
   #isPlaced = false
-  /** The number of the message that is meant, and whether to go there. */
+  /** The number of the message that a link leads to, and whether to go there. */
   #target = null
   #seeks = false
-  /** Where the reader was before they went elsewhere and came back. */
+  /** Where the reader was before they left the page and came back. */
   #before = null
-  /** The last message that was drawn. */
+  /** The number of the last message that was drawn. */
   #last = null
   #wasHidden = document.hidden
   #listeners
@@ -84,7 +84,7 @@ export class ChatRoom extends HTMLElement {
     this.#adoptFirst()
     this.#room.open()
     this.#draw()
-    // On a phone that would bring up the keyboard, over half of what one came to read.
+    // Not on a phone, where the keyboard would cover half of the messages.
     if (!config.embed && !this.#target && matchMedia("(hover: hover)").matches) this.#composer.focus()
   }
 
@@ -98,7 +98,7 @@ export class ChatRoom extends HTMLElement {
   #listen(id) {
     const { help, leave, join, "to-newest": toNewest } = this.#parts
     help.onclick = keyboardHelp
-    // A click leaves the focus in the text: there it is again when the list is closed.
+    // A click leaves the focus in the text, so that it is there again when the dialog is closed.
     help.onmousedown = (event) => event.preventDefault()
     leave.form.onsubmit = (event) => {
       event.preventDefault()
@@ -123,7 +123,7 @@ export class ChatRoom extends HTMLElement {
     window.addEventListener("pagehide", () => this.#leaving(), { signal })
   }
 
-  /** What the server printed is also here as data; a room that is known better already doesn't need it. */
+  /** Takes the data of the messages that the server rendered; a room that knows more already ignores it. */
   #adoptFirst() {
     const { first } = this.#parts
     if (!first) return
@@ -131,13 +131,13 @@ export class ChatRoom extends HTMLElement {
     this.#room.adoptFirst(firstOf(JSON.parse(first.textContent)))
   }
 
-  /** @returns {string | undefined} the room's name, "" when it is not for this person any more, undefined: not known */
+  /** @returns {string | undefined} the room's name; "": the person may not see it any more; undefined: not known */
   get heading() {
     const { state } = this.#room
     return isGone(this.#room) ? "" : state && titleOf(state)
   }
 
-  /** Who is not in an open room any more may go on reading it, and join again: the server knows. */
+  /** A person removed from an open room may go on reading it, and join again: the server decides. */
   #watch() {
     if (this.#room.state?.kind !== "open") return
     this.#follow(this.#client.rooms.get(this.#room.id))
@@ -145,7 +145,7 @@ export class ChatRoom extends HTMLElement {
     say(texts.removedFromRoom)
   }
 
-  /** After one was removed and came back, the room is a new object. */
+  /** A person who was removed and comes back gets a new Room. */
   #follow(room) {
     if (room === this.#room) return
     this.#room = room
@@ -177,17 +177,17 @@ export class ChatRoom extends HTMLElement {
   }
 
   async #show(number) {
-    // Somebody who goes elsewhere meanwhile is not called back.
+    // If the reader went elsewhere meanwhile, leave them there.
     if (!(await attempt(this.#room.seek(number))) || !this.#room.timeline.at(number)) return
     this.#target = number
     this.#seeks = true
-    // Until it is shown, what happens to be on the screen was not looked at.
+    // Until it is shown, what happens to be on the screen does not count as seen.
     this.#isPlaced = false
     this.#draw()
   }
 
   async #toNewest() {
-    // Without a connection one still sees the end of what is here, and below it what waits to be sent.
+    // Without a connection, still go to the end of what is loaded: the messages that wait to be sent are below it.
     const canGo = this.#room.timeline.reachesNewest || this.#client.isLive
     if (canGo && (await attempt(this.#room.seek(null)))) this.#draw()
     this.#timeline.scrollToBottom()
@@ -210,7 +210,7 @@ export class ChatRoom extends HTMLElement {
       await this.#room[which]()
     } catch ({ retryAfterMs }) {
       this.#loadFailed = true
-      // Without a connection the next one is a new chance.
+      // Without a connection there is no wait: the next one is a new chance.
       this.#waitsUntil = this.#client.isLive ? performance.now() + (retryAfterMs ?? AGAIN_MS) : 0
       this.#drawSoon()
     }
@@ -220,7 +220,7 @@ export class ChatRoom extends HTMLElement {
     const isThere = this.#timeline.isAtBottom && this.#room.timeline.reachesNewest
     this.#room.isFollowed = isThere
     this.#look()
-    // Who was put there past much that is unread is done with that when they say so.
+    // A reader who was put past unread messages keeps the button, and marks those as read by pressing it.
     drawToNewest(this.#parts, this.#room, (isThere && !this.#room.readPointer.isAhead) || this.#room.timeline.isEmpty)
   }
 
@@ -229,7 +229,7 @@ export class ChatRoom extends HTMLElement {
     keepPlace(this.#room.id, this.#before ?? (this.#room.isFollowed ? null : this.#timeline.place))
   }
 
-  /** Who comes back to a hidden page starts where they left off, if more came than the screen holds. */
+  /** A reader who comes back to a hidden page starts at the first message that they missed. */
   #lookChanged() {
     this.#room.isLookedAt = isLookedAt()
     if (document.hidden) this.#wasHidden = true
@@ -241,7 +241,7 @@ export class ChatRoom extends HTMLElement {
     this.#look()
   }
 
-  /** What is on the screen of somebody who looks at it is read. */
+  /** Messages on the screen count as read if somebody is looking. */
   #look() {
     const look = this.#isPlaced && isLookedAt() && this.#timeline.visible
     if (look) this.#room.saw(look)
@@ -268,7 +268,7 @@ export class ChatRoom extends HTMLElement {
     const isEmpty = timeline.isEmpty && pending.length === 0
     drawHint(parts, this.#room, { isLive: context.isLive, isEmpty, failed: this.#loadFailed })
     drawTyping(parts, this.#room)
-    // Only what comes while one is there is news; pages of the past are not read out, nor all that one missed.
+    // Announce only what comes while the reader is at the newest messages: no history, nor all that they missed.
     const isNews = this.#isPlaced && this.#room.isFollowed && !isLoading && timeline.to - this.#last <= MOST_SPOKEN
     this.#last = timeline.to
     parts.timeline.ariaLive = isNews ? "polite" : "off"
@@ -284,7 +284,7 @@ export class ChatRoom extends HTMLElement {
     else if (!this.#isPlaced) this.#place()
   }
 
-  /** Opening: where one was before, at the message that is meant, at the first unread one, or at the newest. */
+  /** Goes to where the reader was before, or the linked message, or the first unread one, or the newest. */
   #place() {
     const before = this.#before
     if (before && !this.#room.timeline.at(before.number)) return this.#seekBefore(before)
@@ -297,7 +297,7 @@ export class ChatRoom extends HTMLElement {
     this.#moved()
   }
 
-  /** It may be further back than what the page came with. */
+  /** Loads the place where the reader was before: it may be further back than the messages in the page. */
   async #seekBefore({ number }) {
     if (this.#room.access !== "live" || this.#room.isLoading) return
     await this.#room.seek(number).catch(() => {})

@@ -1,12 +1,12 @@
 import { drawn } from "./templates.js"
 
-/** @returns {Promise<boolean>} whether the text is in the clipboard */
+/** Copies text. @returns {Promise<boolean>} whether it is in the clipboard */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text)
     return true
   } catch {
-    // No such thing on pages without TLS; the old way needs a selected field.
+    // Pages without TLS have no navigator.clipboard; the old way needs a selected field.
     const before = document.activeElement
     const { element } = drawn("clipboard")
     const field = /** @type {HTMLTextAreaElement} */ (element)

@@ -6,11 +6,11 @@ import { MentionList } from "./mention-list.js"
 import { config } from "./page-config.js"
 import { sentenceOf, texts } from "./texts.js"
 
-/** From so many characters before the limit on, one sees how many are left. */
+/** When no more characters than this are left, the counter appears. */
 const NEAR_LIMIT = 500
 const NEW = { name: "new" }
 
-/** The form for a new message, a reply, or a new text for one of the person's own messages. */
+/** The form for a new message, a reply, or an edit of one of the person's own messages. */
 export class Composer {
   #parts
   #client
@@ -23,7 +23,7 @@ export class Composer {
   #mentions
   /** @type {any} */
   #mode = NEW
-  /** What one was writing when an edit came between. @type {import("../drafts.js").Draft | null} */
+  /** The draft that an edit interrupted. @type {import("../drafts.js").Draft | null} */
   #parked = null
   #listeners = new AbortController()
 
@@ -33,9 +33,10 @@ export class Composer {
    * @param {import("../client.js").ChatClient} options.client
    * @param {() => import("../room.js").Room} options.room
    * @param {(body: string, mode: {name: "new"} | {name: "reply" | "edit", message: object}) => Promise<any>} options.submit
-   *   an edit without text asks whether to delete, and says whether that was done
+   *   an edit without text asks whether to delete the message, and resolves with whether that was done
    * @param {() => void} options.editLast
-   * @param {() => void} options.modeChanged another message is edited, or none @param {() => void} options.toMessages
+   * @param {() => void} options.modeChanged called when another message is edited, or none
+   * @param {() => void} options.toMessages
    */
   constructor(parts, { client, room, submit, editLast, modeChanged, toMessages }) {
     this.#parts = parts
@@ -64,7 +65,7 @@ export class Composer {
     text.addEventListener("input", () => this.#onInput(), { signal })
     text.addEventListener("blur", () => {
       this.#mentions.hide()
-      // Before one writes on in another window.
+      // The person may go on writing in another window.
       this.#drafts.flush()
     }, { signal })
     text.addEventListener("click", () => this.#mentions.update(), { signal })
@@ -72,7 +73,7 @@ export class Composer {
     window.addEventListener("pagehide", () => this.#drafts.flush(), { signal })
     document.addEventListener("visibilitychange", () => document.hidden && this.#drafts.flush(), { signal })
     window.addEventListener("storage", (news) => this.#drafts.isNews(news, this.#isEmpty) && this.#restore(), { signal })
-    // On a touch screen there is no Shift key to make a new line with: there Enter makes it, and the button sends.
+    // Touch keyboards have no Shift+Enter: there Enter makes a new line, and the button sends.
     text.enterKeyHint = isTouch() ? "enter" : "send"
     this.#takeUp()
     this.#parts.send.disabled = false
@@ -86,7 +87,7 @@ export class Composer {
 
   // Actions
 
-  /** @returns {string | null} the id of the message that gets another text */
+  /** @returns {string | null} the id of the message that is being edited */
   get editing() {
     return this.#mode.name === "edit" ? this.#mode.message.id : null
   }
@@ -108,7 +109,7 @@ export class Composer {
     this.#keep()
   }
 
-  /** What one replies to may be gone by now; one may reply all the same. */
+  /** Shows when the message that is being replied to was deleted. Replying is still possible. */
   follow(timeline) {
     const { name, message } = this.#mode
     if (name !== "reply" || !timeline.quoted(message.number)?.deletedAt) return
@@ -118,7 +119,7 @@ export class Composer {
   // Callbacks
 
   #onKey(event) {
-    // While an input method composes a character, Enter belongs to it. Safari says so by 229 alone.
+    // While an input method composes a character, Enter belongs to it. Safari signals this by key code 229 alone.
     if (event.isComposing || event.keyCode === 229) return
     if (this.#mentions.key(event)) return
     const sends = event.ctrlKey || event.metaKey || !(event.shiftKey || isTouch())
@@ -142,7 +143,7 @@ export class Composer {
   }
 
   #cancel() {
-    // What was to be a reply is still what one wanted to say.
+    // The text of a cancelled reply stays, as a new message.
     this.#finish(this.#mode.name === "reply" ? this.#parts.text.value : "")
     this.#keep()
   }
@@ -152,7 +153,7 @@ export class Composer {
     const { value: body } = this.#parts.text
     const mode = this.#mode
     if (body.trim() === "") {
-      // Who leaves nothing of a message means to delete it.
+      // Saving an edit without text means deleting the message.
       if (mode.name === "edit" && (await this.#submit("", mode))) this.#cancel()
       return
     }
@@ -160,19 +161,19 @@ export class Composer {
     if (count > most) return this.#say(texts.tooLong({ most, count }))
     this.#typing.stopped()
     this.#drafts.flush()
-    // Empty at once: a fast writer sends the next message before this one is kept.
+    // Empty the field at once: a fast writer begins the next message before this one is stored.
     this.#finish("")
     try {
       await this.#submit(body, mode)
     } catch (error) {
-      // Nothing is lost: the text comes back, before whatever was typed since; as a new one if there is none to change.
+      // Put the text back, before whatever was typed since. If the edited message is gone, it becomes a new one.
       const again = error.code === "message.not_found" ? NEW : mode
       const since = again.name === "edit" ? "" : this.#parts.text.value
       if (again.name === "edit" && !this.#isEmpty) this.#parked = this.#draft
       this.#start(again, since ? `${body}\n${since}` : body)
       this.#say(sentenceOf(error))
     }
-    // Not before it is kept elsewhere: until then the draft is the only place that outlives a crash.
+    // Only now: until the message was stored elsewhere, the draft was the only copy that survives a crash.
     this.#keep()
     this.#drafts.flush()
   }
@@ -191,17 +192,17 @@ export class Composer {
     this.#drafts.keep(this.#draft)
   }
 
-  /** What is stored, in its place: at first, and whenever another tab has written or sent it. */
+  /** Shows the stored draft: at first, and whenever another tab has changed or sent it. */
   #restore() {
     const { text = "", mode = NEW, parked = null } = this.#drafts.read() ?? {}
-    // What stands here stays: nobody knows what to show in its place.
+    // The stored draft can't be read, so leave the field as it is.
     if (this.#drafts.isUnread) return
     const hasFocus = document.activeElement === this.#parts.text
     this.#parked = parked
     this.#start(mode, text, hasFocus)
   }
 
-  /** What was typed before the scripts ran, or before the draft could be read, goes on after it. */
+  /** Shows the draft, followed by what was typed before the scripts ran or the draft could be read. */
   #takeUp() {
     const typed = this.#parts.text.value.trimEnd()
     this.#restore()
@@ -211,7 +212,7 @@ export class Composer {
     this.#onInput()
   }
 
-  /** Done with a reply or an edit: back to what was being written before it. */
+  /** Ends a reply or an edit: shows the draft that it interrupted, or else `value` as a new message. */
   #finish(value) {
     const { text, mode } = this.#parked ?? { text: value, mode: NEW }
     this.#parked = null
@@ -242,11 +243,11 @@ export class Composer {
     const left = this.#client.limits.bodyChars - lengthOf(text.value)
     counter.hidden = left > NEAR_LIMIT
     counter.textContent = counter.hidden ? "" : left < 0 ? texts.tooLongBy({ count: -left }) : texts.charactersLeft({ count: left })
-    // It keeps the focus, and says why when it is pressed.
+    // Not `disabled`: the button keeps the focus, and says why when it is pressed.
     send.ariaDisabled = left < 0
   }
 
-  /** As high as its text, where style sheets can't say so yet. */
+  /** Makes the field as high as its text, in browsers without `field-sizing`. */
   #fit() {
     if (CSS.supports("field-sizing", "content")) return
     const { text } = this.#parts
@@ -260,10 +261,10 @@ export class Composer {
   }
 }
 
-/** What a draft must know of the message that it is about. */
+/** The parts of a message that a draft about it has to keep. */
 const about = ({ id, number, author, html }) => ({ id, number, author, excerpt: excerptOf(wordsOf(html), config.timeline.quoteChars) })
 
-/** As the server counts: characters of the trimmed text, not the halves that JavaScript has some of them in. */
+/** Counts as the server does: code points of the trimmed text, not UTF-16 units. */
 const lengthOf = (text) => [...text.trim()].length
 
 const isTouch = () => matchMedia("(hover: none) and (pointer: coarse)").matches

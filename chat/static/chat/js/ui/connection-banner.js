@@ -3,10 +3,10 @@ import { partsOf } from "./dom.js"
 import { fill } from "./templates.js"
 import { texts } from "./texts.js"
 
-/** How long to stay silent: a short interruption concerns nobody. */
+/** A shorter interruption than this is not shown. */
 const QUIET_MS = 1_500
 
-/** The state of the connection, visible only when something is not well. */
+/** Shows the state of the connection, but only when something is wrong. */
 export class ConnectionBanner {
   #banner
   #client
@@ -45,21 +45,21 @@ export class ConnectionBanner {
     this.#banner.dataset.state = name
     const isTrying = name !== "live" && name !== "stopped" && !this.#problem
     if (!isTrying || !this.#banner.hidden) this.#stopWaiting()
-    if (name === "live") this.#hadTrouble = true // the next "connecting" is one again
-    // The device knows at once; a connection without a network counts as live until it has been silent for long.
+    if (name === "live") this.#hadTrouble = true // the next "connecting" is a reconnect
+    // The device knows at once that the network is gone; the connection counts as live until it was silent for long.
     if (name === "live" && navigator.onLine) {
       this.#show(null)
     } else if (this.#problem) {
       this.#show(...this.#problem, () => location.reload())
     } else if (name === "stopped") {
-      // Whose account is closed can't sign in again.
+      // A person whose account is closed can't sign in again.
       const way = code === Close.banned ? null : code === Close.unsupported ? texts.reload : texts.signIn
       this.#show(texts[`stopped.${code}`] ?? texts.stopped, way, () => location.reload())
     } else if (!navigator.onLine) {
       this.#stopWaiting()
       this.#show(texts.offline)
     } else if (this.#banner.hidden) {
-      // Counted from the loss of the connection on, however many tries there are meanwhile.
+      // The time counts from the loss of the connection, however many attempts follow.
       this.#timer ??= setTimeout(() => this.#showLost(), QUIET_MS)
     } else {
       this.#showLost()
@@ -78,7 +78,7 @@ export class ConnectionBanner {
   }
 
   #show(sentence, button = null, work = null) {
-    // Drawing the same again would take the focus from the button, and be read out once more.
+    // Drawing the same sentence again would take the focus from the button, and be announced again.
     if (this.#shown === sentence) return
     this.#shown = sentence
     this.#banner.hidden = sentence === null

@@ -3,8 +3,8 @@ import { copy } from "./clipboard.js"
 const SHOWN_MS = 2000
 
 /**
- * `<copy-field>` around a text field and a button that copies it. Without scripts the button stays hidden, and the field
- * can always be selected.
+ * `<copy-field>` wraps a text field and a button that copies it. Without scripts the button stays hidden. The field can
+ * always be selected.
  */
 export class CopyField extends HTMLElement {
   #timer = null

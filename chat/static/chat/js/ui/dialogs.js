@@ -4,7 +4,7 @@ import { sentenceOf } from "./texts.js"
 const TOAST_MS = 4_000
 const ALERT_MS = 8_000
 
-/** Everything of ours stays inside an element of our own, also on a host's page: there our style sheets reach it. */
+/** Everything goes inside `.chat`, also on a host's page, because our style sheets apply only there. */
 const home = () => document.querySelector(".chat") ?? document.body
 
 const focusLog = () => home().querySelector("[role=log]")?.focus({ preventScroll: true })
@@ -18,33 +18,33 @@ export async function confirm(question, yes) {
   return (await show(element)) === "yes"
 }
 
-/** Shows a dialog; closing it takes it away. @param {any} dialog @returns {Promise<string>} which button closed it */
+/** Shows a dialog, and removes it when closed. @param {any} dialog @returns {Promise<string>} which button closed it */
 export function show(dialog) {
   home().append(dialog)
   dialog.showModal()
   return new Promise((resolve) => dialog.addEventListener("close", () => {
     dialog.remove()
-    // Where it was before may be gone by now.
+    // The element that had the focus before may be gone by now.
     if (document.activeElement === document.body) focusLog()
     resolve(dialog.returnValue)
   }))
 }
 
-/** Where a room is, above what one writes there, not over it. */
+/** In a room, alerts and toasts appear above the composer, not over it. */
 const place = () => home().querySelector(".room__float") ?? home()
 
 let endAlert = () => {}
 
-/** Says a failure where it can't be said in place; goes by itself when nobody points at it, at Escape at once. */
+/** Shows a failure that has no place of its own. It goes at Escape, or by itself unless it has the pointer or focus. */
 export function alertAbout(sentence) {
   endAlert()
   const { element: alert, parts } = drawn("alert")
   fill(parts.sentence, sentence)
   parts.dismiss?.addEventListener("click", () => endAlert())
   const timer = setInterval(() => alert.matches(":hover, :focus-within") || endAlert(), ALERT_MS)
-  // Ahead of all others, for one press closes one thing, and not also the edit below.
+  // Listen ahead of all others: one press must close the alert alone, and not also the edit below.
   const onKey = (event) => {
-    // Not the host's key, and not that of an input method.
+    // Leave keys to the host's page and to input methods.
     if (event.key !== "Escape" || event.isComposing || !(event.target === document.body || event.target.closest(".chat"))) return
     event.stopPropagation()
     endAlert()
@@ -60,7 +60,7 @@ export function alertAbout(sentence) {
   place().append(alert)
 }
 
-/** @returns {Promise<boolean>} whether it worked; if not, it was said why */
+/** Shows why `work` failed, if it did. @returns {Promise<boolean>} whether it succeeded */
 export const attempt = (work) => work.then(() => true, (error) => {
   alertAbout(sentenceOf(error))
   return false
@@ -68,9 +68,9 @@ export const attempt = (work) => work.then(() => true, (error) => {
 
 let region = null
 
-/** Says in passing that something was done. */
+/** Shows briefly that something was done. */
 export function say(sentence) {
-  // A live region is only listened to where it was there before its words.
+  // Screen readers only follow a live region that was there before its words.
   if (!region?.isConnected) region = place().appendChild(drawn("toasts").element)
   const { element: toast, parts } = drawn("toast")
   fill(parts.words, sentence)

@@ -1,19 +1,19 @@
 import { show } from "./dialogs.js"
 import { drawn, fill } from "./templates.js"
 
-/** Where Ctrl+K is a key of every text box. */
+/** On a Mac, Ctrl+K edits text in every text box, so the shortcut is ⌘K there. */
 const isMac = navigator.platform.startsWith("Mac")
 
 const WRITING = "input, textarea, select, [contenteditable], dialog"
 
-/** Which keys do what. */
+/** Shows which keys do what. */
 export function keyboardHelp() {
   const { element, parts } = drawn("keyboard-help")
   if (isMac) fill(parts.find, "⌘ K")
   return show(element)
 }
 
-/** "?" shows them, unless one is writing; Ctrl+K leads to the search in one's rooms. */
+/** Shows them on "?", except while somebody writes. Ctrl+K (⌘K on a Mac) goes to the search for a room. */
 export function listenForKeys() {
   document.addEventListener("keydown", (event) => {
     const find = document.querySelector("chat-room-list [data-part=find]")
@@ -22,7 +22,7 @@ export function listenForKeys() {
       event.preventDefault()
       find.focus()
     }
-    // On a host's page only in what is ours.
+    // On a host's page, only keys pressed inside `.chat` are ours.
     if (event.key !== "?" || !event.target.closest(".chat") || event.target.closest(WRITING)) return
     event.preventDefault()
     keyboardHelp()

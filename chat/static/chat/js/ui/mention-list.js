@@ -1,7 +1,7 @@
 import { completed, fitting, mentionAt } from "../mentions.js"
 import { drawn, fill } from "./templates.js"
 
-/** The people that fit what follows an "@": a list box at the text that one writes, which keeps the focus. */
+/** A list box of the people who match what follows an "@". The text field keeps the focus. */
 export class MentionList {
   #text
   #people
@@ -9,7 +9,7 @@ export class MentionList {
   #found = []
   #at = 0
   #place = null
-  /** Closed by Escape: not to open again for the same "@". */
+  /** The place of the "@" for which Escape closed the list: it stays closed for that one. */
   #closedAt = null
 
   /**
@@ -31,7 +31,7 @@ export class MentionList {
     return this.#found.length > 0
   }
 
-  /** The text or the caret has changed. */
+  /** Updates the list after a change of the text or the caret. */
   update() {
     const { value, selectionStart: caret, selectionEnd: end } = this.#text
     this.#place = caret === end ? mentionAt(value, caret) : null
@@ -69,7 +69,7 @@ export class MentionList {
     if (this.#place.from === this.#closedAt || document.activeElement !== this.#text) return
     const { query } = this.#place
     const found = fitting(this.#people.present(), query, this.#people.me)
-    // Written out in full there is nothing to choose, and Enter sends.
+    // When the only match is written out in full there is nothing to choose, and Enter sends.
     this.#show(found.length === 1 && found[0].handle === query ? [] : found)
   }
 
@@ -89,7 +89,7 @@ export class MentionList {
   }
 
   #option(member, at) {
-    // Comes before the text would lose the focus, and after a finger was seen not to scroll.
+    // `mousedown` comes before the text would lose the focus, and after a touch has turned out not to be a scroll.
     const pick = (event) => {
       event.preventDefault()
       this.#pick(member)
@@ -114,7 +114,7 @@ export class MentionList {
     const { from } = this.#place
     const { text, caret } = completed(value, this.#place, end, handle)
     this.#text.setSelectionRange(from, end)
-    // As if it were typed: what a script puts into a field takes away all that could be undone.
+    // Insert as if it were typed: setting the field's value would clear what can be undone.
     document.execCommand("insertText", false, text.slice(from, text.length - value.length + end))
     this.#text.setSelectionRange(caret, caret)
     this.update()

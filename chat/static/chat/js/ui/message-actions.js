@@ -1,4 +1,4 @@
-// What one can do with a message, from its menu, by a key, or at a reaction.
+// The actions on a message: from its menu, by a key, or on a reaction.
 
 import { mayModerate, mayWrite } from "../room-state.js"
 import { copy } from "./clipboard.js"
@@ -21,7 +21,7 @@ export class MessageActions {
    * @param {import("../client.js").ChatClient} options.client
    * @param {() => import("../room.js").Room} options.room
    * @param {import("./composer.js").Composer} options.composer
-   * @param {() => void} options.pauseReading what is marked unread must not be read at once, for it is on the screen
+   * @param {() => void} options.pauseReading keeps messages marked unread from being read, as they are on the screen
    */
   constructor({ client, room, composer, pauseReading }) {
     this.#client = client
@@ -45,7 +45,7 @@ export class MessageActions {
 
   // Actions
 
-  /** @param {object} message @param {HTMLElement} opener gets the focus back */
+  /** @param {object} message @param {HTMLElement} opener the menu opens next to it */
   openMenu(message, opener) {
     const react = this.#mayWrite && ((emoji) => this.react(message, emoji, true))
     const tryEmoji = (emoji) => this.#client.react(this.#room().id, message.id, emoji, true)
@@ -53,7 +53,7 @@ export class MessageActions {
   }
 
   /**
-   * By a key, at the message in focus.
+   * Does what a key stands for with the focused message.
    * @param {"reply" | "edit" | "remove" | "react" | "copyLink" | "markUnread"} name
    */
   shortcut(name, message, opener) {
@@ -70,7 +70,7 @@ export class MessageActions {
     if (own) this.#composer.edit(own)
   }
 
-  /** @returns {Promise<boolean>} whether it is gone */
+  /** Asks, then deletes a message. @returns {Promise<boolean>} whether it was deleted */
   async remove(message) {
     return (await confirm(texts.confirmRemove, texts.remove)) && attempt(this.#client.delete(message.id))
   }

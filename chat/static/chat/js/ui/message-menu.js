@@ -2,21 +2,21 @@ import { drawn, fill } from "./templates.js"
 import { sentenceOf } from "./texts.js"
 
 const GAP = 4
-/** How arrow keys move among what can be chosen; to the sides they mean the same. */
+/** How arrow keys move through the choices; left and right mean the same as up and down. */
 const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }
 
 /**
- * What can be done with a message: one popover for all of them, next to the button that opened it. Escape and a click
- * elsewhere close it; the focus goes back to the message.
+ * The menu of a message: one popover for all messages, next to the button that opened it. Escape and a click elsewhere
+ * close it; the focus goes back to the message.
  */
 export class MessageMenu {
   #popover = drawn("message-menu").element
   #number = null
-  /** Of a message that is deleted meanwhile, or shown no more, there is nothing left to choose. */
+  /** Closes the menu when its message is deleted or no longer shown: nothing is left to choose. */
   #watch = new MutationObserver(() => this.#message?.querySelector(".message__menu") || this.#popover.hidePopover())
 
   constructor() {
-    // "beforetoggle": while the focus is still inside; one that a click has put elsewhere stays there.
+    // "beforetoggle" comes while the focus is still inside. A focus that a click has put elsewhere stays there.
     this.#popover.addEventListener("beforetoggle", ({ newState }) => {
       if (newState !== "closed") return
       this.#watch.disconnect()
@@ -84,7 +84,7 @@ export class MessageMenu {
     buttons[next].focus()
   }
 
-  /** The line that the menu belongs to, from which arrow keys lead on. It may have been redrawn meanwhile. */
+  /** The message that the menu belongs to. It is looked up each time, because it may have been redrawn. */
   get #message() {
     return this.#log.querySelector(`[data-number="${this.#number}"]`)
   }

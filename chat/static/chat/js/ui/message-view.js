@@ -1,5 +1,5 @@
-// One line of a timeline as an element: a copy of what chat/_timeline_row.html looks like, filled. Only `message.html`,
-// which the server has sanitised, goes in as markup.
+// Draws one row of a timeline: a filled copy of its template, which chat/_timeline_row.html renders. Only
+// `message.html`, which the server has sanitised, goes in as markup.
 
 import { colourOf, excerptOf, initialsOf } from "../timeline-rows.js"
 import { dayName, daysAgo, momentOf, timeOf, wordsOf } from "./dom.js"
@@ -8,6 +8,7 @@ import { drawn, fill } from "./templates.js"
 import { sentenceOf, texts } from "./texts.js"
 
 /**
+ * Makes the element of a row.
  * @param {import("../timeline-rows.js").Row} row
  * @param {object} actions
  * @param {(message: object, opener: HTMLElement) => void} actions.openMenu
@@ -15,8 +16,8 @@ import { sentenceOf, texts } from "./texts.js"
  * @param {(number: number) => void} actions.show a quoted message
  * @param {(clientId: string) => void} actions.retry
  * @param {(clientId: string) => void} actions.discard
- * @param {object} context `me`, `isLive`, `canWrite`, `target` (the number of the message that is meant), `editing` (the
- *   id of the message that is being edited)
+ * @param {object} context `me`, `isLive`, `canWrite`, `target` (the number of the message that a link leads to),
+ *   `editing` (the id of the message that is being edited)
  * @returns {HTMLElement}
  */
 export function viewOf(row, actions, context) {
@@ -25,7 +26,7 @@ export function viewOf(row, actions, context) {
   return element
 }
 
-/** Changes exactly when the line looks different. */
+/** Returns a string that changes exactly when the row looks different. */
 export function versionOf(row, { isLive, canWrite, target, editing }) {
   const { kind, message, continues, mine, quoted, users, by, item } = row
   if (kind === "message") {
@@ -97,7 +98,7 @@ function pendingView({ item, continues }, actions, { me, isLive }) {
   parts.discard?.addEventListener("click", () => actions.discard(item.clientId))
   const waits = item.pause === "rate.limited" ? texts.waitingItsTurn : texts.sending
   fill(parts.state, isFailed ? null : isLive ? waits : texts.waitingToSend)
-  // What goes well goes fast: a line that came and went with each message would only make the others jump.
+  // Sending is usually fast: a line that came and went with each message would only make the others jump.
   parts.state?.classList.toggle("visually-hidden", isLive && !item.pause)
   return element
 }
@@ -162,7 +163,7 @@ function namesOf([first, second, third, ...others]) {
     : texts.namesThree({ first, second, third })
 }
 
-/** The classes of the moment, beside those that the template gives. */
+/** Sets the classes that depend on the state, beside those that the template gives. */
 function look(element, wanted) {
   for (const name in wanted) element.classList.toggle(name, Boolean(wanted[name]))
 }

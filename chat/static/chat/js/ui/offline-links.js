@@ -1,16 +1,16 @@
-// Links to the site's own pages while the server is away: one stays on this page, where what one writes is kept, and is
-// told so, in place of the browser's own page of errors.
+// Links to the site's own pages while the server is away: the person stays on this page, where their messages are kept,
+// and is told so, instead of seeing the browser's error page.
 
 import { say } from "./dialogs.js"
 import { texts } from "./texts.js"
 
-/** A short interruption is over before a page is there. */
+/** A shorter interruption than this is over before a page has loaded. */
 const QUIET_MS = 2_000
 const ANSWER_MS = 3_000
-/** What a proxy says in the place of a server that is not there. */
+/** The statuses with which a proxy answers for a server that is not there. */
 const NOBODY_THERE = [502, 503, 504]
 
-/** @param {import("../client.js").ChatClient} client */
+/** Intercepts links while the connection is lost. @param {import("../client.js").ChatClient} client */
 export function holdLinks(client) {
   let lostAt = performance.now()
   client.on("connection", ({ name }) => {
@@ -28,7 +28,7 @@ export function holdLinks(client) {
 }
 
 async function follow(href) {
-  // The connection alone may be lost: whether there is a server, only a request tells.
+  // Perhaps only the WebSocket is lost: a request shows whether the server is there.
   /** @type {RequestInit} */
   const options = { method: "HEAD", redirect: "manual", signal: AbortSignal.timeout(ANSWER_MS) }
   const answer = await fetch(href, options).catch(() => null)
@@ -36,7 +36,7 @@ async function follow(href) {
   else say(texts.pageWaits)
 }
 
-/** With a key or another button the link opens elsewhere, and this page stays. */
+/** Whether a click opens the link on this page: with a modifier key or another button it opens elsewhere. */
 const isPlain = ({ button, altKey, ctrlKey, metaKey, shiftKey }) =>
   button === 0 && !(altKey || ctrlKey || metaKey || shiftKey)
 

@@ -3,7 +3,7 @@ import { config } from "./page-config.js"
 
 let client = null
 
-/** The one client of this page; all elements share its connection. */
+/** Returns the one client of this page, whose connection all elements share. */
 export function pageClient() {
   if (!client) {
     const { socket, user, limits, timeline } = config

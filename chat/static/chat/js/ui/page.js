@@ -1,4 +1,4 @@
-// The entry of every page of the chat: one client, the elements on it, and what belongs to the window itself.
+// The entry point of every page of the chat: one client, the custom elements, and what belongs to the window itself.
 
 import { ChatLobby } from "./chat-lobby.js"
 import { ChatRoomList } from "./chat-room-list.js"
@@ -23,7 +23,7 @@ customElements.define("copy-field", CopyField)
 
 const heading = room?.heading
 
-// The title of a host's page is the host's.
+// The title of a host's page belongs to the host.
 if (!config.embed) client.rooms.on("change", () => {
   const { unread } = client.rooms
   const name = room?.heading ?? heading
@@ -32,7 +32,7 @@ if (!config.embed) client.rooms.on("change", () => {
   if (document.title !== wanted) document.title = wanted
 })
 
-// What was printed in another zone than the reader's has just been drawn again; the next page is printed in theirs.
+// What the server rendered in another time zone has just been redrawn; it renders the next page in the reader's zone.
 const { printed, cookie, attributes } = config.zone
 const { timeZone } = new Intl.DateTimeFormat().resolvedOptions()
 if (timeZone !== printed) document.cookie = `${cookie}=${timeZone}; ${attributes}`
@@ -41,7 +41,7 @@ listenForKeys()
 closeMenus()
 holdLinks(client)
 
-// A timer of a hidden tab may be a minute late; who looks again doesn't wait for it.
+// Timers of a hidden tab may be a minute late; a person who comes back doesn't wait for them.
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && client.reconnectNow())
 
 await client.start()

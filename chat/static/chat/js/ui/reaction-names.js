@@ -1,6 +1,6 @@
 import { texts } from "./texts.js"
 
-/** A chip that hundreds have pushed names so many. */
+/** How many people a reaction names at most. */
 const MOST = 10
 
 const list = new Intl.ListFormat(document.documentElement.lang || undefined)

@@ -3,19 +3,19 @@
 import { put } from "./dom.js"
 import { texts, titleOf } from "./texts.js"
 
-/** Whether there is nothing here for this person any more. */
+/** Whether this person may not see the room any more. */
 export const isGone = ({ access }) => access === "removed" || access === "denied"
 
 /**
- * Name, topic, and either the composer or why there is none.
+ * Draws the name, the topic, and either the composer or why there is none.
  * @param {any} parts @param {any} room
- * @param {{canWrite: boolean, ended: string | null}} context `ended`: why nothing goes from this page any more
+ * @param {{canWrite: boolean, ended: string | null}} context `ended`: why nothing can be written on this page any more
  */
 export function drawAbout(parts, room, { canWrite, ended }) {
   const { state } = room
   const gone = isGone(room)
   const focused = document.activeElement
-  // Until the server has spoken, what it rendered stands.
+  // Until the server sends the state, what it rendered stays.
   if (!state && !gone) return
   if (state) {
     put(parts.name, titleOf(state))
@@ -23,21 +23,21 @@ export function drawAbout(parts, room, { canWrite, ended }) {
     parts.topic.hidden = state.kind === "direct" || !state.topic
     if (parts.people) put(parts.people, texts.members({ count: state.memberCount }))
   }
-  // A host's rule may let people in without there being a member.
+  // A host's policy may let people in although the room has no members.
   if (parts.people) parts.people.hidden = gone || !state.memberCount
   if (parts.settings) parts.settings.hidden = gone
   parts.leave.hidden = !state?.role || gone
   parts.composer.hidden = !canWrite || gone || ended !== null
   parts.outside.hidden = !parts.composer.hidden
-  // Disabled: the server has said that this person may not.
+  // The server renders the button disabled if this person may not join.
   parts.join.hidden = parts.join.disabled || gone || ended !== null || Boolean(state?.role) || Boolean(state?.archived) || state?.kind !== "open"
   const why = state?.whySilent ?? (state?.archived ? "archived" : parts.join.hidden ? "read_only" : "may_join")
   put(parts["outside-text"], ended ?? (gone ? texts.removedFromRoom : texts[`silent.${why}`]))
-  // What is hidden loses the focus. Where it is outside of the room, it is not ours to move.
+  // A hidden element loses the focus. If the focus is outside the room, it is not ours to move.
   if (parts.timeline.closest("chat-room").contains(focused) && !focused.checkVisibility()) parts.timeline.focus({ preventScroll: true })
 }
 
-/** The lines above and below the messages: what is being loaded, or that there is no more. */
+/** Draws the lines above and below the messages: what is being loaded, or that there is no more. */
 export function drawHint(parts, room, { isLive, isEmpty, failed }) {
   const { timeline, isLoading } = room
   const isWaiting = !timeline.isLoaded && !isGone(room)
@@ -53,7 +53,7 @@ export function drawHint(parts, room, { isLive, isEmpty, failed }) {
   parts["newer-hint"].hidden = !timeline.isLoaded || timeline.reachesNewest
 }
 
-/** The way to the newest messages, with how many are new there. */
+/** Draws the button to the newest messages, with how many are unseen. */
 export function drawToNewest(parts, { unseen }, isThere) {
   if (isThere && parts["to-newest"] === document.activeElement) parts.timeline.focus({ preventScroll: true })
   parts["to-newest"].hidden = isThere
@@ -62,7 +62,7 @@ export function drawToNewest(parts, { unseen }, isThere) {
 
 export function drawTyping(parts, room) {
   const { users } = room.typing
-  // Somebody who has not written anything yet: the list of members knows the name. Without it, it is "somebody".
+  // The member list names people who have written nothing here yet. Until it is loaded, they are "somebody".
   if (users.some((id) => !nameOf(room, id)) && !room.members.isLoaded) room.loadMembers().catch(() => {})
   const names = users.map((id) => nameOf(room, id) ?? texts.somebody)
   put(parts.typing, typingLine(names))

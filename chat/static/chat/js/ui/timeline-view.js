@@ -1,20 +1,20 @@
-// The scrolling log: keeps its place when lines come in above or below, stays at the bottom when one reads the newest.
-// Its flex direction is column-reverse: `scrollTop` is 0 at the bottom and negative above it, so that the newest lines
+// The scrolling log keeps its place when rows come in above or below, and stays at the bottom when the reader is there.
+// Its flex direction is column-reverse: `scrollTop` is 0 at the bottom and negative above it, so that the newest rows
 // show before any script has run, and stay in place while something above them changes its height.
 
 import { viewOf, versionOf } from "./message-view.js"
 
-/** So close to an end counts as there, in pixels. */
+/** This close to an end counts as being there, in pixels. */
 const NEAR_BOTTOM = 48
 const NEAR_END = 600
-/** So much of a message must be on the screen to have been seen. */
+/** How much of a message must be on the screen for it to be seen, in pixels. */
 const SEEN = 24
-/** A scroll event so soon after a person's own movement is theirs. */
+/** A scroll event this soon after a wheel, touch, pointer or key event is the person's own. */
 const OWN_MS = 1_000
 const SCROLL_KEYS = ["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", " "]
-/** What one can reach in the message that has the focus; in the others that would be a hundred stops on the way. */
+/** What Tab reaches in the focused message. In all messages, that would be a hundred stops on the way. */
 const REACHABLE = ".message__time[href], .message__quote, .message__body a, .reaction, .message__menu"
-/** What may scroll sideways. Not every browser sees to it itself that the keyboard can. */
+/** What may scroll sideways. Not every browser lets the keyboard do that by itself. */
 const WIDE = ".message__body :is(pre, table)"
 const SHORTCUTS = { r: "reply", e: "edit", Delete: "remove", Backspace: "remove", "+": "react", ":": "react", c: "copyLink", u: "markUnread" }
 
@@ -24,17 +24,18 @@ export class TimelineView {
   /** @type {Map<string, {element: HTMLElement, version: string | null, row: import("../timeline-rows.js").Row | null}>} by key */
   #shown = new Map()
   #isAtBottom = true
-  /** Whether the last line shown was the room's newest: only then new ones may push the others up. */
+  /** Whether the last row shown was the room's newest: only then may new ones push the others up. */
   #endsLive = false
   #movedAt = -Infinity
-  /** The message that has the focus, or holds it. */
+  /** The message that has or contains the focus. */
   #current = null
   #sizes
   #callbacks
   #listeners = new AbortController()
 
   /**
-   * @param {HTMLElement} log scrolls @param {HTMLElement} rows holds the lines, perhaps those that the server printed
+   * @param {HTMLElement} log scrolls
+   * @param {HTMLElement} rows holds the rows, at first perhaps those that the server rendered
    * @param {{nearTop: () => void, nearBottom: () => void, moved: () => void, movedByHand: () => void,
    *   shortcut: (name: string, message: object, opener: HTMLElement) => void, leave: () => void}} callbacks
    */
@@ -42,7 +43,7 @@ export class TimelineView {
     this.#log = log
     this.#rows = rows
     this.#callbacks = callbacks
-    // Fonts, code and later pictures change heights after they were laid out; so does the keyboard of a phone.
+    // The log changes its size with the window, and when a phone shows its keyboard.
     this.#sizes = new ResizeObserver(() => {
       this.#onScroll()
       this.#setStops()
@@ -55,7 +56,7 @@ export class TimelineView {
     const { signal } = this.#listeners
     const byHand = () => {
       this.#movedAt = performance.now()
-      // Where there is nothing to scroll, the hand alone says that somebody reads on.
+      // If there is nothing to scroll, the movement alone shows that somebody reads on.
       if (this.#log.scrollHeight <= this.#log.clientHeight) this.#onScroll()
     }
     this.#log.addEventListener("scroll", () => this.#onScroll(), { passive: true, signal })
@@ -94,12 +95,12 @@ export class TimelineView {
     if (!this.#log.clientHeight) return null
     const edges = this.#log.getBoundingClientRect()
     const [edge, end] = [Math.max(edges.top, 0), Math.min(edges.bottom, window.innerHeight)]
-    // Scrolled away by the page around it.
+    // The page around the log has scrolled it away.
     if (end <= edge) return null
     const elements = this.#rows.querySelectorAll("[data-number]")
     const last = countOf(elements, ({ top, height }) => top + Math.min(height, SEEN) <= end) - 1
     if (last < 0) return null
-    // Where only other lines are on the screen, the message above them stands for it.
+    // If only other rows are on the screen, the message above them stands for them.
     const first = Math.min(last, countOf(elements, ({ bottom, height }) => bottom - Math.min(height, SEEN) < edge))
     const numberOf = (at) => Number(elements[at].dataset.number)
     return { first: numberOf(first), last: numberOf(last), isEnd: this.#endsLive && last === elements.length - 1 }
@@ -115,7 +116,7 @@ export class TimelineView {
       const held = this.#shown.get(row.key)
       const element = held?.version === version ? held.element : viewOf(row, actions, context)
       if (held && held.element !== element) {
-        // A line that only looks different was read out already; what was on its way was not.
+        // A row that only looks different was announced already; a pending one was not.
         if (held.row && held.row.kind !== "pending") element.ariaLive = "off"
         place = replace(held.element, element, place)
       }
@@ -129,13 +130,14 @@ export class TimelineView {
     if (!anchor) this.#log.scrollTop = 0
     else this.keepInPlace(anchor)
     this.#setStops()
-    // A page that doesn't fill the window can't be scrolled to ask for more.
+    // A log that is not full can't be scrolled to ask for more.
     this.#onScroll()
   }
 
   /**
-   * The topmost message on the screen. It is named by its key, because the line itself may be redrawn: the first one of a page often
-   * gets or loses its name. @returns {{key: string, top: number, number: number} | null} `number`: none if unsent
+   * The topmost message on the screen. It is named by its key, because the element may be redrawn: the first one of a
+   * page often gets or loses its author's name.
+   * @returns {{key: string, top: number, number: number} | null} `number`: NaN if unsent
    */
   get place() {
     const { top: edge } = this.#log.getBoundingClientRect()
@@ -146,17 +148,17 @@ export class TimelineView {
     return null
   }
 
-  /** Puts a message where it was; if it isn't there, one sees the newest. */
+  /** Scrolls a message to where it was; if it is gone, to the newest. */
   keepInPlace({ key, top }) {
     const element = this.#shown.get(key)?.element
     const shift = element && element.getBoundingClientRect().top - top
-    // Nothing is written where nothing moved: it could end a movement that goes on.
+    // If nothing moved, leave scrollTop alone: setting it could end a scroll in progress.
     if (shift) this.#log.scrollTop += shift
     else if (!element) this.#log.scrollTop = 0
     this.#isAtBottom = this.#isNearBottom
   }
 
-  /** What moves from now on was not moved by hand. */
+  /** Forgets the last movement by hand: scrolling from now on is not the person's own. */
   handsOff() {
     this.#movedAt = -Infinity
   }
@@ -166,14 +168,14 @@ export class TimelineView {
     this.#isAtBottom = true
   }
 
-  /** From elsewhere to the last message that is here. */
+  /** Focuses the last loaded message. */
   focus() {
     const last = [...this.#rows.querySelectorAll(".message")].at(-1) ?? this.#log
     last.focus({ preventScroll: true })
     last.scrollIntoView({ block: "nearest" })
   }
 
-  /** Puts a message in the middle and the focus on it. @returns {boolean} whether it is there */
+  /** Puts a message in the middle and the focus on it. @returns {boolean} whether it is loaded */
   show(number) {
     const element = this.#rows.querySelector(`[data-number="${number}"]`)
     if (!element) return false
@@ -182,7 +184,7 @@ export class TimelineView {
     return true
   }
 
-  /** Where somebody with unread messages starts. @returns {boolean} whether there is such a place */
+  /** Shows the unread line. @returns {boolean} whether there is one */
   showUnread() {
     const element = this.#shown.get("unread")?.element
     if (!element) return false
@@ -194,7 +196,7 @@ export class TimelineView {
 
   // Internal
 
-  /** Only the log scrolls: a page of the host around it stays where it is. */
+  /** Puts an element in the middle. Only the log scrolls: a host's page around it stays where it is. */
   #center(element) {
     const { top, height } = element.getBoundingClientRect()
     const space = this.#log.clientHeight - height
@@ -213,7 +215,7 @@ export class TimelineView {
 
   #onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.#log
-    // Hidden by the page around it, it is at both ends at once, and would ask for all there ever was.
+    // A log that the page around it hides is at both ends at once, and would load the room's whole history.
     if (!clientHeight) return
     this.#isAtBottom = this.#isNearBottom
     if (performance.now() - this.#movedAt < OWN_MS) this.#callbacks.movedByHand()
@@ -222,7 +224,7 @@ export class TimelineView {
     this.#callbacks.moved()
   }
 
-  /** One stop for the Tab key, the log itself; from its message in focus the key leads on to what is in that. */
+  /** Makes the log one stop for the Tab key. From the focused message, Tab goes on to what is inside it. */
   #setStops() {
     const set = (element, isStop) => element.tabIndex === -1 !== isStop || (element.tabIndex = isStop ? 0 : -1)
     for (const each of this.#rows.querySelectorAll(REACHABLE)) set(each, Boolean(this.#current?.contains(each)))
@@ -230,8 +232,8 @@ export class TimelineView {
   }
 
   /**
-   * Arrow keys walk through the messages, Home and End to the first and the last; Enter opens the menu of the one in
-   * focus, letters do what it offers, Escape leads to where one writes.
+   * Arrow keys go through the messages, Home and End to the first and the last. Enter opens the menu of the focused
+   * one, letters do what that menu offers, and Escape goes to the composer.
    */
   #onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return
@@ -242,13 +244,13 @@ export class TimelineView {
     const goal = { ArrowUp: up, ArrowDown: at === -1 ? undefined : Math.min(last, at + 1), Home: 0, End: last }[event.key]
     if (goal !== undefined) return this.#walk(event, messages[goal])
     if (event.key === "Escape") return this.#callbacks.leave()
-    // Inside a message the keys are those of the link or button there.
+    // Inside a message, keys belong to the focused link or button.
     if (at === -1 || messages[at] !== document.activeElement) return
     const { message } = /** @type {any} */ (this.#shown.get(messages[at].dataset.key).row)
     const opener = messages[at].querySelector(".message__menu") ?? messages[at]
     const name = SHORTCUTS[event.key]
     if (!message || !(name || event.key === "Enter")) return
-    // Otherwise the same key press would go on to push the menu's first button, or be typed where the focus goes.
+    // Otherwise the same key press would also push the menu's first button, or be typed where the focus goes.
     event.preventDefault()
     if (name) this.#callbacks.shortcut(name, message, /** @type {HTMLElement} */ (opener))
     else opener.click()
@@ -262,7 +264,7 @@ export class TimelineView {
   }
 }
 
-/** How many of the elements, from the first on, have such a place; no later one has. */
+/** Counts the leading elements whose place satisfies `isSuch`, by binary search: no later one may satisfy it. */
 function countOf(elements, isSuch) {
   let [from, to] = [0, elements.length]
   while (from < to) {
@@ -273,7 +275,7 @@ function countOf(elements, isSuch) {
   return from
 }
 
-/** Puts a line in the place of its former self, and the focus where it was in that. */
+/** Replaces a row by its new version, and puts the focus where it was in the old one. */
 function replace(old, element, place) {
   const focusable = (line) => [...line.querySelectorAll("a, button, pre, table")]
   const hadFocus = old.contains(document.activeElement)
@@ -283,24 +285,24 @@ function replace(old, element, place) {
   return old === place ? element : place
 }
 
-/** Of each page of the room: a permalink is left and come back to at places of its own. */
+/** The key of a page's place: each permalink of a room has its own. */
 const placeOf = (room) => `chat-place|${room}|${location.pathname}`
 
-/** For the browser's Back and Forward, as long as the tab is there. @param {object | null} place null: at the newest */
+/** Stores a place for Back and Forward, as long as the tab exists. @param {object | null} place null: at the newest */
 export function keepPlace(room, place) {
   try {
     sessionStorage.setItem(placeOf(room), JSON.stringify(place))
   } catch {
-    // Full, or forbidden: then one starts as at a first visit.
+    // The storage is full or forbidden: the reader then starts as on a first visit.
   }
 }
 
-/** @returns {object | null | undefined} what was kept, if this page is one that was gone back or forward to */
+/** @returns {object | null | undefined} the stored place, if Back or Forward led to this page */
 export function placeBefore(room) {
   try {
     const [{ type }] = performance.getEntriesByType("navigation")
     if (type === "back_forward") return JSON.parse(sessionStorage.getItem(placeOf(room)))
   } catch {
-    // Forbidden: nothing was kept.
+    // The storage is forbidden: nothing was stored.
   }
 }
