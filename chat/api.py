@@ -1,11 +1,12 @@
-"""The public Python face of the chat, for the code of the site that it is part of.
+"""The public Python API of the chat, for the site's own code.
 
-Safe in a view, in a thread without an event loop, in a Celery task, in another process. Inside your ``atomic()`` block
-everything is published when it commits, and not at all if it rolls back. Rooms are given as ``Room`` or as its id,
-people as users of your user model. What is refused raises a ``ChatError`` (chat.wire.errors). Your code is trusted:
-``CHAT["POLICY"]`` decides only where a person acts (``author``, ``by``, ``creator``); elsewhere the site does.
+It is safe in a view, in a thread without an event loop, in a Celery task, in another process. Inside your ``atomic()``
+block everything is published when it commits, and not at all if it rolls back. Rooms are given as ``Room`` or as its
+id, people as users of your user model. Refusals raise a ``ChatError`` (chat.wire.errors). Your code is trusted:
+``CHAT["POLICY"]`` decides only where a person acts (``author``, ``by``, ``creator``); elsewhere the site itself acts.
 
-The coroutines with an ``a`` in front do the same without blocking the event loop; they have no part in an ``atomic()``.
+The coroutines whose names begin with ``a`` do the same without blocking the event loop; they take no part in your
+``atomic()`` block.
 """
 
 from collections.abc import Callable, Coroutine, Iterable
@@ -85,7 +86,7 @@ def post(
         reply_to: A message of the same room, or its id.
 
     Raises:
-        RoomNotFound: Missing, or hidden from ``author``; which, says a note of the error.
+        RoomNotFound: Missing, or hidden from ``author``; in that case the exception has a note.
     """
     try:
         return messages.post(
@@ -108,7 +109,7 @@ async def apost(
     client_id: UUID | None = None,
     reply_to: Message | int | str | None = None,
 ) -> PostResult:
-    """``post``, through the process's group commit: many at once cost one transaction."""
+    """``post``, through the process's group commit: many calls at once share one transaction."""
     request = posting.Post(
         author,
         _key(room),
@@ -132,28 +133,28 @@ def _explain(error: RoomNotFound, room: Room | int | str, author: Any) -> None:
 
 
 def import_messages(room: Room | int | str, messages: Iterable[PastMessage]) -> Imported:
-    """Take over messages from elsewhere, with their own times and authors, at the end of the room's timeline.
+    """Import messages from elsewhere, with their own times and authors, at the end of the room's timeline.
 
-    Works through any iterable in transactions of up to 500; repeated, it stores what is missing.
+    Takes any iterable, in transactions of up to 500 messages. Repeating the call stores only what is missing.
 
     Raises:
-        ImportRefused: What can't be stored, message by message; nothing of its batch is.
+        ImportRefused: Some messages of a batch can't be stored, so nothing of that batch is. The error names them.
     """
     return importing.import_messages(by=SITE, room_id=_key(room), messages=messages)
 
 
 def edit(message: Message | int | str, by: Any, body: str) -> int:
-    """Replace a message's text; the seq of its present state."""
+    """Replace a message's text, and return the seq of its present state."""
     return messages.edit(by=by, message_id=_key(message), body=body)
 
 
 def delete(message: Message | int | str, by: Any) -> int:
-    """Empty a message to a tombstone; the seq of its present state."""
+    """Turn a message into a tombstone, and return the seq of its present state."""
     return messages.delete(by=by, message_id=_key(message))
 
 
 def react(message: Message | int | str, by: Any, emoji: str) -> ReactionResult:
-    """Add ``by``'s reaction to a message; nothing happens if it is there.
+    """Add ``by``'s reaction to a message; nothing happens if it is there already.
 
     Args:
         emoji: The character itself, not its name.
@@ -201,7 +202,7 @@ async def acreate_room(
     client_id: UUID | None = None,
 ) -> Room:
     """``create_room``, without blocking the event loop."""
-    # A pool runs its work again when the database connection dies in it, perhaps after the commit.
+    # A pool runs its work again if the database connection dies meanwhile, perhaps after the commit.
     once, people = client_id or uuid4(), list(members)
     return await pools.site.run(
         partial(create_room, name, creator, kind=kind, topic=topic, members=people, client_id=once)
@@ -209,12 +210,12 @@ async def acreate_room(
 
 
 def room_for(subject: models.Model, *, name: str = "", kind: str = "private") -> Room:
-    """The one room on a model instance of yours, made if there is none. It starts without members."""
+    """Return the one room on a model instance of yours; make it, without members, if there is none."""
     return rooms.room_for(subject, by=SITE, name=name, kind=kind)
 
 
 def open_direct(user: Any, others: Iterable[Any]) -> Room:
-    """The one direct room of exactly these people, even if ``user`` could not find them."""
+    """Return the one direct room of exactly these people, even if ``user`` could not find them; make it if needed."""
     return rooms.open_direct(by=user, user_ids=[str(each.pk) for each in others], invited_by=SITE)
 
 
@@ -226,7 +227,7 @@ def archive_room(room: Room | int | str, *, archived: bool = True) -> Room:
 def update_room(
     room: Room | int | str, *, name: str | None = None, topic: str | None = None, kind: str | None = None
 ) -> Room:
-    """Rename, describe, open or close a room, an archived one too; what is None stays.
+    """Change a room's name, topic or kind, even if it is archived; what is None stays.
 
     When a room becomes ``private``, people who only watched lose it at that point of its history, and it gets another
     short name, which nobody can guess.
@@ -235,21 +236,21 @@ def update_room(
 
 
 def delete_room(room: Room | int | str) -> None:
-    """Delete a room and all that was said in it, for good; ``room_for`` its subject makes a new one then.
+    """Delete a room and all that was said in it, for good. ``room_for`` makes a new one for its subject after that.
 
-    It is gone from every page once your transaction commits. Its messages are taken out of the database right after
-    that, in pieces: some seconds for a hundred thousand.
+    The room is gone from every page once your transaction commits. Its messages are deleted from the database right
+    after that, in batches: a hundred thousand take some seconds.
     """
     room_deletion.delete(by=SITE, room_id=_key(room))
 
 
 def add_member(room: Room | int | str, user: Any, *, role: str = "member") -> None:
-    """Make somebody a member; nothing happens if they are one."""
+    """Make somebody a member; nothing happens if they are one already."""
     memberships.add(by=SITE, room_id=_key(room), user_id=str(user.pk), role=role)
 
 
 def remove_member(room: Room | int | str, user: Any) -> None:
-    """End somebody's membership: nothing of the room reaches them from this point of its history on."""
+    """End somebody's membership: nothing that happens in the room from then on reaches them."""
     with suppress(MemberNotFound):  # they never were a member
         memberships.remove(by=SITE, room_id=_key(room), user_id=str(user.pk))
 
@@ -262,7 +263,7 @@ def notify(
     It is not stored: people who are not connected never get it.
 
     Args:
-        payload: Anything that JSON can say, up to 32 KiB.
+        payload: Anything that can be encoded as JSON, up to 32 KiB.
 
     Raises:
         CommandInvalid: Not exactly one audience, or too large a payload.
@@ -285,11 +286,11 @@ def notify(
 def recheck(users: Iterable[Any] | None = None, *, room: Room | int | str | None = None) -> None:
     """Make every process check at once whether people are still welcome, and in which rooms.
 
-    Call it when a right that your policy decides has changed. Without this call it takes a minute at most.
+    Call it when a right that your policy decides has changed. Without this call, processes notice within a minute.
 
     Args:
-        users: These people, wherever they are.
-        room: Everybody who follows this room; with ``users``, these alone.
+        users: Check these people, wherever they are.
+        room: Check everybody who follows this room or, with ``users``, those of them who do.
 
     Raises:
         CommandInvalid: Neither is given.
@@ -304,16 +305,16 @@ def recheck(users: Iterable[Any] | None = None, *, room: Room | int | str | None
 
 
 def revoke_tokens(user: Any) -> int:
-    """End all bearer tokens of a person and the sockets that they opened; return the number of tokens.
+    """End all bearer tokens of a person and the sockets that they opened, and return the number of tokens.
 
-    For your view that resets a forgotten password, in the transaction that stores the new one: whoever knew the old
-    one may have made tokens, which a new password alone does not end.
+    Call it in your view that resets a forgotten password, in the transaction that stores the new one: whoever knew the
+    old password may have made tokens, which a new password alone does not end.
     """
     return tokens.revoke_all(by=SITE, user=user)
 
 
 def _async(call: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """The twin of ``call`` for coroutines, with its signature."""
+    """Return the asynchronous version of ``call``, with the same arguments."""
 
     @wraps(call)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:

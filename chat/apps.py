@@ -8,7 +8,7 @@ class ChatConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Registration happens on import; both need loaded models.
+        # Both modules register their functions on import, which needs loaded models.
         from chat import (
             checks,  # noqa: F401
             receivers,  # noqa: F401

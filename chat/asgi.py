@@ -1,4 +1,4 @@
-"""A site with the chat in it, as one ASGI application. In your ``asgi.py``, in the place of Django's own:
+"""A site with the chat in it, as one ASGI application. In your ``asgi.py``, instead of Django's own:
 
 from chat.asgi import get_asgi_application
 
@@ -16,12 +16,12 @@ def get_asgi_application(websocket: Any = None) -> Any:
     """Django's application with the chat's socket beside it, at ``CHAT["SOCKET_PATH"]``.
 
     Args:
-        websocket: The application of your own sockets, for every path that is not the chat's. Without one, other paths
+        websocket: The application for your own sockets, on every path that is not the chat's. Without one, other paths
             are refused.
     """
     http = asgi.get_asgi_application()
-    from chat.routing import websocket_application  # imports models: after Django's set-up
+    from chat.routing import websocket_application  # imports models, so only after Django's set-up
 
-    # Imports all views now: on the first request it would hold up the event loop.
+    # Import all views now: on the first request, that would block the event loop.
     _ = get_resolver().url_patterns
     return ProtocolTypeRouter({"http": http, "websocket": websocket_application(websocket)})

@@ -62,7 +62,7 @@ def _type_problem(value: Any, default: Any) -> str:
 
 @register("chat")
 def origins_are_named(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Pages of any site at all could otherwise open a visitor's socket, with the visitor's cookie."""
+    """Otherwise the pages of any site could open a socket with the visitor's cookie."""
     given = getattr(settings, "CHAT", {})
     origins = given.get("ORIGINS", ()) if isinstance(given, dict) else ()
     if settings.DEBUG or not any(each == "*" or each.endswith("://*") for each in origins if isinstance(each, str)):
@@ -73,7 +73,7 @@ def origins_are_named(app_configs: Sequence[AppConfig] | None, **_: Any) -> list
 
 @register("chat")
 def layer_can_wait(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Channels' core Redis layer blocks for 5 s in a read that redis-py 8 gives up after 5 s: the consumer dies."""
+    """Channels' core Redis layer blocks for 5 s in a read that redis-py 8 aborts after 5 s, which ends the consumer."""
     alias = (getattr(settings, "CHAT", None) or {}).get("CHANNEL_LAYER", ChatSettings.channel_layer)
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get(alias, {})
     if layer.get("BACKEND") != CORE_LAYER or _redis_major() < 8:
@@ -91,7 +91,7 @@ def layer_can_wait(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
 
 @register("chat")
 def policy_can_be_used(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """A policy that can't be imported would show itself as an error on the first page."""
+    """A policy that can't be imported would otherwise be noticed only as an error on the first page."""
     path = (getattr(settings, "CHAT", None) or {}).get("POLICY", ChatSettings.policy)
     try:
         policy = import_string(path)
@@ -112,9 +112,9 @@ def _redis_major() -> int:
 
 @register("chat")
 def sqlite_is_set_up(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """The chat's own transactions queue for SQLite's lock by themselves; those of the site around it may not.
+    """The chat's own transactions wait for SQLite's write lock when they begin; those of the site may not.
 
-    WAL and FULL are asked of the database itself.
+    WAL and FULL are checked in the database itself (``database_keeps_commits``).
     """
     connection = connections[_alias()]
     if connection.vendor != "sqlite":
@@ -129,7 +129,7 @@ def sqlite_is_set_up(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
 
 @register("chat")
 def people_are_in_the_same_database(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Rooms and messages refer to people and to content types, and no database keeps a reference into another one."""
+    """Rooms and messages have foreign keys to people and to content types, which can't point into another database."""
     alias = _alias()
     found: list[CheckMessage] = []
     if (of_people := router.db_for_write(get_user_model())) != alias:
@@ -163,7 +163,7 @@ def pages_have_addresses(app_configs: Sequence[AppConfig] | None, **_: Any) -> l
 
 @register("chat")
 def templates_can_be_read(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """A site whose own pages are of another template language needs Django's beside it."""
+    """A site whose own pages use another template language needs Django's as well."""
     try:
         get_template("chat/base.html")
     except TemplateDoesNotExist:
@@ -174,8 +174,9 @@ def templates_can_be_read(app_configs: Sequence[AppConfig] | None, **_: Any) -> 
 
 @register("chat")
 def socket_has_a_server(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Without a socket the pages work and stay still, and nothing else says why. One sign of ASGI is enough: in
-    production, uvicorn and granian need neither."""
+    """Without a socket the pages work but are not live, and nothing else says why. One of the two settings is enough;
+    in production, uvicorn and granian need neither.
+    """
     if getattr(settings, "ASGI_APPLICATION", None) or apps.is_installed("daphne"):
         return []
     text = (

@@ -1,6 +1,6 @@
 """Every setting of the app: ``CHAT = {"BODY_CHARS": 4000, …}`` in the host's settings, read as ``conf.body_chars``.
 
-One line each: name, default, unit and meaning. Nothing is read at import, so tests may override ``CHAT``.
+Each has its name, default, unit and meaning. Nothing is read at import, so tests may override ``CHAT``.
 Unknown names and wrong types are errors of ``manage.py check`` (chat/checks.py).
 """
 
@@ -14,7 +14,7 @@ from django.core.signals import setting_changed
 
 @dataclass(frozen=True, kw_only=True)
 class ChatSettings:
-    """The settings in force. Sizes are in what the name says; times in seconds (``_s``)."""
+    """The settings in force. Sizes are in the unit that the name says, times in seconds (``_s``)."""
 
     policy: str = "chat.access.policy.Policy"
     """Dotted path of the class that decides who may do what (docs/architecture.md)."""
@@ -23,10 +23,10 @@ class ChatSettings:
     """Full origins (``https://chat.example.com``) whose pages may open the socket, beside the page's own and
     ``CSRF_TRUSTED_ORIGINS``."""
     query_token: bool = False
-    """Whether ``?token=…`` in the socket's URL signs in. Off: proxies log query strings."""
+    """Whether ``?token=…`` in the socket's URL signs in. Off by default, because proxies log query strings."""
     socket_path: str = "ws/chat/"
-    """Where the socket is: below the site's script name, or exactly there when it begins with "/". ``chat.asgi``
-    serves it there; a site that routes its sockets itself mounts the consumer to match."""
+    """Path of the socket: below the site's script name, or exactly this path if it begins with "/". ``chat.asgi``
+    serves the socket there; a site that routes its sockets itself mounts the consumer to match."""
     channel_layer: str = "default"
     """Alias in ``CHANNEL_LAYERS`` of the layer that carries hints between processes."""
 
@@ -37,7 +37,7 @@ class ChatSettings:
     sync_rooms: int = 500
     """Most rooms in one ``sync``."""
     history_messages: int = 100
-    """Most messages in one ``history``; also its default is half of it."""
+    """Most messages in one ``history``; without a ``limit``, it returns half of that."""
     catch_up: int = 1_000
     """Most changed things of a room that a ``sync`` delivers; beyond it the answer is ``reset``."""
     unanswered: int = 32
@@ -46,39 +46,40 @@ class ChatSettings:
     """Most rooms in ``hello``; the others come with ``room.list``."""
 
     queued_frames: int = 64
-    """Frames of one socket that may wait to be read; past it the socket is closed with 4029."""
+    """Frames of one socket that may wait to be read; with more, the socket is closed with 4029."""
     bad_frames: int = 20
     """Bad frames within 10 s that close a socket with 4029."""
     window_frames: int = 256
-    """Frames sent to a socket and not yet ``received``; past it the socket is lagging."""
+    """Frames sent to a socket and not yet ``received``; beyond that, the socket is lagging."""
     window_bytes: int = 1024 * 1024
-    """Bytes sent to a socket and not yet ``received``; past it the socket is lagging."""
+    """Bytes sent to a socket and not yet ``received``; beyond that, the socket is lagging."""
     stall_s: float = 10.0
-    """A socket whose acknowledgement is so long overdue, with half of its window taken, is closed with 4008."""
+    """How long an acknowledgement may be overdue, with more than half of the window taken, before the socket is closed
+    with 4008."""
     received_frames: int = 64
-    """``hello.flow``: a client acknowledges at the latest after so many frames …"""
+    """``hello.flow``: a client acknowledges at the latest after this many frames …"""
     received_s: int = 10
-    """… or so long after an unacknowledged one."""
+    """… or this long after an unacknowledged one."""
     heartbeat_s: float = 20.0
-    """A ``heads`` event is sent at least so often."""
+    """A ``heads`` event is sent at least this often."""
     auth_s: float = 5.0
-    """A socket without session or header has so long for its ``auth`` frame."""
+    """How long a socket without session or header may take to send its ``auth`` frame."""
     revalidate_s: float = 60.0
     """How often sessions, tokens and rights of live sockets are checked against the database."""
 
     poll_s: float = 3.0
-    """How often each process compares its feeds with the database's heads. Messages cross processes within it
-    even without a channel layer."""
+    """How often each process compares its feeds with the heads in the database. Within this time, messages reach other
+    processes even without a channel layer."""
     hold_s: float = 0.1
-    """How long an event that is ahead waits for those before it; then they are read from the database."""
+    """How long an event that is ahead waits for those before it; after that, they are read from the database."""
     tick_s: float = 0.01
-    """Events of one tick leave in one frame. An idle feed sends at once."""
+    """Events of one tick are sent in one frame. An idle feed sends at once."""
     ring_events: int = 256
     """Recent events that a feed keeps for clients that come back."""
     idle_feed_s: float = 30.0
     """How long a feed without sockets is kept for clients that come back."""
     layer_timeout_s: float = 2.0
-    """How long the background publisher waits for the channel layer."""
+    """How long the background task that sends hints waits for the channel layer."""
 
     batch_posts: int = 200
     """Most changes in one transaction of the writer."""
@@ -88,32 +89,32 @@ class ChatSettings:
     """Changes of one person, over all of their sockets in one process, that may wait for the writer; the next is
     answered ``server.busy``."""
     writer_retry_s: float = 5.0
-    """How long the writer tries again while the database is away; then ``server.error``, retryable."""
+    """How long the writer retries while the database is away; after that, it answers ``server.error``, retryable."""
     idle_transaction_s: float = 3.0
-    """On PostgreSQL, the server ends a transaction of the chat's own that has done nothing for so long, for its process
-    may be frozen while it holds a lock; 0 means never."""
+    """On PostgreSQL, the server ends a transaction of the chat's own that has done nothing for this long, because its
+    process may be frozen while it holds a lock; 0 means never."""
     lock_wait_s: float = 4.0
     """On PostgreSQL, how long a transaction of the chat's own waits for a lock; 0 means as long as it takes."""
     reader_threads: int = 4
     """Threads for database reads of sockets."""
 
     post_rate: float = 5.0
-    """Messages a second that one person may post over a longer time, in one process."""
+    """Messages a second that one person may post in the long run, in one process."""
     post_burst: int = 20
     """Messages that one person may post at once."""
     change_rate: float = 5.0
-    """Other changes of one kind (reactions, read pointers …) a second that one person may make over a longer time, in
-    one process. Edits, joins and new rooms count for several (chat/services/limits.py)."""
+    """Other changes of one kind (reactions, read pointers …) a second that one person may make in the long run, in one
+    process. Edits, joins and new rooms count for several (chat/services/limits.py)."""
     change_burst: int = 50
     """Other changes of one kind that one person may make at once."""
     sockets_per_user: int = 20
-    """Open sockets of one person in one process; one more is refused with 4029."""
+    """Open sockets of one person in one process; the next is refused with 4029."""
     reactions_per_message: int = 50
     """Different emoji that one message may carry."""
     direct_people: int = 8
     """Most people in a direct room, the caller included."""
     token_days: int = 0
-    """Days that a new bearer token is valid; 0 means until it is revoked."""
+    """Days for which a new bearer token is valid; 0 means until it is revoked."""
 
 
 @cache

@@ -1,6 +1,7 @@
-"""What people are told when something is refused: the sentences of ``wire.errors``, to be translated.
+"""The sentences of ``wire.errors`` that people read when something is refused, marked for translation.
 
-The wire has them in English, with a code by which clients find their own words. Pages and the admin show these.
+The wire carries them in English, with a code by which clients can choose their own words. Pages and the admin show
+these.
 """
 
 from django.utils.translation import gettext
@@ -27,7 +28,7 @@ SENTENCES = {
     "reaction.invalid": _("That is not an emoji. Paste one, or use your keyboard's emoji key."),
     "reaction.too_many": _("This message has as many different reactions as it can hold."),
 }
-"""By code. Codes that only programs meet have none."""
+"""By code. Codes that only programs meet have no sentence here."""
 MORE = (
     _("A direct room has at most {most} people."),
     _("There is no such person: {users}."),
@@ -35,10 +36,10 @@ MORE = (
     _("The topic needs {least} to {most} characters."),
     _("A message has at most {most} characters."),
 )
-"""What services say instead where they know better."""
+"""More precise sentences that services use instead."""
 
 
 def sentence_of(error: ChatError) -> str:
-    """The refusal in the language in force; in English where its sentence stands neither above nor in a catalogue."""
+    """The error's sentence in the active language, or in English if no catalogue translates it."""
     sentence = gettext(error.sentence)
     return sentence.format(**error.values) if error.values else sentence

@@ -1,7 +1,7 @@
 """The one owner of the live half of a process: hub, catch-up, reconciler, heartbeat, re-validation, layer subscription.
 
-daphne tells applications neither that it starts nor that it ends, so the first connection of an event loop makes all of
-this. Modules of lower rank do not know each other's owners: the hub asks its ``owner`` for what it cannot do itself.
+daphne tells applications neither when it starts nor when it stops, so the first connection of an event loop makes all
+of this. Modules of lower rank do not know this one: the hub asks its ``owner`` for what it cannot do itself.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Process:
         self.revalidation = Revalidation(self.hub, self.background)
 
     def start(self) -> None:
-        """Take hints from this process and from the layer, and run what repeats."""
+        """Take hints from this process and from the channel layer, and start the repeating tasks."""
         publisher.register(self.hub.loop, self.hub.take)
         if publisher.reaches_other_processes():
             self.background.start(self._subscription.run(self.hub))
@@ -58,7 +58,7 @@ class Process:
 
 
 def current() -> Process:
-    """The process of the running event loop, made and started on first use."""
+    """Return the ``Process`` of the running event loop, made and started on first use."""
     loop = asyncio.get_running_loop()
     process = _processes.get(loop)
     if process is None:

@@ -1,4 +1,4 @@
-"""What happens to people elsewhere in the site and matters to their sockets at once."""
+"""Receivers of Django's own signals, for changes elsewhere in the site that must reach people's sockets at once."""
 
 from typing import Any
 
@@ -16,7 +16,8 @@ from chat.services import memberships, reactions
 
 @receiver(user_logged_out)
 def close_sockets_of_the_session(request: Any, user: Any, **_: Any) -> None:
-    # Sent before Django deletes the session, so the sockets are closed by name and not by a look at the database.
+    # Django sends this before it deletes the session, so a look at the database would still find it: the hint names the
+    # session whose sockets to close.
     key = getattr(getattr(request, "session", None), "session_key", None)
     if user is not None and key:
         publish([SessionEnded(str(user.pk), digest(key))])
@@ -24,18 +25,24 @@ def close_sockets_of_the_session(request: Any, user: Any, **_: Any) -> None:
 
 @receiver(post_save, sender=get_user_model())
 def recheck_sockets_of_the_person(instance: Any, created: bool, update_fields: Any, **_: Any) -> None:
-    """A deactivated account or a new password ends sockets. Each sign-in saves ``last_login``, which does not."""
+    """Check the sockets of a saved user: a deactivated account or a new password ends them.
+
+    Every sign-in saves ``last_login`` alone, which ends none.
+    """
     if not created and set(update_fields or ()) != {"last_login"}:
         publish_on_commit([Recheck(str(instance.pk))])
 
 
 @receiver(pre_delete, sender=get_user_model())
 def end_memberships_of_the_person(instance: Any, **_: Any) -> None:
-    """Messages stay, without an author. Memberships and reactions must end with a seq of their own, or open pages and
-    cursors would miss that."""
+    """End the memberships and reactions of a user who is deleted. Their messages stay, without an author.
+
+    Each ending takes a seq of its own, or open pages and cursors would miss it.
+    """
     _take_leave(instance)
-    # Everywhere, rooms are locked before people. Once the person's row is locked too, nobody can bring them into a
-    # room. Somebody may have done so until now, and a member without an account would stay for ever: hence twice.
+    # Rooms are locked before people everywhere, so the person's row is locked only now. Until here, somebody may have
+    # added them to a room, where a member without an account would stay for ever. From here on nobody can, so the
+    # second pass finds all memberships.
     get_user_model()._base_manager.using(alias()).select_for_update().filter(pk=instance.pk).first()
     _take_leave(instance)
     publish_on_commit([Recheck(str(instance.pk))])

@@ -1,7 +1,7 @@
-"""The socket's place among a site's addresses.
+"""The socket's URL.
 
-``chat.asgi`` serves it at ``CHAT["SOCKET_PATH"]``. A site that routes its sockets itself takes
-``URLRouter(websocket_urlpatterns)``, or ``ChatConsumer`` at a path of its own that ``SOCKET_PATH`` names too.
+``chat.asgi`` serves the socket at ``CHAT["SOCKET_PATH"]``. A site that routes its sockets itself uses
+``URLRouter(websocket_urlpatterns)``, or mounts ``ChatConsumer`` at a path of its own and sets ``SOCKET_PATH`` to match.
 """
 
 from typing import Any
@@ -16,10 +16,10 @@ websocket_urlpatterns = [path("ws/chat/", ChatConsumer.as_asgi())]
 
 
 def websocket_application(others: Any = None) -> Any:
-    """The socket at ``CHAT["SOCKET_PATH"]``.
+    """Return an ASGI application that serves the chat's socket at ``CHAT["SOCKET_PATH"]``.
 
     Args:
-        others: The application for every other path; without one these are refused.
+        others: The application for all other paths; without one, these are refused.
     """
     chat = ChatConsumer.as_asgi()
 
@@ -38,5 +38,5 @@ def websocket_application(others: Any = None) -> Any:
 def _is_ours(scope: Any) -> bool:
     prefix = get_script_prefix(scope).rstrip("/")
     asked, ours = scope["path"], socket_path(prefix)
-    # A proxy passes on the script name or takes it off; Django, too, puts up with both.
+    # A proxy may pass the script name on or strip it; Django accepts both as well.
     return asked == ours or (bool(prefix) and prefix + asked == ours)

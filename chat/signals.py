@@ -10,9 +10,9 @@ Receivers run in a thread of their own, ``chat-signals``, of the process that ma
 the order of the commits: no acknowledgement and no page waits for them, so they may query the database and send mail.
 What a receiver raises is logged, and the others are called all the same.
 
-They are told at most once. What waits when a process is killed is not told, nor what finds 10,000 others waiting (that
-is logged). Of an import nothing is told: who mails what is posted must not mail years of it. Where nothing may be
-missed, keep the number of the last message that you dealt with and read on from there.
+Each event is sent at most once. Events that wait when a process is killed are lost, and so are those that find 10,000
+others waiting (which is logged). An import sends nothing: a receiver that mails what is posted must not mail years of
+it. Where nothing may be missed, keep the number of the last message that you handled, and read on from there.
 """
 
 import atexit
@@ -39,19 +39,19 @@ from chat.wire import protocol
 logger = logging.getLogger(__name__)
 
 message_posted = Signal()
-"""``message``: the new Message, with its room and author. Not for what was imported."""
+"""``message``: the new Message, with its room and author. Not sent for imported messages."""
 message_changed = Signal()
 """``message``: a Message as it is after an edit, a reaction or its deletion (``message.is_deleted``)."""
 member_joined = Signal()
 """``membership``: the Membership, with its room and user."""
 member_left = Signal()
-"""``membership``: the same, of who left or was removed; its ``user`` is None where the account was deleted."""
+"""``membership``: that of the person who left or was removed; its ``user`` is None if the account was deleted."""
 room_changed = Signal()
 """``room``: a Room with a new name or topic, or archived, or opened again."""
 
 WAITING_AT_MOST = 10_000
 LAST_WORDS_S = 5.0
-"""How long a process that ends goes on telling."""
+"""How long a process that exits waits for its receivers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class _News:
     key: dict[str, Any]
 
     def tell(self) -> None:
-        # None is for no relation: from Django 6.1 on, to call it without a name is deprecated.
+        # None selects no relation: calling `select_related` without arguments is deprecated from Django 6.1 on.
         related = _RELATED.get(self.model, (None,))
         row: Any = self.model._default_manager.select_related(*related).get(**self.key)
         self.signal.send_robust(self.model, **{self.name: row})
@@ -75,7 +75,7 @@ _RELATED: dict[type[models.Model], tuple[str, ...]] = {
 
 
 def tell_on_commit(room: Room, events: Iterable[protocol.RoomEvent]) -> None:
-    """Tell receivers, if there are any, of durable changes made in the open transaction; not if it rolls back."""
+    """Send the signals of durable changes once the open transaction commits, as far as they have receivers."""
     told = [_news_of(room, event) for event in events]
     news = [each for each in told if each is not None and each.signal.has_listeners(each.model)]
     if news:
@@ -83,7 +83,7 @@ def tell_on_commit(room: Room, events: Iterable[protocol.RoomEvent]) -> None:
 
 
 def wait_until_told(timeout_s: float = 5.0) -> bool:
-    """Wait until the receivers have heard of everything committed so far; whether they have. For tests."""
+    """Wait until receivers were called for everything committed so far; False after ``timeout_s``. For tests."""
     return _herald.wait(timeout_s)
 
 
@@ -104,7 +104,7 @@ def _news_of(room: Room, event: protocol.RoomEvent) -> _News | None:
 
 
 class _Herald:
-    """The thread that calls receivers. It starts with the first news."""
+    """The thread that calls receivers. It starts with the first event that has one."""
 
     def __init__(self) -> None:
         self.forget()
@@ -112,7 +112,7 @@ class _Herald:
     def forget(self) -> None:
         """Reset after fork(): the thread lives only in the parent, which still tells what waits."""
         self._queue: queue.Queue[_News] = queue.Queue(WAITING_AT_MOST)
-        self._starting = threading.Lock()  # the other may have been held
+        self._starting = threading.Lock()  # the parent's may have been held during fork()
         self._thread: threading.Thread | None = None
 
     def hand_in(self, news: list[_News]) -> None:
@@ -147,7 +147,7 @@ class _Herald:
             try:
                 _twice(news.tell)
             except ObjectDoesNotExist:
-                pass  # it is gone again
+                pass  # the row has been deleted meanwhile
             except Exception as error:
                 logger.error("an event was not told: %s", describe(error))
             finally:
@@ -157,7 +157,7 @@ class _Herald:
 
 
 def _twice(work: Callable[[], None]) -> None:
-    """Once more on a new connection where the old one had died."""
+    """Run ``work``, and once more on a new connection if the old one had died."""
     try:
         work()
     except Error as error:

@@ -13,7 +13,7 @@ app_name = "chat"
 
 
 def page(route: str, view: Callable[..., Any], name: str) -> URLPattern:
-    """A page is one person's: no cache keeps it, and after they signed out the Back button does not show it."""
+    """Route to a page that is one person's: no cache keeps it, so the Back button does not show it after sign-out."""
     return path(route, never_cache(in_readers_zone(view)), name=name)
 
 

@@ -1,4 +1,4 @@
-"""What the admin of every live table has in common: it writes through services, and says what they refuse."""
+"""What the admin of every live table has in common: it writes through services, and shows what they refuse."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ from chat.models import Membership, Room
 from chat.wire.errors import ChatError
 
 AT_ONCE = 1_000
-"""Rows that one bulk action takes. Each is a change of its own that pages are told of."""
+"""Most rows of one bulk action. Each is a change of its own that is published to open pages."""
 PER_TRANSACTION = 100
 NAMED_AT_MOST = 20
 
@@ -39,12 +39,12 @@ class ChatAdmin(BoundedListAdmin):
     delete_confirmation_template = "chat/admin/delete_confirmation.html"
     delete_selected_confirmation_template = "chat/admin/delete_selected_confirmation.html"
     delete_text: Any = ""
-    """What "Delete" does here, said before it is done."""
+    """What "Delete" does here, shown where the deletion is to be confirmed."""
 
     # Lists -------------------------------------------------------------------------------------------------------
 
     def get_autocomplete_fields(self, request: HttpRequest) -> Any:
-        """People are found by typing where the host's admin can search them; else their id is given."""
+        """Complete people's names where the host's admin can search for people; elsewhere their id is typed."""
         return [*super().get_autocomplete_fields(request), *searchable_person(self.admin_site)]
 
     # Refusals ----------------------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ class ChatAdmin(BoundedListAdmin):
         try:
             return view(request, *args, **kwargs)
         except ChatError as refusal:
-            # It left the view's transaction, so nothing of what was asked has happened.
+            # The exception has rolled back the view's transaction, so nothing was changed.
             self.message_user(request, sentence_of(refusal), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
@@ -79,7 +79,7 @@ class ChatAdmin(BoundedListAdmin):
             self.delete_model(request, each)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Only what was chosen: Django would load every related row, and announce that it goes, which is not so."""
+        """Name only the chosen rows: Django would load every related row, and wrongly announce its deletion."""
         named = [title_of(each) for each in objs[:NAMED_AT_MOST]]
         lacking = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
         return named, {self.opts.verbose_name_plural: len(objs)}, lacking, []
@@ -113,7 +113,7 @@ class ChatAdmin(BoundedListAdmin):
     # Bulk actions ------------------------------------------------------------------------------------------------
 
     def chosen(self, request: HttpRequest, queryset: Any) -> list[Any]:
-        """The rows of a bulk action, none when they are too many: in the order in which services lock rooms."""
+        """Return the rows of a bulk action, in the order in which services lock rooms; none if they are too many."""
         rows = list(queryset.order_by()[: AT_ONCE + 1])
         if len(rows) > AT_ONCE:
             self.message_user(
@@ -129,8 +129,10 @@ class ChatAdmin(BoundedListAdmin):
         act: Callable[[Any], Any],
         log: Callable[[HttpRequest, Any], Any],
     ) -> int:
-        """Do ``act`` for each row and log it; how many went well. What is refused is said, and costs the others
-        nothing."""
+        """Call ``act`` for each row, log it, and return how many calls succeeded.
+
+        A refusal is shown as a message, and does not affect the other rows.
+        """
         done = 0
         for start in range(0, len(rows), PER_TRANSACTION):
             with transaction.atomic(using=router.db_for_write(self.model)):
@@ -146,7 +148,7 @@ class ChatAdmin(BoundedListAdmin):
         return done
 
     def log_same(self, text: str) -> Callable[[HttpRequest, Iterable[Any]], None]:
-        """For ``for_each``: write ``text`` into the history of each."""
+        """Return a ``log`` for ``for_each`` that writes ``text`` into the history of each row."""
 
         def log(request: HttpRequest, rows: Iterable[Any]) -> None:
             for each in rows:
@@ -166,7 +168,7 @@ def searchable_person(site: admin.AdminSite) -> list[str]:
 
 
 def name_of(person: Any) -> str:
-    """A person as admins tell them apart: the name that others see, and the one they sign in with."""
+    """A person as admins can tell them apart: the name that others see, and the one that they sign in with."""
     if person is None:
         return str(DELETED_ACCOUNT)
     name, login = policy().name_of(person), str(person.get_username())
@@ -174,13 +176,13 @@ def name_of(person: Any) -> str:
 
 
 def people_of_direct(path: str = "memberships") -> "Prefetch[Any]":
-    """Reads the people of the direct rooms of a page, for ``title_of``: one query, and nobody else is loaded."""
+    """Prefetch the people of a page's direct rooms for ``title_of``, in one query that loads nobody else."""
     pair = Membership.objects.filter(room__kind=Room.Kind.DIRECT).select_related("user").order_by("pk")
     return Prefetch(path, pair, to_attr="pair")
 
 
 def title_of(row: Any) -> str:
-    """The name of a row; of a direct room, which has none, its people, where ``people_of_direct`` has read them."""
+    """The name of a row. A direct room has none: its people stand for it, if ``people_of_direct`` has read them."""
     pair: list[Membership] = getattr(row, "pair", [])
     return ", ".join(name_of(each.user) for each in pair) or str(row)
 
@@ -198,7 +200,7 @@ def list_of(site: admin.AdminSite, kind: str, room_id: int) -> str:
 
 
 def chat_page(name: str, *args: Any) -> str | None:
-    """The address of one of the chat's pages, in a site that has them."""
+    """The URL of one of the chat's pages, or None in a site without them."""
     try:
         return reverse(f"chat:{name}", args=args)
     except NoReverseMatch:

@@ -1,4 +1,4 @@
-"""Lists that take no longer when the tables grow: counts and pages with an end, filters that one types into."""
+"""Lists that do not slow down as tables grow: bounded counts and pages, and filters with a text field."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,20 +22,20 @@ from chat.admin.search_bounds import BoundedAdmin
 from chat.models import Room
 
 LISTED_AT_MOST = 10_000
-"""Rows that one can turn to. The database counts them for each page, and skips row by row what lies before a page."""
+"""Rows that can be reached. For each page, the database counts them, and skips row by row those before the page."""
 SCANNED_AT_MOST = 50_000
-"""Rows that a filter or a search without an index looks at: the newest ones. Some 30 ms."""
+"""The newest rows, which a filter or a search without an index looks at. They take about 30 ms."""
 
 
 class AtLeast(int):
-    """A count that was broken off: "10000+"."""
+    """A count that stopped at its limit, shown as "10000+"."""
 
     def __str__(self) -> str:
         return f"{int(self)}+"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Its last page ends with the 10,000th row. A number past the last page means the last page."""
+    """Its last page ends with the 10,000th row. A page number past the last page means the last page."""
 
     @cached_property
     def count(self) -> int:
@@ -57,12 +57,12 @@ class BoundedChangeList(ChangeList):
 
     @property
     def ends_after(self) -> int | None:
-        """How many rows are listed, where there are more."""
+        """How many rows are listed if there are more; otherwise None."""
         return int(self.result_count) if isinstance(self.result_count, AtLeast) else None
 
 
 class BoundedListAdmin(BoundedAdmin):
-    """Its list takes no longer when the table grows, and says where it ends."""
+    """Its list does not slow down as the table grows, and says where it ends."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -73,7 +73,7 @@ class BoundedListAdmin(BoundedAdmin):
 
 
 def newest(queryset: QuerySet[Any]) -> QuerySet[Any]:
-    """The rows of ``queryset`` among the newest 50,000 of the table: for conditions that no index answers."""
+    """The rows of ``queryset`` among the newest 50,000 of the table, for conditions without an index."""
     top = queryset.model._default_manager.order_by("-pk").values_list("pk", flat=True).first() or 0
     return queryset.filter(pk__gt=top - SCANNED_AT_MOST)
 
@@ -91,12 +91,12 @@ def person_called(text: str) -> Model | None:
     by_name = people.filter(**{f"{get_user_model().USERNAME_FIELD}__iexact": text})
     try:
         return people.filter(pk=text).first() or by_name.first()
-    except (ValueError, OverflowError, ValidationError, DataError):  # not even the form of a key
+    except (ValueError, OverflowError, ValidationError, DataError):  # the text can't be a key
         return by_name.first()
 
 
 class TypedFilter(admin.SimpleListFilter):
-    """A filter with a field to type into: a list of all rooms or people would never end."""
+    """A filter with a text field, because a list of all rooms or people could be endless."""
 
     template = "chat/admin/typed_filter.html"
     hint: Any = ""
@@ -157,7 +157,7 @@ class AuthorFilter(PersonFilter):
 
 
 def short_moment(at: datetime) -> str:
-    """A moment in a narrow column: the year is said where it is not this one."""
+    """A date and time for a narrow column, with the year only if it is not this one."""
     at = timezone.localtime(at)
     return date_format(at, "j M H:i" if at.year == timezone.localdate().year else "j M Y H:i")
 

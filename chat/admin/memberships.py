@@ -42,7 +42,7 @@ class RoleFilter(admin.SimpleListFilter):
 
 
 def of_few(request: HttpRequest, queryset: QuerySet[Membership]) -> QuerySet[Membership]:
-    """The memberships of a room or a person are few enough to look at; else the newest."""
+    """All memberships of a list that is limited to a room or a person, which has few; otherwise the newest."""
     return queryset if request.GET.get("room") or request.GET.get("person") else newest(queryset)
 
 

@@ -24,7 +24,7 @@ from chat.wire.errors import ChatError
 
 EXCERPT_CHARS = 60
 LONG_WORD = re.compile(r"\S{20}")
-"""So that the list fits beside its filters on a small laptop."""
+"""Where a word may break, so that the list fits beside its filters on a small laptop."""
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -58,7 +58,7 @@ class PostedFilter(admin.SimpleListFilter):
 
 
 def looked_through(request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
-    """The newest messages of the room that the list is of, or of all: there may be millions, and no index helps."""
+    """The newest messages of the chosen room, or of all rooms: there may be millions, and no index helps."""
     room = room_called(request.GET.get("room", ""))
     if room is None:
         return newest(queryset)
@@ -66,7 +66,7 @@ def looked_through(request: HttpRequest, queryset: QuerySet[Message]) -> QuerySe
 
 
 class BodyField(forms.CharField):
-    """Text as browsers send it, with the line ends that messages have, so that what was not changed stays the same."""
+    """Replaces the line ends that browsers send by those of messages, so that an unchanged text stays unchanged."""
 
     widget = forms.Textarea
 
@@ -155,7 +155,7 @@ class MessageAdmin(ChatAdmin):
 
     @admin.display(description=_("text"))
     def text(self, message: Message) -> str:
-        # A link without a place to break would push the other columns out of sight.
+        # A long link that can't break would push the other columns out of sight.
         return LONG_WORD.sub("\\g<0>\u200b", excerpt(message.body, EXCERPT_CHARS)) or "–"
 
     @admin.display(description=_("posted"))

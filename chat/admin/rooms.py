@@ -63,7 +63,7 @@ class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Somebody to become a member; of the room of the page, or of one that is chosen."""
+    """Adds a member to the room of the page, or to one that is chosen."""
 
     class Meta:
         model = Membership
@@ -209,7 +209,7 @@ class RoomAdmin(ChatAdmin):
         """Add members before removing others, so that an owner can be replaced in one step."""
         room = form.instance
         for formset in formsets:
-            formset.save(commit=False)  # nothing is written; it sorts what was asked for
+            formset.save(commit=False)  # writes nothing; it only sorts the rows into new, changed and deleted ones
         for new in (each for formset in formsets for each in formset.new_objects):
             new.pk = memberships.add(by=SITE, room_id=room.pk, user_id=str(new.user.pk), role=new.role).pk
         changed = [each for formset in formsets for each, _fields in formset.changed_objects]

@@ -1,4 +1,4 @@
-"""What a list in the admin can't be asked for: SQLite takes no LIKE of 50,000 bytes, PostgreSQL no U+0000."""
+"""Limits on searches in the admin: SQLite takes no LIKE of 50,000 bytes, PostgreSQL no U+0000."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 FIELD_CHARS = 1_000
-"""Of a search, a filter, or any other field of a list's address. More words than fit would be too many for a query."""
+"""Longest search, filter or other parameter in a list's URL. More words than fit would be too many for one query."""
 
 
 class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Answers what can't be looked for with 400. Also for models of the host's."""
+    """Answers a search that the database can't run with 400. The host's own models may use it too."""
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         for _name, values in request.GET.lists():
@@ -27,13 +27,13 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 raise BadRequest("A row that can't be.") from None
         try:
             return super().changelist_view(request, extra_context)
-        except (OverflowError, DataError):  # a number that is too large, in some condition of the address
+        except (OverflowError, DataError):  # a number in the URL is too large
             raise BadRequest("Out of range.") from None
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        _check(search_term)  # of a field that completes what is typed, too
+        _check(search_term)  # autocomplete fields get here without `changelist_view`
         return super().get_search_results(request, queryset, search_term)
 
 

@@ -1,4 +1,4 @@
-"""Tokens in the admin: whose there are, and an end to them. A token itself is never shown: its hash alone is kept."""
+"""Tokens in the admin: list, revoke, delete. A token itself is never shown, because only its hash is stored."""
 
 from typing import Any
 

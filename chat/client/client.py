@@ -24,7 +24,7 @@ SAVE_CURSORS_S = 1.0
 
 
 class ChatClient(Engine):
-    """One signed-in user's connection to a chat site, which comes back by itself for as long as it is open.
+    """One signed-in user's connection to a chat site. It reconnects until it is closed or refused for good.
 
     ::
 
@@ -33,13 +33,15 @@ class ChatClient(Engine):
             await room.post("hello")
 
     Args:
-        url: The site, or the whole address of its socket where that is not ``/ws/chat/``.
-        token: A bearer token, or a function (plain or ``async``) that gives one: it is called again when the server
-            refuses the last one. ``auth="frame"`` sends it in the first frame instead of a header.
-        cookies: Instead of a token: those of a signed-in session. ``origin`` is the site's own unless given.
-        outbox: Where messages wait; in memory unless given. ``SqliteOutbox(path)`` outlives the process.
-        cursors: Where the last run stood: a ``CursorStore``, which is saved too, or what ``cursors`` gave.
-        follow_all: Follow every room of the user, and not only those that ``room`` names.
+        url: The site's URL, or the full URL of its socket if that is not at ``/ws/chat/``.
+        token: A bearer token, or a function (plain or ``async``) that returns one. The function is called again when
+            the server refuses its last token. ``auth="frame"`` sends the token in the first frame instead of a header.
+        cookies: Cookies of a signed-in session, instead of a token. ``origin`` then defaults to the site's own.
+        outbox: Where messages wait until they are acknowledged; by default in memory. ``SqliteOutbox(path)`` outlives
+            the process.
+        cursors: Where the last run stopped: a ``CursorStore``, which the client also saves to, or the value of
+            ``cursors`` in that run.
+        follow_all: Follow every room of the user, not only those that ``room`` names.
         keep: Messages kept in memory for each room.
     """
 
@@ -79,10 +81,10 @@ class ChatClient(Engine):
     # Lifecycle -------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> "ChatClient":
-        """Start. Returns before there is a connection: everything that needs one waits for it.
+        """Start the client without waiting for a connection: calls that need one wait for it.
 
         Raises:
-            OutboxInUse: Another process sends from the same outbox.
+            OutboxInUse: Another process uses the same outbox.
         """
         if self._cursor_store is not None:
             self._positions = self._cursor_store.load()
@@ -95,7 +97,7 @@ class ChatClient(Engine):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the connection. What the server has not acknowledged stays in a durable outbox."""
+        """Close the connection. Messages that the server has not acknowledged stay in a durable outbox."""
         if self.is_closed or self._loop is None:
             return
         if self._saver is not None and self._cursor_store is not None:
@@ -103,7 +105,7 @@ class ChatClient(Engine):
             await self._save(self._cursor_store, self.cursors)
         await self._end()
 
-    # What it is like -------------------------------------------------------------------------------------------
+    # State -----------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> ConnectionState:
@@ -117,14 +119,14 @@ class ChatClient(Engine):
 
     @property
     def rooms(self) -> dict[str, protocol.RoomState]:
-        """The user's rooms by id: with ``follow_all`` all of them, else the 200 most recently active ones."""
+        """The user's rooms by id: all of them with ``follow_all``, otherwise at least the 200 most recently active."""
         return self.core.rooms
 
     @property
     def cursors(self) -> Positions:
-        """How far the application has come in each followed room: give it to the next run's ``cursors``.
+        """How far the application has read in each room. Pass it as ``cursors`` to the client of the next run.
 
-        A message counts once ``events`` has handed it out. Changes may be told once more after a restart.
+        A message counts as read once ``events`` has returned it. Other changes may be reported again after a restart.
         """
         positions = dict(self._positions)
         for room in self.core.followed.values():
@@ -136,7 +138,7 @@ class ChatClient(Engine):
         """Return once the connection is live.
 
         Raises:
-            Stopped: The server refuses this client for good.
+            Stopped: The client was closed, or the server refuses it for good.
         """
         while self.state != "live":
             if self.state == "stopped":
@@ -144,9 +146,9 @@ class ChatClient(Engine):
             await self._changed()
 
     async def events(self) -> AsyncIterator[ClientNews | Failed]:
-        """The connection's states, rooms that come and go, notices, and messages of an earlier run that were refused.
+        """Yield changes of the connection, rooms added and removed, notices, and refused messages of an earlier run.
 
-        ``Overflowed`` says that the application was too slow and missed some. One task at a time may read.
+        ``Overflowed`` says that the application was too slow and missed some. Only one task at a time may read.
         """
         while True:
             while self._news:
@@ -162,11 +164,11 @@ class ChatClient(Engine):
         """Follow a room, and return it once it is up to date.
 
         Args:
-            history: So many of the newest messages are loaded, and again after a reset.
+            history: How many of the newest messages to load now, and again after each reset; one page at most.
 
         Raises:
             RoomNotFound: There is no such room, or this user may not follow it.
-            Stopped: The server refuses this client for good.
+            Stopped: The client was closed, or the server refuses it for good.
         """
         position = self._positions.get(room_id)
         cursor, number = (position.cursor, position.number) if position else (None, None)
@@ -180,25 +182,25 @@ class ChatClient(Engine):
         return room
 
     def unfollow(self, room_id: str) -> None:
-        """Stop keeping the room in sync. Its ``Room`` is of no more use."""
+        """Stop following the room. Its ``Room`` object can't be used any more."""
         handle = self._handles.pop(room_id, None)
         self._do(self.core.unfollow(room_id, self._now()))
         if handle is not None:
             handle.wake()
 
     async def create_room(self, name: str, *, kind: Literal["open", "private"] = "open", topic: str = "") -> Room:
-        """Make a room, once, however often the connection breaks; its creator is its owner."""
+        """Make a room that this user owns. It is made once, however often the connection breaks meanwhile."""
         command = protocol.CreateRoom(ref=1, name=name, kind=kind, topic=topic, client_id=uuid.uuid4())
         result: protocol.RoomResult = await self.call(command)
         return await self.room(result.room.id)
 
     async def direct(self, *users: str) -> Room:
-        """The one direct room with these people, by user id."""
+        """Return the one direct room with these people, given by user id; make it if there is none."""
         result: protocol.RoomResult = await self.call(protocol.OpenDirect(ref=1, users=list(users)))
         return await self.room(result.room.id)
 
     async def list_rooms(self, *, scope: Literal["mine", "open"] = "mine") -> list[Any]:
-        """All of one's rooms (``RoomState``), or all open ones (``Room``)."""
+        """Return all of the user's rooms (``RoomState``), or all open rooms (``Room``)."""
         rooms: list[Any] = []
         while True:
             after = rooms[-1].id if rooms else None
@@ -210,12 +212,13 @@ class ChatClient(Engine):
     # Commands --------------------------------------------------------------------------------------------------
 
     async def call(self, command: protocol.Command) -> Any:
-        """Send any command that has a reply, as soon as there is a connection; its result. ``ref`` is given here.
+        """Send a command that has a reply as soon as there is a connection, and return the result. ``ref`` is set here.
 
         Raises:
             ChatError: The server refused it.
-            OutcomeUnknown: The connection broke meanwhile, and the command is not harmless to repeat.
-            TooManyRequests, FrameTooLarge, Stopped: It was not sent.
+            OutcomeUnknown: The connection broke before the reply came, and repeating the command could do harm.
+            TooManyRequests, FrameTooLarge: It was not sent.
+            Stopped: The client stopped before a reply came.
         """
         answer = self._require_loop().create_future()
         self._do(self.core.call(command, answer, self._now()))
@@ -241,16 +244,16 @@ class ChatClient(Engine):
         return result
 
     async def _signed_in(self) -> str:
-        """The user's id, once the outbox of that user is loaded: older messages go first."""
+        """Return the user's id once their outbox is loaded, because older messages must be sent first."""
         assert self._restored is not None, "use `async with ChatClient(…)`"
         if self.state == "stopped":
             raise self.stopped()
         return await asyncio.shield(self._restored)
 
-    # For rooms -------------------------------------------------------------------------------------------------
+    # Called by Room --------------------------------------------------------------------------------------------
 
     async def load(self, room_id: str, command: protocol.History | protocol.ListMembers) -> Any:
-        """A page that fits the room's state. Lost connections and stale answers are dealt with."""
+        """Load a page into the room's state and return it. Ask again if the connection breaks or the page is stale."""
         answer = self._require_loop().create_future()
         if self.state == "stopped":
             raise self.stopped()
@@ -258,7 +261,7 @@ class ChatClient(Engine):
         return await answer
 
     def take(self, room_id: str) -> RoomNews | None:
-        """The next news of a followed room."""
+        """Return the next news of a followed room, or None."""
         if room_id not in self.core.followed:
             return None
         news, actions = self.core.take(room_id, self._now())
@@ -284,7 +287,7 @@ class ChatClient(Engine):
                 saved = positions
 
     async def _save(self, store: CursorStore, positions: Positions) -> bool:
-        """Whether the cursors were saved. A full disk costs the place in the rooms, not the connection."""
+        """Save the cursors, and return whether that worked. A full disk must not end the connection."""
         try:
             await asyncio.to_thread(store.save, positions)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Where an application stood in its rooms, so that its next run goes on from there."""
+"""Stores how far an application has read in its rooms, so that its next run continues from there."""
 
 import os
 import threading
@@ -11,9 +11,9 @@ from chat.wire.protocol import Cursor
 
 
 class RoomPosition(msgspec.Struct, frozen=True):
-    """How far the application has come in one room.
+    """How far the application has read in one room.
 
-    ``cursor``: the changes that it has taken in; ``number``: the last message that it has taken.
+    ``cursor`` covers the changes that it has taken; ``number`` is the last message that it has taken.
     """
 
     cursor: Cursor
@@ -25,7 +25,7 @@ Positions = dict[str, RoomPosition]
 
 
 class CursorStore(Protocol):
-    """Keeps positions between two runs. ``load`` is called once, on the event loop; ``save`` in threads."""
+    """Keeps positions between two runs. ``load`` is called once, on the event loop; ``save`` is called in threads."""
 
     def load(self) -> Positions: ...
 
@@ -38,7 +38,7 @@ class FileCursors:
     def __init__(self, path: str | Path):
         self._path = Path(path)
         self._saving = threading.Lock()
-        """The save of a closing client may meet the one that runs each second."""
+        """The save of a closing client may overlap the one that runs each second."""
 
     def load(self) -> Positions:
         try:

@@ -1,4 +1,4 @@
-"""What runs a client core: a WebSocket, a timer and an outbox. The public face is ``chat.client.client``."""
+"""Runs a client core with a WebSocket, a timer and an outbox. The public API is ``chat.client.client``."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ ABNORMAL = 1006
 
 
 class Engine:
-    """Do what the core says, and tell it what happens. One event loop; nothing here is safe from other threads."""
+    """Carry out the core's actions, and tell it what happens. Bound to one event loop, and not thread-safe."""
 
     def __init__(self, core: ClientCore, target: Target, outbox: OutboxStore):
         self.core = core
@@ -72,7 +72,7 @@ class Engine:
         await self._outbox.close()
 
     def stopped(self) -> Stopped:
-        """The error for callers who wait for something that will not come."""
+        """Return the error for callers that wait for something that will never come."""
         return Stopped(f"The client has ended its connection for good: {self.core.reason}.")
 
     # The core's actions ----------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class Engine:
         self._forget(failed.client_id)
         waiting = self._posts.pop(failed.client_id, None)
         if waiting is None or waiting.done():
-            self._tell(failed)  # nobody else would hear of it
+            self._tell(failed)  # no caller waits for this message
         else:
             waiting.set_exception(failed.error)
 
@@ -134,7 +134,7 @@ class Engine:
             _settle(waiting, None, self.stopped())
         if self._restored is not None and not self._restored.done():
             self._restored.set_exception(self.stopped())
-            self._restored.exception()  # seen: perhaps nobody posts
+            self._restored.exception()  # asyncio would log it as never retrieved if nothing is posted
         for handle in self._handles.values():
             handle.wake()
 
@@ -143,7 +143,7 @@ class Engine:
             return
         at = self.core.wake_at(self._now())
         if at is None or (self._timer is not None and not self._timer.cancelled() and self._timer.when() <= at):
-            return  # an alarm that rings too early looks again
+            return  # a timer that fires too early sets the next one
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._require_loop().call_at(at, self._tick)
@@ -155,7 +155,7 @@ class Engine:
     # The connection --------------------------------------------------------------------------------------------
 
     async def _hold_connection(self, fresh: bool) -> None:
-        """One connection, from the attempt to its end. Cancelled when the core has given it up."""
+        """Hold one connection, from the attempt to its end. Cancelled when the core gives the connection up."""
         try:
             token = await self._target.token_now(fresh=fresh)
             socket = await self._target.open(token)
@@ -166,7 +166,7 @@ class Engine:
             log.info("There is no connection: %s", error)
             self._do(self.core.closed(ABNORMAL, self._now()))
         except Exception:
-            # The application's own function that gives tokens: it may work the next time.
+            # Most likely the application's token function failed. It may work the next time.
             log.exception("The connection could not be made.")
             self._do(self.core.closed(ABNORMAL, self._now()))
         else:
@@ -182,14 +182,14 @@ class Engine:
             code = await self._read(socket)
         finally:
             writer.stop()
-            # Not awaited: a dead connection takes its time to close, and nobody listens to it any more.
+            # Not awaited: a dead connection takes a while to close, and nothing more is read from it.
             self._spawn(socket.close())
             if self._writer is writer:
                 self._writer = None
         self._do(self.core.closed(code, self._now()))
 
     async def _read(self, socket: ClientConnection) -> int:
-        """Take frames in until the connection ends; its close code."""
+        """Give frames to the core until the connection ends, and return its close code."""
         while True:
             try:
                 frame = await socket.recv(decode=False)
@@ -199,15 +199,16 @@ class Engine:
                 events = protocol.decode_events(bytes(frame))
                 self._do(self.core.frame(events, len(frame), self._now()))
             except Exception:
-                # Whatever it was: what was in it is lost; only a new connection, with its syncs and repeats, brings it
-                # for certain. Let through, the error would end this task, and the core believe that it still listens.
+                # Whatever failed, the events of this frame are lost, and only a new connection, which syncs and repeats
+                # commands, is certain to recover them. If the error propagated, this task would end without `closed`,
+                # and the core would go on as if it were connected.
                 log.exception("A frame of the server can't be read.")
                 return ABNORMAL
 
     # The outbox ---------------------------------------------------------------------------------------------
 
     async def _restore(self, user: str) -> None:
-        """Send what an earlier run has left, before anything new."""
+        """Send what an earlier run left in the outbox, before anything new."""
         assert self._restored is not None
         try:
             items = await self._outbox.load(user)
@@ -221,7 +222,7 @@ class Engine:
             self._restored.set_result(user)
 
     def _forget(self, client_id: str) -> None:
-        """Take an answered message out of the outbox. A crash before that only repeats it, which is harmless."""
+        """Remove an answered message from the outbox. A crash before that only repeats it, which is harmless."""
         self._acknowledged.append(client_id)
         if len(self._acknowledged) == 1:
             self._spawn(self._forget_acknowledged())
@@ -232,10 +233,10 @@ class Engine:
             await self._outbox.remove(batch)
             del self._acknowledged[: len(batch)]
 
-    # Inside ----------------------------------------------------------------------------------------------------
+    # Internal --------------------------------------------------------------------------------------------------
 
     async def _changed(self) -> None:
-        """Return when the connection is, or may be, in another state."""
+        """Return when the connection's state has changed, or may have."""
         waiter = self._require_loop().create_future()
         self._state_waiters.append(waiter)
         await waiter
@@ -255,7 +256,7 @@ class Engine:
 
 
 def _settle(waiting: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-    """Answer who waits, if they still do."""
+    """Set a future's result or error, unless it is done or cancelled already."""
     if waiting.done():
         return
     if error is not None:

@@ -15,34 +15,34 @@ T = TypeVar("T")
 
 
 class OutboxInUse(Exception):
-    """Another process holds this outbox: two senders would break the order of the messages."""
+    """Another process uses this outbox: two senders would break the order of the messages."""
 
 
 class OutboxStore(Protocol):
-    """What ``ChatClient`` asks of an outbox. It belongs to one site; its messages each to one user."""
+    """What ``ChatClient`` needs from an outbox. It serves one site; each of its messages belongs to one user."""
 
     async def open(self, site: str) -> None:
-        """Make ready for ``site``, the socket's address.
+        """Open the outbox for ``site``, the URL of its socket.
 
         Raises:
-            OutboxInUse: Another process has it.
+            OutboxInUse: Another process uses it.
         """
 
     async def load(self, user: str) -> list[OutboxItem]:
-        """The user's messages, oldest first."""
+        """Return the user's messages, oldest first."""
 
     async def add(self, item: OutboxItem) -> None:
-        """Keep a message. When this returns, it is as safe as it will be."""
+        """Store a message. When this returns, it is as safe as this outbox can make it."""
 
     async def remove(self, client_ids: Iterable[str]) -> None:
-        """Forget messages. Those that are not there are left out."""
+        """Remove messages. Unknown ids are ignored."""
 
     async def close(self) -> None:
-        """Let go of files and locks."""
+        """Release files and locks."""
 
 
 class MemoryOutbox:
-    """Messages survive lost connections, and end with the process."""
+    """Keeps messages in memory: they survive lost connections, but not the end of the process."""
 
     def __init__(self) -> None:
         self._items: dict[str, OutboxItem] = {}
@@ -65,18 +65,18 @@ class MemoryOutbox:
 
 
 class SqliteOutbox:
-    """Messages in a SQLite file: they survive the process, and the machine's power.
+    """Keeps messages in a SQLite file: they survive the end of the process, and a power failure.
 
-    Several sites and users may share a file; one process at a time may open it.
+    Several sites and users may share a file; only one process at a time may open it.
 
     Args:
-        path: The file; made if need be. A file beside it, named ``….lock``, is held while the outbox is open.
+        path: The file; made if there is none. A file beside it, named ``….lock``, is locked while the outbox is open.
     """
 
     def __init__(self, path: str | Path):
         self._path = Path(path)
         self._site = ""
-        # One thread: SQLite's connections stay where they were made, and calls keep their order.
+        # One thread, because SQLite connections must stay in the thread that made them. It also keeps calls in order.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._database: sqlite3.Connection | None = None
         self._lock: sqlite3.Connection | None = None
@@ -118,7 +118,7 @@ class SqliteOutbox:
         return self._database
 
     def _open(self) -> None:
-        # A lock held by SQLite itself works on every system, and ends with the process, however that ends.
+        # A lock held by SQLite works on every system, and is released with the process, however that ends.
         lock = sqlite3.connect(f"{self._path}.lock", timeout=0, isolation_level=None)
         try:
             lock.execute("BEGIN EXCLUSIVE")
@@ -128,7 +128,7 @@ class SqliteOutbox:
         self._lock = lock
         self._database = sqlite3.connect(self._path, timeout=20, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
-        # NORMAL may lose what was committed last when the power fails; that is what an outbox is for.
+        # With NORMAL, a power failure may lose the last commits; an outbox must not.
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS outbox (place INTEGER PRIMARY KEY AUTOINCREMENT, client_id TEXT NOT NULL,"

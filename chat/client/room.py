@@ -1,4 +1,4 @@
-"""One room, as the application holds it."""
+"""One room, as the application uses it."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Owner(Protocol):
 
 
 class Room:
-    """Read and write one room. Made by ``ChatClient.room``; right for as long as the client lives."""
+    """Read and write one room. ``ChatClient.room`` makes it; it stays current until the client is closed."""
 
     def __init__(self, client: Owner, core: RoomCore):
         self._client = client
@@ -52,7 +52,7 @@ class Room:
     def __repr__(self) -> str:
         return f"<Room {self.id} {self.access}>"
 
-    # What it is like -------------------------------------------------------------------------------------------
+    # State -----------------------------------------------------------------------------------------------------
 
     @property
     def id(self) -> str:
@@ -60,12 +60,12 @@ class Room:
 
     @property
     def state(self) -> protocol.RoomState | None:
-        """Name, topic, unread count and so on; None in a room that one only watches, until the server said."""
+        """Name, topic, unread count and so on. None in a room that the user only watches, until the server sends it."""
         return self._core.state
 
     @property
     def access(self) -> str:
-        """``live``, ``denied``, ``removed``, or ``unknown`` while there is no connection."""
+        """``live``, ``denied``, ``removed``, or ``unknown`` until the present connection has synced the room."""
         return self._core.access
 
     @property
@@ -80,28 +80,28 @@ class Room:
 
     @property
     def members(self) -> Members:
-        """The room's members as far as they are known: all of them once ``load_members`` was called."""
+        """The room's members as far as they are known: all of them once ``load_members`` has returned."""
         return self._core.members
 
     @property
     def pending(self) -> tuple[OutboxItem, ...]:
-        """One's own messages that wait in the outbox."""
+        """The messages for this room that wait in the outbox."""
         return self._client.core.outbox.pending(self.id)
 
     # News ------------------------------------------------------------------------------------------------------
 
     def events(self) -> "RoomEvents":
-        """What happens in the room: every message once, by its number, without holes; and changes.
+        """Iterate over what happens in the room: every message once, in order and without gaps, and other changes.
 
-        ``async for event in room.events()`` starts after what the application has taken: at the newest message when
-        the room was first opened, or where ``cursors`` say. A loop that was left can be taken up again by a new one.
-        It goes on through lost connections, and ends when the client is closed or the room is taken away. A slow
-        application loses no message; see ``Overflowed``.
+        ``async for event in room.events()`` starts after the last event that the application has taken: at first,
+        after the newest message or where ``cursors`` say. A new loop continues where the last one stopped. The loop
+        survives lost connections, and ends when the client is closed or the user loses the room. A slow application
+        loses no message; see ``Overflowed``.
         """
         return RoomEvents(self, self._client)
 
     async def changed(self) -> None:
-        """Return when something about the room is, or may be, different."""
+        """Return when something about the room has changed, or may have."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:
@@ -113,7 +113,7 @@ class Room:
         """Return once ``condition(room)`` holds.
 
         Raises:
-            RoomNotFound: The room is not, or no longer, there for this user.
+            RoomNotFound: The user may not follow the room, or not any more.
             Stopped: The client has ended its connection for good.
         """
         while not condition(self):
@@ -133,10 +133,12 @@ class Room:
         around: int | None = None,
         limit: int | None = None,
     ) -> protocol.HistoryPage:
-        """A page of messages, oldest first; without an argument the newest. What touches ``messages`` joins them.
+        """Return a page of messages, oldest first; without arguments, the newest page.
+
+        A page that overlaps or adjoins ``messages`` is added to them.
 
         Raises:
-            RoomNotFound: The room is not readable.
+            RoomNotFound: The user may not read the room.
         """
         command = protocol.History(ref=1, room=self.id, before=before, after=after, around=around, limit=limit)
         page: protocol.HistoryPage = await self._client.load(self.id, command)
@@ -161,18 +163,18 @@ class Room:
     async def post(
         self, body: str, *, reply_to: str | None = None, client_id: UUID | str | None = None
     ) -> protocol.PostResult:
-        """Send a message; returns when it is stored, however many connections that takes.
+        """Send a message, and return once the server has stored it, however many connections that takes.
 
-        The message is in the outbox first. Cancelling the call doesn't take it out.
+        The message goes to the outbox first. Cancelling the call does not remove it from there.
 
         Args:
             reply_to: Id of the message that it answers.
-            client_id: What tells a repeat from another message; made up here unless given.
+            client_id: Identifies repeats of the same message; made here unless given.
 
         Raises:
             ChatError: It will not be stored: ``MessageTooLong``, ``RoomForbidden`` … (``retry`` is False).
             OutboxFull: Too many messages wait. Try later.
-            Stopped: The connection ended for good. A durable outbox sends it the next time.
+            Stopped: The connection ended for good. If the message is in a durable outbox, the next run sends it.
         """
         return await self._client.post(self.id, body, reply_to=reply_to, client_id=client_id)
 
@@ -201,16 +203,16 @@ class Room:
         await self._call(protocol.LeaveRoom(ref=1, room=self.id))
 
     def typing(self, active: bool = True) -> None:
-        """Tell the others that one is typing; it expires after 6 s."""
+        """Show the others that the user is typing, or has stopped. It expires after 6 s."""
         self._client.tell(protocol.Typing(room=self.id, active=active))
 
     async def _call(self, command: protocol.Command) -> Any:
         return await self._client.call(command)
 
-    # For the client --------------------------------------------------------------------------------------------
+    # Called by the client --------------------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """Something is, or may be, different."""
+        """Wake the tasks in ``changed``, because something has changed, or may have."""
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():
@@ -218,7 +220,7 @@ class Room:
 
 
 class RoomEvents:
-    """The events of one room, one after the other, for one task at a time."""
+    """Iterator over the events of one room. Only one task at a time may use it."""
 
     def __init__(self, room: Room, client: Owner):
         self._room = room
@@ -228,10 +230,10 @@ class RoomEvents:
         return self
 
     async def __anext__(self) -> RoomNews:
-        """The next event.
+        """Return the next event.
 
         Raises:
-            Stopped: The server will not have this client any more.
+            Stopped: The server refuses this client for good.
             RuntimeError: Another task waits for the same room's events.
         """
         room = self._room

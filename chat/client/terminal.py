@@ -22,11 +22,11 @@ from chat.wire.errors import ChatError
 HELP = "/history shows older messages · /members who is here · /rooms your rooms · /quit ends"
 GONE = "(deleted account)"
 LAST_WORDS_S = 10.0
-"""At the end of the input, what is still unanswered has so long to be stored."""
+"""How long the program waits, at the end of its input, for the last messages to be stored."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run until the input ends; the exit status: 0, or 1 if the server would not have us, 2 for wrong arguments."""
+    """Run until the input ends. Return the exit status: 0, or 1 if the server refused us, 2 for wrong arguments."""
     options = _parser().parse_args(arguments)
     token = options.token or os.environ.get("CHAT_TOKEN")
     if not token:
@@ -82,7 +82,7 @@ class Terminal:
         self._shown_first = 1
 
     async def run(self) -> None:
-        """Until the input ends, or the room does."""
+        """Run until the input ends or the person loses the room."""
         name = self._room.state.name if self._room.state else self._room.id
         print(f"-- {name} · {HELP}")
         for message in self._room.messages:
@@ -95,7 +95,7 @@ class Terminal:
             await asyncio.wait(self._posts, timeout=LAST_WORDS_S)
             if self._posts:
                 print(f"-- {len(self._posts)} message(s) not yet stored", file=sys.stderr)
-        await asyncio.sleep(0)  # one's own last messages
+        await asyncio.sleep(0)  # `_show` prints the person's own last messages
         for task in (showing, typing, *self._posts):
             task.cancel()
         for task in done:
@@ -126,7 +126,7 @@ class Terminal:
         elif line.startswith("/"):
             print(f"-- {HELP}")
         elif line.strip():
-            # Not awaited: the outbox keeps the order, and typing goes on while the connection is away.
+            # Not awaited: the outbox keeps the order, and the person can go on typing without a connection.
             task = asyncio.create_task(self._post(line))
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
@@ -139,7 +139,7 @@ class Terminal:
 
 
 async def _watch(client: ChatClient) -> None:
-    """Say when the connection comes and goes."""
+    """Print when the connection is made or lost, and when a message of an earlier run is refused."""
     was_live = False
     async for event in client.events():
         if isinstance(event, ConnectionChanged):
@@ -160,7 +160,7 @@ async def _print_rooms(client: ChatClient) -> None:
 async def _lines(stream: TextIO) -> AsyncIterator[str]:
     """The lines of ``stream``, read by a thread: files and consoles can't be awaited on every system."""
     loop = asyncio.get_running_loop()
-    # Bounded, so that a large file on standard input is read as quickly as it is sent.
+    # Bounded, so that the thread does not read a large file faster than the loop takes its lines.
     queue: asyncio.Queue[str | None] = asyncio.Queue(100)
 
     def read() -> None:
@@ -198,5 +198,5 @@ def _news_line(event: RoomNews) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Without control characters: what other people write must not steer this terminal."""
+    """Replace control characters: what other people write must not control this terminal."""
     return "".join(each if each.isprintable() or each == "\n" else "�" for each in text)

@@ -1,4 +1,4 @@
-"""One WebSocket: opening it with the right credentials, reading frames, writing in the background."""
+"""One WebSocket: opening it with the right credentials, and writing to it in the background."""
 
 import asyncio
 import inspect
@@ -20,18 +20,18 @@ log = logging.getLogger("chat.client")
 
 DEFAULT_PATH = "/ws/chat/"
 FRAME_BYTES = 4 * 1024 * 1024
-"""Largest frame taken from a server. None exceeds 900 KiB; the limit only bounds what a broken one could send."""
+"""Largest frame accepted. No server frame exceeds 900 KiB; the limit only bounds what a broken server could send."""
 OPEN_WITHIN_S = 20.0
 CLOSE_WITHIN_S = 2.0
 UNSENT_AT_MOST = 1000
-"""Commands waiting for the network. The server's limit of unanswered ones keeps them below 40; more means that it has
-stopped reading."""
+"""Commands that may wait for the network. The server's limit on unanswered commands keeps them below 40; more than
+this means that the server has stopped reading."""
 
 TokenSource = str | Callable[[], str | Awaitable[str]]
 
 
 def socket_url(url: str) -> str:
-    """The socket's address for a site's: ``http://host`` means ``ws://host/ws/chat/``; a path is taken as given."""
+    """Return the socket's URL for a site's: ``http://host`` becomes ``ws://host/ws/chat/``; any other path is kept."""
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     if scheme not in ("ws", "wss") or not parts.netloc:
@@ -41,7 +41,7 @@ def socket_url(url: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """The site's origin, which a session cookie is good for."""
+    """Return the site's origin, which the server requires beside a session cookie."""
     parts = urlsplit(url)
     return f"{ {'ws': 'http', 'wss': 'https'}.get(parts.scheme, parts.scheme) }://{parts.netloc}"
 
@@ -51,9 +51,9 @@ class Target:
     """Where to connect, and as whom.
 
     Args:
-        token: A bearer token, or a function that gives one; it is called again when the server refuses the last.
-        auth: ``header`` sends the token with the handshake, ``frame`` as the first frame.
-        cookies: With Django's session cookie instead of a token; ``origin`` is then that of the site, unless given.
+        token: A bearer token, or a function that returns one; it is called again when the server refuses the last.
+        auth: ``header`` sends the token with the handshake, ``frame`` in the first frame.
+        cookies: Cookies of a signed-in session, instead of a token; ``origin`` then defaults to the site's own.
     """
 
     url: str
@@ -71,7 +71,7 @@ class Target:
         return callable(self.token)
 
     async def token_now(self, *, fresh: bool) -> str | None:
-        """The token to use; ``fresh``: the one used last was refused."""
+        """Return the token to use. ``fresh`` means that the last one was refused."""
         if not callable(self.token):
             return self.token
         if self._fresh is None or fresh:
@@ -80,10 +80,10 @@ class Target:
         return self._fresh
 
     async def open(self, token: str | None) -> ClientConnection:
-        """A connected WebSocket.
+        """Return a connected WebSocket.
 
         Raises:
-            OSError, TimeoutError, websockets.exceptions.WebSocketException: There is none.
+            OSError, TimeoutError, websockets.exceptions.WebSocketException: The connection could not be made.
         """
         headers = dict(self.headers)
         origin = self.origin
@@ -120,7 +120,7 @@ class Writer:
 
     def send(self, command: protocol.Command) -> None:
         if isinstance(command, protocol.Typing) and self._unsent:
-            return  # worth nothing later
+            return  # typing is worthless once it is late
         self._unsent.append(protocol.encode(command))
         self._wake.set()
         if len(self._unsent) > UNSENT_AT_MOST:
@@ -137,4 +137,4 @@ class Writer:
                 while self._unsent:
                     await self._socket.send(self._unsent.popleft(), text=True)
         except ConnectionClosed:
-            pass  # the reader sees it too, and says so
+            pass  # the reader sees it too, and tells the core

@@ -1,4 +1,4 @@
-"""For commands: a database that is away is one line, and no traceback."""
+"""For commands: an unreachable database is reported in one line, without a traceback."""
 
 import logging
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from chat.models.database_errors import is_unavailable
 
 @contextmanager
 def reachable() -> Iterator[None]:
-    """Turn the loss, or lack, of the database into a ``CommandError``.
+    """Turn the error of an unreachable database into a ``CommandError``.
 
     Raises:
-        CommandError: With what the database's driver says.
+        CommandError: With the message of the database driver.
     """
     pool = logging.getLogger("psycopg.pool")
     level = pool.level
-    # It says the same as we do, in the form of a log.
+    # The pool would log the same error once more.
     pool.setLevel(logging.CRITICAL)
     try:
         yield
@@ -34,7 +34,7 @@ def reachable() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> Exception:
-    """What is wrong: a pool only says that it has waited long enough, so try once past it."""
+    """The real error. A pool only says that it has waited long enough, so connect once without it."""
     db: Any = connection()
     if db.settings_dict.get("OPTIONS", {}).get("pool"):
         try:

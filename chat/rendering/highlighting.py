@@ -1,4 +1,4 @@
-"""Code with colours: Pygments' lexers → spans with short CSS classes, and the style sheet for them.
+"""Code highlighting: Pygments' lexers → spans with short CSS classes, and the style sheet for them.
 
 Pure functions, rank 1, for chat/rendering/markdown.py. No inline style: the page's Content-Security-Policy forbids it.
 """
@@ -42,15 +42,16 @@ LANGUAGES: Mapping[str, str] = MappingProxyType(
         for name in names.split()
     }
 )
-"""What people write after a fence → the lexer. Only lexers that stay fast on hostile text:
-tests/rendering/test_highlighting.py."""
+"""The word after a fence → the lexer. All of these lexers stay fast on hostile text
+(tests/rendering/test_highlighting.py)."""
 
 LIGHT_STYLE, DARK_STYLE = "default", "github-dark"
-"""Styles of Pygments whose colours are readable on a white and on a near-black ground (contrast 4.5 and more)."""
+"""Pygments styles whose colours are readable on a white and on a near-black background (contrast 4.5 and more)."""
 
 LINE_CHARS, RUN_CHARS, BLANKS = 500, 400, 64
-# Several lexers look ahead over blanks (C, INI), over a line (XML) or over words without punctuation (Java) from each
-# place again: 4,000 newlines cost a second of C. Code that people write has none of it; what has gets no colours.
+# From each position again, several lexers look ahead over blanks (C, INI), over a line (XML) or over words without
+# punctuation (Java): 4,000 newlines take the C lexer a second. Code that people write has no such runs; text that has
+# them gets no colours.
 _RUN = re.compile(r"[\w\s.$<>?\[\]]+")
 _BLANKS = re.compile(r"\s+")
 
@@ -58,9 +59,9 @@ _Look = tuple[str, bool, bool]
 
 
 def spans(code: str, lexer: str) -> str:
-    """``code`` as escaped HTML with ``<span class="k">`` around what has a colour; its text is unchanged.
+    """Return ``code`` as escaped HTML with ``<span class="k">`` around what has a colour; the text is unchanged.
 
-    The caller bounds its length; within that, a text with very long lines or runs of blanks gets no colours.
+    The caller must limit its length. Code with very long lines, or long runs of blanks or words, gets no colours.
 
     Args:
         lexer: A value of ``LANGUAGES``.
@@ -80,12 +81,12 @@ def spans(code: str, lexer: str) -> str:
 
 @cache
 def classes() -> frozenset[str]:
-    """The short classes that ``spans`` can use: those that one of the two styles colours."""
+    """The short classes that ``spans`` can use: those that at least one of the two styles colours."""
     return frozenset(_looks(LIGHT_STYLE)) | frozenset(_looks(DARK_STYLE))
 
 
 def css() -> str:
-    """The style sheet for code, light and dark: colours of text only, the ground is the page's."""
+    """The style sheet for code, light and dark. It styles text only; the background is the page's."""
     selectors: dict[str, list[str]] = {}
     for name in sorted(classes()):
         selectors.setdefault(_rule(name), []).append(f"code .{name}")
@@ -94,7 +95,7 @@ def css() -> str:
 
 
 def _is_slow(code: str) -> bool:
-    # findall and split go over the text once; a search for "501 of them" would start again at each character.
+    # findall and split read the text once; a search for a run of 501 would start again at each character.
     return (
         any(len(line) > LINE_CHARS for line in code.split("\n"))
         or any(len(run) > RUN_CHARS for run in _RUN.findall(code))
@@ -120,7 +121,7 @@ def _class_of(kind: _TokenType) -> str:
 
 @cache
 def _looks(style: str) -> dict[str, _Look]:
-    """Class → (colour, bold, italic) of one style, without what looks like the text around it."""
+    """Class → (colour, bold, italic) of one style, without classes that have the colour of plain text."""
     chosen = get_style_by_name(style)
     found: dict[str, _Look] = {}
     base = chosen.style_for_token(_root())["color"]
@@ -137,7 +138,7 @@ def _root() -> _TokenType:
 
 
 def _rule(name: str) -> str:
-    """How a class looks on a light and on a dark page; what one of the styles leaves alone looks like the text."""
+    """The CSS of a class on light and on dark pages. Where a style has no look for it, it looks like plain text."""
     plain = ("currentcolor", False, False)
     light, dark = (_looks(style).get(name, plain) for style in (LIGHT_STYLE, DARK_STYLE))
     colours = ", ".join(colour if colour == plain[0] else f"#{colour}" for colour, _, _ in (light, dark))

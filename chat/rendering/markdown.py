@@ -1,8 +1,8 @@
 """The one renderer: Markdown as people write it in chat → sanitised HTML, stored with the message.
 
 Pure functions, rank 1. Three stages: markdown-it parses (raw HTML off), Pygments marks code with CSS classes, nh3
-keeps only what is on the allow-lists below. The parser is trusted with looks alone; what may reach a page is decided
-by nh3. Most chat lines need none of it, and take a fast path with the very same result.
+keeps only what is on the allow-lists below. The parser decides only how things look; nh3 decides what may reach a page.
+Most chat lines need none of it, and take a fast path with the very same result.
 
 Chat's flavour: a newline is a line break; headings are bold lines, so that a message cannot join the page's outline;
 no images (the link stays), no footnotes and no indented code, which swallow or restyle text that people paste.
@@ -32,27 +32,28 @@ from chat.runtime.safe_logging import describe
 logger = logging.getLogger(__name__)
 
 MARKUP_CHARS = 10_000
-"""A longer body is shown as plain text. Parsing is the cost that an attacker chooses; its bound is this length."""
+"""A longer body is shown as plain text: an attacker chooses the cost of parsing, and this length bounds it."""
 MARKUP_SIGNS = 2_500
-"""More signs of markup than this are art or an attack, and shown as plain text: nested and unclosed ones are what a
-parser takes longest over. Code counts too: only the parser knows what is code, and 10,000 characters of C have 900."""
+"""A body with more markup characters than this is ASCII art or an attack, and is shown as plain text: nested and
+unclosed markup takes a parser longest. Code counts too, because only the parser knows what is code; 10,000 characters
+of C have 900."""
 MARKUP_LINKS = 100
-"""The same for links: the link finder looks back over all the text before each (1,200 of them: 400 ms)."""
+"""The same for links: the link finder looks back over all the text before each (1,200 of them take 400 ms)."""
 NESTING = 12
-"""Deepest nesting of quotes and lists (which count twice); what lies deeper is shown as text."""
+"""Deepest nesting of quotes and lists (a list counts twice); what lies deeper is shown as text."""
 TABLE_CELLS = 2_000
-"""Columns × lines: a table that could come to more is left as text. Two characters a line can ask for any number."""
+"""Columns × lines. A table that could have more cells is left as text: two characters a line can ask for any number."""
 HIGHLIGHT_CHARS = 4_000
-"""Code of one message that is coloured; what is past it is shown without colours."""
+"""Characters of code in one message that are coloured; the rest is shown without colours."""
 TAGS = frozenset(
     "a blockquote br code em hr li ol p pre s span strong table tbody td th thead tr ul".split()  # noqa: SIM905
 )
-"""All that a message's HTML can hold."""
+"""The only tags that a message's HTML can hold."""
 HANDLES = 50
 """Most different handles that one message can mention."""
 
-# Anything that Markdown, the link finder or the HTML serialiser might treat as more than text. Two searches, because
-# a set of characters is searched ten times as fast as alternatives; the second runs only on what the first found.
+# Anything that Markdown, the link finder or the HTML serialiser might treat as more than text. There are two searches,
+# because a set of characters is searched ten times as fast as alternatives; the second runs only if the first matches.
 _SIGN = re.compile(r"[`*_~\[\]\\&<:|\x00-\x09\x0b-\x1f\x7f-\xa0]")
 _MARKUP = re.compile(
     r"[`*_\[\]\\\x00-\x09\x0b-\x1f\x7f-\xa0]|~~|&[#a-zA-Z]|<[^<>\s]*>|://|mailto:",
@@ -61,7 +62,8 @@ _MARKUP = re.compile(
 _LINE_MARKUP = re.compile(r"^(?:[-+#>|~]|:[-|: ]|\d+[.)]|[^\S\n])|[^\S\n]$", re.MULTILINE)
 _PARAGRAPHS = re.compile(r"\n\n+")
 _SIGNS = re.compile(r"[`*_~\[\]\\&<>:|!@-]")
-# A handle stands alone: not in an address (ana@host), a path (/@ana) or a longer run of signs. Possessive, so linear.
+# A handle stands alone: not in an address (ana@host), a path (/@ana) or a longer run of signs. The possessive
+# quantifier keeps matching linear.
 _HANDLE = re.compile(r"(?<![^\W_])(?<![@./+-])@(\w[\w.+-]{0,149}+)(?![\w@])")
 _URL = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 _SAFE_ID = re.compile(r"[\w.:-]{1,64}\Z", re.ASCII)
@@ -78,10 +80,10 @@ def is_plain(body: str) -> bool:
 
 
 def handles(body: str) -> list[str]:
-    """The distinct @handles outside code and links, in order, at most 50, in the form that ``render`` looks up.
+    """Return the distinct @handles outside code and links, in order, at most 50, in the form that ``render`` looks up.
 
-    That form is NFKC and casefolded, without the ``@``. Where ``@ana_`` may be a name or the end of emphasis, both
-    spellings are there.
+    That form is NFKC and casefolded, without the ``@``. Where the underscore of ``@ana_`` may belong to the name or end
+    an emphasis, both spellings are returned.
     """
     if "@" not in body:
         return []
@@ -97,7 +99,7 @@ def handles(body: str) -> list[str]:
 
 
 def render(body: str, mentions: Mapping[str, str] = MappingProxyType({})) -> str:
-    """``body`` as sanitised HTML. Never raises: what the parser breaks down on is shown as escaped plain text.
+    """Return ``body`` as sanitised HTML. Never raises: a body on which the parser fails is shown as plain text.
 
     Args:
         mentions: Handle (as ``handles`` returns it) → user id. Only these become
@@ -108,7 +110,8 @@ def render(body: str, mentions: Mapping[str, str] = MappingProxyType({})) -> str
     try:
         return render_by_parser(body, mentions)
     except Exception as error:
-        # An error would be the message's answer at each try, and everything behind it in an outbox would wait.
+        # If this raised, every attempt to post the message would fail, and the messages behind it in an outbox would
+        # wait.
         logger.warning("a message is shown as plain text: %s", describe(error))
         return _plain(body, mentions)
 
@@ -121,7 +124,7 @@ def render_by_parser(body: str, mentions: Mapping[str, str] = MappingProxyType({
 
 
 def highlight_css() -> str:
-    """The style sheet for code: what chat/static/chat/css/code.css holds."""
+    """The style sheet for code, which chat/static/chat/css/code.css holds."""
     return highlighting.css()
 
 
@@ -162,7 +165,7 @@ def _is_excessive(body: str) -> bool:
 
 
 def _spellings(match: re.Match[str]) -> tuple[str, ...]:
-    """What may be the handle in ``@ana.`` or ``@ana_``: punctuation ends a sentence, an underscore perhaps emphasis."""
+    """What may be the handle in ``@ana.`` or ``@ana_``: punctuation is left out, an underscore may end emphasis."""
     whole = match[1].rstrip(".+-")
     bare = whole.rstrip("_")
     return (whole,) if bare in ("", whole) else (whole, bare)
@@ -173,7 +176,7 @@ def _key(handle: str) -> str:
 
 
 def _resolved(handle: str, mentions: Mapping[str, str]) -> str | None:
-    # An id with other characters would be escaped differently by the two paths; no user model has one.
+    # The fast path and the parser would escape an id with other characters differently; no user model has one.
     user = mentions.get(_key(handle))
     return user if user and _SAFE_ID.match(user) else None
 
@@ -206,10 +209,11 @@ def _mention_rule(state: StateInline, silent: bool) -> bool:
 def _parser() -> MarkdownIt:
     noisy = logging.getLogger("markdown_it")
     if noisy.level == logging.NOTSET:
-        noisy.setLevel(logging.INFO)  # at DEBUG each rule of each paragraph is a line; a site's own level stays
+        noisy.setLevel(logging.INFO)  # at DEBUG it logs each rule of each paragraph; a level set by the site stays
     parser = MarkdownIt(
         "default",
-        # A list goes two levels down at once, so blocks never reach this limit: past it, markdown-it drops text.
+        # Past this limit, markdown-it drops text. Blocks never reach it: `_as_text_if_too_deep` stops them at NESTING,
+        # and a list adds two levels at once.
         {"html": False, "breaks": True, "linkify": True, "maxNesting": NESTING + 2},
     )
     # "reference" makes lines vanish, "lheading" makes a heading of text above dashes, "code" boxes indented text.
@@ -225,7 +229,7 @@ def _parser() -> MarkdownIt:
             "smartquotes",
         ]
     )
-    # Explicit schemes only: with guesses ("example.com") no text could be told to be plain without looking hard.
+    # Explicit schemes only: if "example.com" became a link, `is_plain` could not recognise plain text quickly.
     parser.linkify = LinkifyIt(
         schemas={"ftp:": None, "//": None},
         options={"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False},
@@ -246,7 +250,8 @@ def _parser() -> MarkdownIt:
 
 @cache
 def _cleaner() -> nh3.Cleaner:
-    # A link leaves the room open (target), tells nobody where it came from (noopener) and lends no rank (nofollow ugc).
+    # A link leaves the room open (target), gives the other page no access to this one (noopener), and tells search
+    # engines not to count it (nofollow ugc).
     return nh3.Cleaner(
         tags=set(TAGS),
         attributes={"*": set(), "a": {"href"}, "ol": {"start"}, "span": {"data-user"}},
@@ -269,7 +274,7 @@ def _as_text_if_too_deep(state: StateBlock, start: int, end: int, silent: bool) 
     if silent or state.level < NESTING:
         return False
     line = start + 1
-    # A negative indent is a line that goes on from the one above it, without the quote's sign.
+    # A negative indent marks a line that continues the one above it without repeating the quote's ">".
     while line < end and not state.isEmpty(line) and not 0 <= state.sCount[line] < state.blkIndent:
         line += 1
     state.line = line
@@ -304,7 +309,7 @@ def _fence(tokens: Sequence[Token], index: int, _: OptionsDict, env: MutableMapp
     words = info.split()
     language = highlighting.LANGUAGES.get(words[0].lower()) if words else None
     if language is None:
-        # One word above code names a language that we don't colour; anything else is text that begins there.
+        # A single word above code names a language that we don't colour. Anything else is text that begins there.
         code = f"{info}\n{code}" if len(words) > 1 or (words and not code.strip()) else code
         return f"<pre><code>{escape(code)}</code></pre>\n"
     coloured = min(len(code), HIGHLIGHT_CHARS - env.get("coloured", 0))

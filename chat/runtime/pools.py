@@ -1,9 +1,9 @@
-"""The one bridge from the event loop to synchronous code: named, bounded thread pools ("pools").
+"""The one bridge from the event loop to synchronous code: named, bounded thread pools.
 
-Channels' own bridge runs everything of a process in one thread, so one slow query would delay every
-acknowledgement: a 3 s query held an unrelated socket for 2.8 s. Here reads, sign-ins and rendering each have threads
-of their own; the writer (chat/services/writer.py) has its own as well. Threads live long and keep their database
-connection; a connection that came from a pool is given back after each call.
+Channels' own bridge runs everything in one thread of the process, so one slow query would delay every acknowledgement:
+a 3 s query held up an unrelated socket for 2.8 s. Here reads, sign-ins and rendering each have threads of their own,
+and so does the writer (chat/services/writer.py). Threads live long and keep their database connection; a connection
+that came from a pool is given back after each call.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from chat.wire.errors import ServerBusy
 
 T = TypeVar("T")
 KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
-"""A peer that has answered nothing for 11 s (or, where something was sent, for 10,000 ms) is gone."""
+"""A peer that has answered nothing for 11 s (or for 10,000 ms, if data was sent) counts as gone."""
 _this_thread = threading.local()
 WAITING_PER_LANE = 20_000
-"""Calls that may wait for a pool; a herd of reconnecting sockets queues here, and no further."""
+"""Calls that may wait for one pool, as when a herd of sockets reconnects; any more are refused."""
 
 
 class Pool:
@@ -49,9 +49,9 @@ class Pool:
         self._waiting = 0
 
     async def run(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """The result of ``work(*args, **kwargs)``, run in one of the pool's threads.
+        """Run ``work(*args, **kwargs)`` in one of the pool's threads, and return the result.
 
-        A read that finds its database connection dead is run once more on a new one.
+        Work that finds its database connection dead is run once more on a new one.
 
         Raises:
             ServerBusy: Too many calls wait already.
@@ -80,15 +80,15 @@ def _call(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 def use_own_thread() -> None:
-    """Mark the running thread as one of the chat's: its database connections are nobody else's."""
+    """Mark the running thread as one of the chat's own: nobody else uses its database connections."""
     _this_thread.is_own = True
 
 
 def keep_alive(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Find out within seconds, and not after a quarter of an hour, that the database's machine is gone.
+    """Notice within seconds, and not after a quarter of an hour, that the database's machine is gone.
 
-    A receiver of ``connection_created``, for connections of the chat's own threads to a PostgreSQL over TCP. Those of a
-    pool are the host's as well; and where the site's settings say how to keep connections alive, they count.
+    A receiver of ``connection_created``, for TCP connections of the chat's own threads to PostgreSQL. Connections of a
+    pool are left alone, because the host uses them too, and so are those whose settings configure keepalive themselves.
     """
     if not getattr(_this_thread, "is_own", False) or connection.vendor != "postgresql":
         return
@@ -99,7 +99,7 @@ def keep_alive(connection: BaseDatabaseWrapper, **_: Any) -> None:
             return
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in KEEP_ALIVE.items():
-            if (option := getattr(socket, name, None)) is not None:  # each system has some of them
+            if (option := getattr(socket, name, None)) is not None:  # not every system has all of them
                 wire.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
@@ -125,7 +125,7 @@ site = Pool("site", lambda: 2)
 auth = Pool("auth", lambda: 2)
 """Sign-ins and re-validation, so that a herd of handshakes does not hold up reads."""
 render = Pool("render", lambda: 1)
-"""Markdown that is not plain text. One thread: more would only fight for the interpreter."""
+"""Markdown that is not plain text. One thread, because more would only compete for the GIL."""
 for _lane in (readers, site, auth, render):
     os.register_at_fork(after_in_child=_lane.forget)
 connection_created.connect(keep_alive)

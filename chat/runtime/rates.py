@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 PEOPLE_AT_MOST = 10_000
-"""Buckets kept; the longest unused goes first. A forgotten bucket is a full one."""
+"""Buckets kept. The least recently used is dropped first; a dropped bucket counts as full."""
 
 
 @dataclass
@@ -19,7 +19,7 @@ class RateLimit:
     def wait_s(self, key: Hashable, now: float, cost: float = 1.0) -> float:
         """Take ``cost`` tokens and return 0, or take none and return the seconds until there are enough.
 
-        What costs more than the whole burst takes all of it.
+        A cost above ``burst`` counts as ``burst``.
         """
         cost = min(cost, float(self.burst))
         level, since = self._buckets.pop(key, (float(self.burst), now))

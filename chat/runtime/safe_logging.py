@@ -1,4 +1,4 @@
-"""Unexpected errors as log lines: what and where, never what was in them. A database's message quotes the row."""
+"""Log lines for unexpected errors: their type and place, never their message, because a database's quotes the row."""
 
 import traceback
 

@@ -1,4 +1,4 @@
-"""What a client may say, and ``Command``, the union of it all. The server refuses fields that it does not know."""
+"""The commands that a client may send; ``Command`` is their union. The server refuses fields that it does not know."""
 
 from typing import Annotated, Literal
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What the server says: ``Event`` is the union of it all, ``RoomEvent`` of what takes a room's next ``seq``."""
+"""The events that the server sends. ``Event`` is the union of all, ``RoomEvent`` of those that take a ``seq``."""
 
 from typing import Any, Literal
 
@@ -54,7 +54,7 @@ class RoomChanged(_RoomEvent, frozen=True, kw_only=True, tag="room.changed"):
 
 
 class _MemberEvent(_RoomEvent, frozen=True, kw_only=True):
-    """``member_count`` is the room's: who came and went between two events can't be counted from them."""
+    """``member_count`` is the room's: clients can't count members from events, because not all of them arrive."""
 
     member: Member
     by: User | UnsetType = UNSET

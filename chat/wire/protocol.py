@@ -1,9 +1,9 @@
 """Protocol version 1 (docs/protocol.md): the functions that read and write the wire, and every type on it by one name.
 
-JSON keys are known in this package only: ``things`` has the objects that others hold, ``commands``, ``events`` and
-``results`` what goes each way. All of it is pure: no Django, no sockets, no clock. Server and Python client share it:
-the server decodes commands strictly (what it does not know it rejects), a client decodes events leniently (what it
-does not know it ignores).
+Only this package knows JSON keys: ``commands``, ``events`` and ``results`` have what goes each way, ``things`` the
+objects inside. All of it is pure: no Django, no sockets, no clock. Server and Python client share it: the server
+decodes commands strictly (it rejects what it does not know), a client decodes events leniently (it ignores what it does
+not know).
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, Struct
 
-# ``protocol.Message`` is how everybody else says it: whoever looks for a type need not know in which file it stands.
+# Other modules write ``protocol.Message``, so nobody needs to know in which file a type stands.
 from chat.wire.commands import *  # noqa: F403
 from chat.wire.commands import Command
 from chat.wire.errors import (
@@ -35,7 +35,7 @@ from chat.wire.things import MAX_INT, ErrorBody
 VERSION = 1
 SUBPROTOCOL = "chat.v1"
 COMMANDS_PER_FRAME = 100
-"""More objects than this in one frame are refused whole: one frame must not keep the server busy for long."""
+"""A frame with more objects than this is refused as a whole: one frame must not keep the server busy for long."""
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ def rfc3339(moment: datetime) -> str:
 
 
 def decode(frame: str, *, max_bytes: int) -> list[Command | Rejected]:
-    """The commands of one client frame, in order; what can't be read stands in its place as ``Rejected``.
+    """Return the commands of one client frame, in order; ``Rejected`` takes the place of each that can't be read.
 
     Args:
         max_bytes: The largest frame taken, in UTF-8 bytes.
@@ -107,9 +107,9 @@ def decode(frame: str, *, max_bytes: int) -> list[Command | Rejected]:
 
 
 def decode_events(frame: str | bytes) -> list[Event]:
-    """The events of one server frame, in order. Events of an unknown type are left out.
+    """Return the events of one server frame, in order. Events of an unknown type are left out.
 
-    A reply that can't be read ends its command all the same, as ``server.error``.
+    A reply that can't be read becomes a ``server.error``, so that its command ends all the same.
 
     Raises:
         msgspec.MsgspecError: The frame is not JSON, or a known event lacks a field.
@@ -120,7 +120,7 @@ def decode_events(frame: str | bytes) -> list[Event]:
 
 
 def unreadable_reply(ref: int) -> ReplyEvent:
-    """What stands for a reply that holds nothing usable: as if the server had failed. The same may be asked again."""
+    """Return a ``server.error`` in place of a reply that holds nothing usable: the command may be sent again."""
     return ReplyEvent(ref=ref, ok=False, error=error_body(ServerError("The server's answer can't be read.")))
 
 
@@ -146,7 +146,7 @@ def _decode_one(text: str) -> Command | Rejected:
         return _why_invalid(text, error)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return _decode_odd(text)[0]
-    # JSON can spell NUL only as this escape; PostgreSQL can't store it, and one such row would fail its batch.
+    # JSON can write NUL only as this escape. PostgreSQL can't store it, and one such row would fail its whole batch.
     if "\\u0000" in text and (field := _bad_text_field(msgspec.to_builtins(command))):
         return Rejected(getattr(command, "ref", None), _bad_text(field))
     return command
@@ -177,7 +177,7 @@ def _usable_ref(ref: Any) -> int | None:
 
 
 def _decode_odd(text: str) -> list[Command | Rejected]:
-    """Second reading of what msgspec refuses: is it no JSON at all, or JSON with a lone surrogate in a string?"""
+    """Read again what msgspec refuses: it is no JSON at all, or JSON with a lone surrogate in a string."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

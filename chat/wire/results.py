@@ -13,7 +13,7 @@ class AuthResult(Struct, frozen=True):
 
 
 class PingResult(Struct, frozen=True):
-    """`ts` as it was given."""
+    """``ts`` is the one that the command named."""
 
     ts: str | int | None
     server_time: str
@@ -26,7 +26,7 @@ class SyncResult(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True):
-    """An empty object: there is nothing to say but that it is done."""
+    """An empty object: the command was carried out, and there is nothing more to say."""
 
 
 class PostResult(Struct, frozen=True):
@@ -73,10 +73,10 @@ class MemberPage(Struct, frozen=True):
 
 
 class HistoryPage(Struct, frozen=True):
-    """Oldest first. ``seq`` is the room's head of the snapshot that this page was read in.
+    """Oldest first. ``seq`` is the room's head in the snapshot that this page was read from.
 
-    ``members``: the latest 50 who came or went in the span of time that the page shows.
-    ``quoted``: what the page's messages reply to, as far as the page itself does not hold it and there is room.
+    ``members``: the last 50 people who joined or left in the span of time that the page shows.
+    ``quoted``: the messages that the page's messages reply to, except those on the page and those that do not fit.
     """
 
     messages: list[Message]
@@ -114,4 +114,4 @@ RESULTS: dict[type[Any], type[Any] | None] = {
     commands.Typing: None,
     commands.Received: None,
 }
-"""What a reply's ``result`` holds, by command; None where there is no reply."""
+"""What a reply's ``result`` holds, by command; None for commands without a reply."""

@@ -1,7 +1,7 @@
 """The wire types as JSON Schema (docs/protocol.schema.json), and the socket as AsyncAPI 3 (docs/asyncapi.json).
 
 ``python -m chat.wire.schema`` prints the first, ``python -m chat.wire.schema asyncapi`` the second. Both come from the
-types of ``protocol`` and ``errors``, so they can't say anything else than the server does. Pure, like all of this rank.
+types of ``protocol`` and ``errors``, so they can't differ from what the server does. Pure, like all of this rank.
 """
 
 import json
@@ -29,7 +29,7 @@ def json_schema() -> JsonObject:
     results = {each: result for each, result in RESULTS.items() if result is not None}
     types = [protocol.Command, protocol.Event, *results.values()]
     (command, event, *_), components = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
-    # Two untagged structs can't share a union in msgspec: which one it is, the command's scope says.
+    # Two untagged structs can't share a union in msgspec. The scope of the command decides which of them it is.
     components["RoomPage"]["properties"]["rooms"]["items"] = {"anyOf": [_ref("RoomState"), _ref("Room")]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -107,7 +107,7 @@ def tag(kind: type[Any]) -> str:
 
 
 def written(document: JsonObject) -> str:
-    """The document as it stands in its file."""
+    """The document as the text of its file."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -124,7 +124,7 @@ def _at(path: str) -> JsonObject:
 
 
 def _plain(schema: JsonObject) -> JsonObject:
-    """Docstrings are written for readers of Python; a schema's description is read in any language."""
+    """Take Python's notation out of a description, which comes from a docstring: a schema is read in any language."""
     if "description" in schema:
         schema["description"] = schema["description"].replace("``", "`").replace("None", "null")
     return schema

@@ -19,9 +19,9 @@ class User(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """``handle`` is what mentions the person after an "@"; absent for people who cannot be mentioned.
+    """``handle`` mentions the person when it follows an "@"; it is absent for people who cannot be mentioned.
 
-    ``by``: who added them, or removed them if they left; absent where they came and went by themselves.
+    ``by`` is the person who added them, or removed them if they left; absent if they joined or left by themselves.
     """
 
     user: User
@@ -53,11 +53,11 @@ they may join, or the policy does not let them."""
 class RoomState(Room, frozen=True):
     """A room as one person sees it. ``role`` is None for people who only watch; ``online`` is None when unknown.
 
-    What the person may do is the policy's answer. ``may_post`` is left out where it goes with the role (members may
-    write, others may not), and so is ``may_moderate`` (owners and moderators may, others may not). ``why_silent`` is
-    there when the person may not write now, and says why.
-    ``gone`` is how many of a direct room's other people have no account any more: they stand last in its name. Left
-    out where all are there.
+    The policy decides what the person may do. ``may_post`` is left out where it follows from the role (members may
+    write, others may not), and so is ``may_moderate`` (owners and moderators may, others may not). ``why_silent`` says
+    why the person may not write now, and is left out if they may.
+    ``gone`` is how many of a direct room's other people have no account any more; they stand last in its name. It is
+    left out if there are none.
     """
 
     epoch: str
@@ -132,7 +132,7 @@ class Limits(Struct, frozen=True):
 
 
 class Flow(Struct, frozen=True):
-    """When to send ``received``: after so many frames, seconds after an unacknowledged frame, or bytes of frames."""
+    """When to send ``received``: after so many frames or bytes, or so many seconds after an unacknowledged frame."""
 
     frames: int
     seconds: int

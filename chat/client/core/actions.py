@@ -18,7 +18,7 @@ StopReason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChanged:
-    """The connection is in another state. ``reason`` is set when it stopped for good."""
+    """The connection's state has changed. ``reason`` is set when it stopped for good."""
 
     state: ConnectionState
     reason: StopReason | None = None
@@ -26,7 +26,7 @@ class ConnectionChanged:
 
 @dataclass(frozen=True, slots=True)
 class Overflowed:
-    """The application was too slow: news other than messages was dropped. The merged state is right; read it again.
+    """The application was too slow: news other than messages was dropped. The merged state is current; read it again.
 
     Messages are never dropped: they follow in order, all of them. ``room`` is None for the client's own events.
     """
@@ -64,7 +64,7 @@ ClientNews = (
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Open a connection. With ``fresh_credentials`` the ones used last were refused."""
+    """Open a connection. ``fresh_credentials`` means that the ones used last were refused."""
 
     fresh_credentials: bool = False
 
@@ -115,7 +115,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class RoomNewsReady:
-    """Something about the room is different: ``take`` may have news, waiters should look again."""
+    """Something about the room may have changed: ``take`` may have news, and waiting tasks should look again."""
 
     room: str
 

@@ -1,8 +1,8 @@
-"""The whole of a client without its sockets: docs/protocol.md, sections 4 and 5, as a machine to be fed.
+"""A complete client without its socket: docs/protocol.md, sections 4 and 5, as a state machine.
 
-Sans I/O: what happens goes in by a method, with the time; what is to be done comes back as a list of actions
-(``actions``). ``wake_at`` says when to call ``tick``. Times are seconds of any monotonic clock; ``rng`` gives
-numbers in [0, 1). The program around it is ``chat.client``; tests drive it with a model of a server.
+Sans I/O: whatever happens is reported by a method call, with the time, which returns the actions to carry out
+(``actions``). ``wake_at`` says when to call ``tick``. Times are seconds of any monotonic clock; ``rng`` gives numbers
+in [0, 1). The program around it is ``chat.client``; tests drive it with a model of a server.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,13 +33,13 @@ from chat.wire.protocol import Cursor, ReplyEvent
 
 
 class ClientCore(ClientConnection):
-    """One signed-in client: its connection, rooms, requests and outbox. This part is what the application wants.
+    """One signed-in client: its connection, rooms, requests and outbox. This class adds what the application asks for.
 
     Args:
         follow_all: Follow every room of the user; otherwise those that ``follow`` names.
-        can_refresh: Whether ``Connect(fresh_credentials=True)`` can be obeyed.
-        keep: Messages kept in memory, for each room.
-        news_at_most: Untaken news, other than messages, kept for each room.
+        can_refresh: Whether the program can obtain the credentials of ``Connect(fresh_credentials=True)``.
+        keep: Messages kept in memory for each room.
+        news_at_most: News other than messages that may wait for the application in each room.
         outbox_at_most: Messages that may wait to be sent.
     """
 
@@ -62,8 +62,8 @@ class ClientCore(ClientConnection):
         """Keep the room in sync from now on.
 
         Args:
-            cursor, number: Where an earlier run of the application stood: what came since is handed out. Without
-                them, what comes from now on.
+            cursor, number: Where an earlier run of the application stopped: everything since then is handed out.
+                Without them, only what comes from now on.
         """
         room = self.followed.get(room_id) or self._new_room(room_id, cursor, number)
         if not room.is_followed or room.access in ("denied", "removed"):
@@ -84,7 +84,7 @@ class ClientCore(ClientConnection):
         return self._flush(now)
 
     def take(self, room_id: str, now: float) -> tuple[RoomNews | None, list[Action]]:
-        """The next news of a followed room, or None: then something is fetched if it is known to wait."""
+        """Return the next news of a followed room, or None, and fetch messages that are known to be missing."""
         room = self.followed[room_id]
         room.inbox.is_open = True
         news = room.inbox.take()
@@ -100,7 +100,7 @@ class ClientCore(ClientConnection):
     def load(
         self, room_id: str, command: protocol.History | protocol.ListMembers, tag: Any, now: float
     ) -> list[Action]:
-        """Load a page of a followed room into its state; ``Answered`` carries it, as current as the state."""
+        """Load a page into a followed room's state. ``Answered`` carries the page, once one came that is not stale."""
         room = self.followed[room_id]
 
         def answered(result: Any = None, error: Exception | None = None) -> None:
@@ -110,10 +110,10 @@ class ClientCore(ClientConnection):
         return self._flush(now)
 
     def call(self, command: protocol.Command, tag: Any, now: float) -> list[Action]:
-        """Send any command that has a reply; ``Answered`` carries the result. Its ``ref`` is given here.
+        """Send a command that has a reply; ``Answered`` carries the result. ``ref`` is set here.
 
         Raises:
-            FrameTooLarge: The server would not read it.
+            FrameTooLarge: The server would refuse its size.
             TooManyRequests, Stopped: It was not sent.
         """
         if self._link.state == "stopped":
@@ -135,15 +135,15 @@ class ClientCore(ClientConnection):
         return self._flush(now)
 
     def tell(self, command: protocol.Typing) -> list[Action]:
-        """Send what has no reply, and is worth nothing later: without a connection it is dropped."""
+        """Send a command that has no reply and is worthless later; without a connection it is dropped."""
         return [Send(command)] if self.is_live else []
 
     def post(self, item: OutboxItem, now: float) -> list[Action]:
-        """Send a message that the outbox keeps. ``Stored`` or ``Failed`` follows, however long it takes.
+        """Put a message into the outbox and send it in its turn. ``Stored`` or ``Failed`` follows, however late.
 
         Raises:
             MessageEmpty, MessageInvalidText, MessageTooLong, FrameTooLarge: The server would refuse it.
-            OutboxFull: It holds ``outbox_at_most`` messages.
+            OutboxFull: The outbox holds ``outbox_at_most`` messages.
         """
         self.check(item)
         self.outbox.add(item)
@@ -151,7 +151,7 @@ class ClientCore(ClientConnection):
         return self._flush(now)
 
     def check(self, item: OutboxItem) -> None:
-        """Whether ``post`` would take the message; raises what it raises."""
+        """Raise what ``post`` would raise for this message."""
         outbox.check(item, self.limits)
         if len(self.outbox) >= self._outbox_at_most:
             raise OutboxFull
@@ -176,7 +176,7 @@ class ClientCore(ClientConnection):
         self._changed[room.id] = None
 
     def _fetch_failed(self, room: RoomCore, error: Exception) -> None:
-        # Not readable any more: the room's removal, or a denied sync, tells the application.
+        # The room is not readable any more; its removal, or a denied sync, tells the application.
         room.is_fetching = False
 
     def _page_size(self) -> int:

@@ -40,13 +40,14 @@ from chat.wire import protocol
 from chat.wire.errors import RoomNotFound
 
 COOKIE_HELLO_S = 2.0
-"""A session cookie is greeted at once. After so long, ask, and be told with 4501 that nobody is signed in."""
+"""A good session cookie brings ``hello`` at once. After this time the client sends ``auth`` without a token, so that
+the server closes with 4501 if nobody is signed in."""
 
 
 class ClientConnection:
-    """The state of one signed-in client, fed by the server and by the clock.
+    """The state of one signed-in client, driven by the server and by the clock.
 
-    Each method that is fed returns the actions to be done, in order.
+    Each method that reports something returns the actions to carry out, in order.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class ClientConnection:
         self._changed: dict[str, None] = {}
         self._is_greeted = False
 
-    # What it is like -------------------------------------------------------------------------------------------
+    # State -----------------------------------------------------------------------------------------------------
 
     @property
     def outbox(self) -> Outbox:
@@ -96,7 +97,7 @@ class ClientConnection:
 
     @property
     def rooms(self) -> dict[str, protocol.RoomState]:
-        """The user's rooms as last heard of."""
+        """The user's rooms by id, as the server last described them."""
         live = {room: core.state for room, core in self.followed.items() if core.state and room in self._rooms.states}
         return self._rooms.states | live
 
@@ -105,7 +106,7 @@ class ClientConnection:
         return self._link.state == "live"
 
     def wake_at(self, now: float) -> float | None:
-        """When to call ``tick``; None: not before something else happens."""
+        """Return when to call ``tick``; None means not before something else happens."""
         alarms = [self._link.wake_at]
         if self._link.is_up:
             alarms += [self._schedule.wake_at]
@@ -123,7 +124,7 @@ class ClientConnection:
         return self.tick(now)
 
     def opened(self, now: float, *, token: str | None = None, by_cookie: bool = False) -> list[Action]:
-        """The connection is open. ``token``: for the first frame, where no header carried it."""
+        """The connection is open. ``token`` goes into the first frame, if no header carried it."""
         self._link.heard(now)
         if token is not None:
             self._authenticate(token)
@@ -142,7 +143,7 @@ class ClientConnection:
         return self._flush(now)
 
     def closed(self, code: int, now: float) -> list[Action]:
-        """The connection ended, or could not be made. ``code``: 1006 where there is no close code."""
+        """The connection ended, or could not be made. ``code`` is 1006 if there is no close code."""
         if not self._link.is_up:
             return []
         self._link.lost(now, code)
@@ -182,7 +183,7 @@ class ClientConnection:
         for event in events:
             self._handle(event, now)
             if not self._link.is_up:
-                return  # the connection was given up: what else it brings does not count
+                return  # the connection was given up: the rest of what it brought does not count
 
     def _handle(self, event: protocol.Event, now: float) -> None:
         if isinstance(event, protocol.ReplyEvent):
@@ -224,7 +225,7 @@ class ClientConnection:
             self._give_up("unsupported_protocol")
             return
         if self.me is not None and self.me.id != hello.user.id:
-            # Outbox, read pointers and one's own reactions belong to one person.
+            # The outbox, the read pointers and the user's own reactions belong to one person.
             self._give_up("other_user")
             return
         self.me, self.limits, self._features = hello.user, hello.limits, frozenset(hello.features)
@@ -291,7 +292,7 @@ class ClientConnection:
             room.give_up_loads(RoomNotFound())
             self._touch(room)
 
-    # Inside ----------------------------------------------------------------------------------------------------
+    # Internal --------------------------------------------------------------------------------------------------
 
     def _new_room(self, room_id: str, cursor: protocol.Cursor | None = None, number: int | None = None) -> RoomCore:
         self.followed[room_id] = RoomCore(
@@ -314,7 +315,7 @@ class ClientConnection:
         self._requests.add(Request(command, on_reply))
 
     def _authenticate(self, token: str | None) -> None:
-        """A refusal is followed by a close code, success by ``hello``: the reply itself says nothing new."""
+        """Send ``auth``. Its reply can be ignored: ``hello`` follows on success, a close code on refusal."""
         self._actions.append(Send(protocol.Auth(ref=self._requests.next_ref(), token=token)))
 
     def _link_tick(self, now: float) -> None:
@@ -354,14 +355,14 @@ class ClientConnection:
         self._connection_lost()
 
     def _stopped(self) -> None:
-        """Nobody waits in vain."""
+        """Fail the requests and page loads that still wait: there will never be another connection."""
         self._actions.append(Tell(ConnectionChanged("stopped", self._link.reason)))
         self._requests.stop()
         for room in self.followed.values():
             room.give_up_loads(Stopped())
 
     def _flush(self, now: float) -> list[Action]:
-        """Start what can start now, and hand out everything that is to be done."""
+        """Start what can start now, and return all actions to carry out."""
         if self.is_live and self.limits is not None and self.me is not None:
             self._syncs.run(self.limits, now)
             self._listing.run(now)

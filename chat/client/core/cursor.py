@@ -1,7 +1,8 @@
 """How far a client has come in one room, and what to do when something is missing. Sans I/O.
 
-Docs/protocol.md, section 4, points 2-4: what follows the cursor is applied, what lies behind it is dropped, what is
-ahead is held; and what does not come by itself is fetched with ``sync``. Times are seconds of any monotonic clock.
+See docs/protocol.md, section 4, points 2-4: an event that follows the cursor is applied, an older one is dropped, and
+one that is ahead is held. What does not come by itself is fetched with ``sync``. Times are seconds of any monotonic
+clock.
 """
 
 from collections.abc import Callable
@@ -11,9 +12,9 @@ from chat.wire.protocol import Cursor, RoomEvent
 
 PATIENCE_S = 2.0
 JITTER_S = 3.0
-"""Spread over so long, so that a thousand clients that miss the same event do not ask in the same moment."""
+"""Syncs are spread over this time, so that a thousand clients that miss the same event do not ask at one moment."""
 HELD_AT_MOST = 500
-"""A sync brings it all anyway; holding more would only cost memory."""
+"""Events held. A sync brings all of them anyway; holding more would only cost memory."""
 
 
 def prev_of(event: RoomEvent) -> int:
@@ -41,7 +42,7 @@ class RoomCursor:
         return min(due) if due else None
 
     def take(self, event: RoomEvent, now: float) -> list[RoomEvent]:
-        """A numbered event came; the events to apply now, in order."""
+        """Take a numbered event, and return the events to apply now, in order."""
         if self.position is not None and event.seq <= self.position.seq:
             return []
         if not self._follows(event):
@@ -51,36 +52,36 @@ class RoomCursor:
         return [self._advance(event), *self._release(now)]
 
     def heard(self, head: int, now: float) -> None:
-        """``heads`` says that this connection was passed everything up to ``head``."""
+        """``heads`` says that this connection has been sent everything up to ``head``."""
         self._head = max(self._head, head)
         self._watch(now)
 
     def synced(self, position: Cursor, now: float) -> list[RoomEvent]:
-        """The catch-up is complete; the held events to apply now. Live events may have come further meanwhile."""
+        """End a catch-up, and return the held events to apply now. Live events may have come further meanwhile."""
         here = self.position
         if here is None or here.epoch != position.epoch or here.seq < position.seq:
             self.position = position
         return self._release(now)
 
     def reset(self, position: Cursor) -> None:
-        """The room starts over here: nothing that was seen of it before counts."""
+        """Start the room over at ``position``: nothing that was seen of it before counts."""
         self.position = position
         self._forget()
 
     def want_sync(self, at: float) -> None:
-        """Sync then, whether or not anything is known to be missing; after the one that is under way, if there is."""
+        """Ask for a sync at ``at`` even if nothing is known to be missing. A sync that is under way ends first."""
         self._demanded_at = at
 
     def sync_started(self) -> None:
         self.is_syncing, self._missing_at, self._demanded_at, self._waited_from = True, None, None, -1
 
     def sync_ended(self, now: float) -> None:
-        """The reply came."""
+        """The reply to ``sync`` came."""
         self.is_syncing = False
         self._watch(now)
 
     def disconnected(self) -> None:
-        """What was held and announced on the connection is void; the position stands."""
+        """Forget what the connection held and announced, and keep the position."""
         self.is_syncing = False
         self._forget()
 
@@ -95,7 +96,7 @@ class RoomCursor:
     def _hold(self, event: RoomEvent) -> None:
         self._head = max(self._head, event.seq)
         held = self._held.get(event.seq)
-        # The same event may come once more from a repair, reaching further back.
+        # A repair may bring the same event again with a lower `prev`.
         if held is None or prev_of(event) < prev_of(held):
             self._held[event.seq] = event
         if len(self._held) > HELD_AT_MOST:
@@ -119,7 +120,7 @@ class RoomCursor:
         if self.position is None or self._head <= self.position.seq:
             self._missing_at, self._waited_from = None, -1
         elif self._waited_from != self.position.seq:
-            # What was missing came, and something else is missing now: that has its own two seconds.
+            # What was missing has come, and something else is missing now: that gets the full wait of its own.
             self._waited_from = self.position.seq
             self._missing_at = now + PATIENCE_S + JITTER_S * self.rng()
 

@@ -1,4 +1,4 @@
-"""The server's refusals as exceptions: the class that has the code, with what the server said about it."""
+"""Turns the server's refusals into exceptions: the class that has the code, with what the server said about it."""
 
 from chat.wire.errors import ChatError
 from chat.wire.protocol import ErrorBody
@@ -16,10 +16,10 @@ _BY_CODE = _all(ChatError)
 
 
 def error_from(body: ErrorBody) -> ChatError:
-    """The exception for an error of the wire. A code of a later version is a plain ``ChatError`` that carries it."""
+    """Return the exception for an error on the wire. A code that this version does not know becomes a ``ChatError``."""
     kind = _BY_CODE.get(body.code)
     if kind is None or kind.retry != body.retry:
-        # The server's word on `retry` counts, and it is a fact of the class.
+        # The server decides about `retry`, which is an attribute of the class.
         base = kind or ChatError
         kind = type(base.__name__, (base,), {"code": body.code, "retry": body.retry, "__module__": base.__module__})
         _BY_CODE.setdefault(body.code, kind)

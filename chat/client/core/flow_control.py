@@ -1,12 +1,12 @@
-"""When a client says how many frames it has taken in, so that the server sees who still reads. Sans I/O."""
+"""When a client acknowledges the frames that it has read, so that the server knows that it still reads. Sans I/O."""
 
 from dataclasses import dataclass
 
 from chat.wire.protocol import Flow
 
 BYTES = 256 * 1024
-"""After how many bytes to acknowledge where ``hello`` does not say. The server's window counts bytes too, and large
-frames fill it long before the number of frames does."""
+"""After how many bytes to acknowledge if ``hello`` does not say. The server's window counts bytes too, and large frames
+fill it long before their number does."""
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class FlowControl:
         self.due_at = now + flow.seconds if flow and self.frames > self._acknowledged else None
 
     def took(self, size: int, now: float) -> int | None:
-        """A frame of ``size`` bytes was taken in; the count to send now, or None."""
+        """Count a frame of ``size`` bytes; return the total to acknowledge now, or None."""
         self.frames += 1
         self._bytes += size
         if self.flow is None:
@@ -39,7 +39,7 @@ class FlowControl:
         return None
 
     def tick(self, now: float) -> int | None:
-        """The count to send because frames have waited long enough, or None."""
+        """Return the total to acknowledge because frames have waited long enough, or None."""
         return self._acknowledge() if self.due_at is not None and now >= self.due_at else None
 
     def _acknowledge(self) -> int:

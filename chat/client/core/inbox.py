@@ -1,7 +1,7 @@
-"""What the application has not yet taken of one room: messages by number, without holes, each once; and other news.
+"""What the application has not yet taken from one room: each message once, in order and without gaps; and other news.
 
-Sans I/O. Messages are never dropped: what does not fit into memory, or never came as an event, is fetched with
-``history`` when its turn comes. Other news is bounded, and dropping it is said (``Overflowed``).
+Sans I/O. Messages are never dropped: one that does not fit into memory, or never came as an event, is fetched with
+``history`` when its turn comes. Other news is bounded; ``Overflowed`` tells the application that some was dropped.
 """
 
 from collections import OrderedDict, deque
@@ -14,21 +14,21 @@ from chat.wire.protocol import HistoryPage, Message
 AHEAD_AT_MOST = 256
 """Messages kept in memory past the last one taken; more than two pages of ``history``, so that a page always fits."""
 TAKEN_KEPT = 200
-"""Messages taken last, kept so that a restored backup does not bring them a second time."""
+"""Messages taken last that are remembered, so that a restored backup does not bring them a second time."""
 TOLD_KEPT = 2000
-"""Messages whose last told change is known, so that an interrupted catch-up does not tell it a second time."""
+"""Messages whose last told change is remembered, so that an interrupted catch-up does not tell it a second time."""
 
 Identity = tuple[str | None, str | None, str]
 
 
 def _identity(message: Message) -> Identity:
-    """What stays the same when a restored database gives a number, or an id, to another message."""
+    """What tells two messages apart that got the same number, or the same id, before and after a restored backup."""
     return (message.author.id if message.author else None, message.client_id, message.created_at)
 
 
 @dataclass(slots=True)
 class Inbox:
-    """Hand one room's news out, at the pace of whoever takes it.
+    """Hand out one room's news at the pace of the application.
 
     Args:
         position: Number of the last message that the application has taken; None: start with the room's next one.
@@ -40,9 +40,9 @@ class Inbox:
     epoch: str | None = None
     news_at_most: int = 1000
     is_open: bool = False
-    """Whether somebody takes news. Until then, news other than messages is not kept."""
+    """Whether the application has begun to take news. Until then, news other than messages is not kept."""
     is_unsure: bool = False
-    """The newest number is not known: only a page of history tells whether something waits."""
+    """Whether the newest number is unknown, so that only a page of history tells whether messages wait."""
     _newest: int = 0
     _floor: int = 0
     """Messages up to this number do not come as events any more: those that are not here must be fetched."""
@@ -66,7 +66,7 @@ class Inbox:
         return bool(self._news) or self._is_overflowed
 
     def take(self) -> RoomNews | None:
-        """The next thing for the application, or None if there is nothing yet."""
+        """Return the next news for the application, or None if there is none yet."""
         if self._is_overflowed:
             self._is_overflowed = False
             return Overflowed(self.room)
@@ -84,12 +84,12 @@ class Inbox:
         return self._news.popleft()[1]
 
     def offer(self, message: Message) -> None:
-        """A message's state became known."""
+        """Take a message's state, whether the application has had the message or not."""
         if self.position is None:
             return
         self._newest = max(self._newest, message.number)
         if message.number <= self.position:
-            # In the state it was born in, it is what was taken.
+            # In its first state it is no change: the application took it like this.
             if self._tell(message) and message.changed_seq != message.seq:
                 self.add(protocol.MessageChanged(room=self.room, seq=message.changed_seq, message=message))
         elif message.number > self.position + AHEAD_AT_MOST:
@@ -100,7 +100,7 @@ class Inbox:
                 self._ahead[message.number] = message
 
     def offer_page(self, page: HistoryPage) -> None:
-        """The page that ``fetch_after`` asked for."""
+        """Take the page that ``fetch_after`` asked for."""
         assert self.position is not None
         self.is_unsure = False
         for message in page.messages:
@@ -108,28 +108,28 @@ class Inbox:
         if page.more_after and page.messages:
             self.expect(page.messages[-1].number + 1)
         elif not page.more_after:
-            # Nothing lies beyond the page: asking for it again would never end.
+            # Nothing lies beyond the page. Without this, the inbox would ask for it again for ever.
             last = page.messages[-1].number if page.messages else self.position
             self._floor = min(self._floor, last)
 
     def expect(self, number: int) -> None:
-        """The room has come as far as ``number``, and nothing up to it will still come as an event."""
+        """The room has come as far as ``number``, and no message up to it will still come as an event."""
         self._newest = max(self._newest, number)
         self._floor = max(self._floor, number)
 
     def add(self, news: RoomNews, *, after: int | None = None) -> None:
-        """News that is no new message. It comes after the messages that are older than it, up to ``after``."""
+        """Add news other than a new message, to be handed out after message number ``after`` (None: the newest one)."""
         if not self.is_open:
             return
         if isinstance(news, protocol.TypingChanged) and len(self._news) * 2 >= self.news_at_most:
-            return  # shed first
+            return  # typing is dropped first
         if len(self._news) >= self.news_at_most:
             self._news.clear()
             self._is_overflowed = True
         self._news.append((self._newest if after is None else after, news))
 
     def reset(self, reset: protocol.Reset) -> None:
-        """The room's state starts over at ``reset``; the application goes on after what it has taken."""
+        """Start over from the state in ``reset``; the application goes on after what it has taken."""
         newest = reset.state.last_number
         if self.position is None:
             self.position = newest
@@ -145,10 +145,12 @@ class Inbox:
             self.add(reset, after=0)
 
     def _rewind(self, newest: int) -> None:
-        """Numbers may have gone back, and been given to other messages. Go back as far as memory reaches, and skip
-        what is still the message that was taken."""
+        """Go back as far as memory reaches, because numbers may have gone back and been given to other messages.
+
+        ``take`` then skips each message that is still the one that was taken.
+        """
         assert self.position is not None
-        self._known |= dict(self._taken)  # what an earlier rewind has not come past yet still counts
+        self._known |= dict(self._taken)  # entries that were not reached since an earlier rewind still count
         if self._known:
             self.position = min(self._known) - 1
         self.position = min(self.position, newest)
@@ -161,7 +163,7 @@ class Inbox:
         if self._known.pop(message.number, None) == _identity(message):
             self._taken.append((message.number, _identity(message)))
             return True
-        self._known.clear()  # from here on it is another history
+        self._known.clear()  # from here on the history is a different one
         return False
 
     def _tell(self, message: Message) -> bool:

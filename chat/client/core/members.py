@@ -1,7 +1,7 @@
-"""A room's members as a client knows them: loaded in pages, kept by events. Sans I/O.
+"""A room's members as a client knows them: loaded in pages, kept current by events. Sans I/O.
 
-A member has no ``changed_seq`` on the wire, so what is newer goes by the seq of what brought it: an event's own, the
-``synced`` that ended a catch-up, the snapshot of a page.
+A member has no ``changed_seq`` on the wire. The newer of two states is therefore the one that came with the higher seq:
+that of an event, of the ``synced`` that ended a catch-up, or of the snapshot of a page.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from chat.wire.protocol import Member, MemberPage
 
 @dataclass(slots=True)
 class Members:
-    """People by user id, present ones only; all of them once ``is_loaded``."""
+    """The present members by user id; all of them once ``is_loaded``."""
 
     is_loaded: bool = False
     _present: dict[str, Member] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """The order in which a client sends its messages: per room as written, one unanswered at a time. Sans I/O.
 
-Where the messages are kept meanwhile is up to the program around it (``chat.client.outbox_store``): each goes there
-before it comes here, and leaves only when its answer came (docs/protocol.md, section 4, point 5).
+The program around it stores the messages meanwhile (``chat.client.outbox_store``): each goes there before it comes
+here, and is removed from there only once its answer has come (docs/protocol.md, section 4, point 5).
 """
 
 from collections import deque
@@ -30,7 +30,7 @@ class OutboxItem:
 
     def as_command(self) -> protocol.PostMessage:
         return protocol.PostMessage(
-            ref=protocol.MAX_INT,  # the longest there is, so that what was measured is what may leave
+            ref=protocol.MAX_INT,  # the longest ref, so that the command sent is no larger than the one measured
             room=self.room,
             client_id=UUID(self.client_id),
             body=self.body,
@@ -40,10 +40,10 @@ class OutboxItem:
 
 
 def check(item: OutboxItem, limits: protocol.Limits | None) -> None:
-    """Refuse what no server would take, before anybody believes that it is on its way.
+    """Refuse a message that the server would refuse, before the application believes that it is on its way.
 
     Args:
-        limits: As the server announced them; None before the first ``hello``: then its answer decides.
+        limits: As the server announced them; None before the first ``hello``, when only the server can tell.
 
     Raises:
         MessageEmpty, MessageInvalidText, MessageTooLong, FrameTooLarge: As the server would say.
@@ -87,21 +87,21 @@ class Outbox:
         return client_id in self._ids
 
     def pending(self, room: str) -> tuple[OutboxItem, ...]:
-        """What waits for the room, in the order of sending."""
+        """The messages that wait for the room, in the order of sending."""
         queue = self._queues.get(room)
         return tuple(queue.items) if queue else ()
 
     def add(self, item: OutboxItem) -> None:
-        """Put a message last. One that is there already stays where it is."""
+        """Put a message last in its room. One that is there already stays where it is."""
         if item.client_id in self._ids:
             return
         self._ids.add(item.client_id)
         self._queues.setdefault(item.room, _RoomQueue()).items.append(item)
 
     def ready(self, user: str, features: Container[str], now: float) -> list[OutboxItem]:
-        """The messages to send now, at most one for each room; each counts as unanswered from here on.
+        """Return the messages to send now, at most one for each room; each counts as unanswered from here on.
 
-        A message that needs a feature which the server does not name waits, and those behind it in its room do too.
+        A message that needs a feature which the server does not name waits, and so do those behind it in its room.
         """
         out = []
         for queue in self._queues.values():
@@ -119,7 +119,7 @@ class Outbox:
         return min(due, default=None)
 
     def remove(self, item: OutboxItem) -> None:
-        """It is answered, or will never be: the next one's turn has come."""
+        """Remove a message that is answered or never will be, so that the next one can be sent."""
         queue = self._queues.get(item.room)
         if queue is None or item not in queue.items:
             return
@@ -130,7 +130,7 @@ class Outbox:
             del self._queues[item.room]
 
     def refused(self, item: OutboxItem, error: ChatError, now: float) -> bool:
-        """The server refused it: it stays at the head and goes again later, or it is out and False."""
+        """Take the server's refusal. True: the message stays first and is sent again later. False: it is removed."""
         if not error.retry:
             self.remove(item)
             return False
@@ -138,12 +138,12 @@ class Outbox:
         queue.is_unanswered = False
         queue.attempts += 1
         wait = error.retry_after_ms / 1000 if error.retry_after_ms is not None else 0.0
-        # A little on top, so that everybody who was told the same does not come back in the same moment.
+        # Some jitter on top, so that clients that were told the same wait do not come back at the same moment.
         ceiling = min(RETRY_CAP_S, FIRST_RETRY_S * 2 ** min(queue.attempts - 1, 6))
         queue.retry_at = now + wait + self.rng() * (ceiling if not wait else min(ceiling, wait / 4))
         return True
 
     def disconnected(self) -> None:
-        """Answers will not come any more: every head goes again on the next connection."""
+        """No more answers will come: the first message of each room is sent again on the next connection."""
         for queue in self._queues.values():
             queue.is_unanswered, queue.retry_at, queue.attempts = False, 0.0, 0

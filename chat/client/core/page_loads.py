@@ -1,4 +1,4 @@
-"""Pages of history and members: asked for again until one shows at least what the client has seen. Sans I/O."""
+"""Loads pages of history and members, and asks again until one is as new as what the client has seen. Sans I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,24 +22,24 @@ class Loads:
     rng: Callable[[], float]
     requests: Requests
     schedule: Schedule
-    """Is emptied when a connection is lost: the next one restarts what is in ``RoomCore.loads``."""
+    """Cleared when a connection is lost; the next connection restarts what is in ``RoomCore.loads``."""
 
     watch: Callable[[RoomCore], None]
     """Called when a room's cursor wants a sync."""
 
     def start(self, room: RoomCore, load: Load, *, is_live: bool) -> None:
-        """Ask for a page; without a connection, on the next one."""
+        """Ask for a page now or, without a connection, on the next one."""
         room.loads.append(load)
         if is_live:
             self._ask(room, load)
 
     def restart(self, room: RoomCore) -> None:
-        """A new connection is live."""
+        """Ask for the room's pages again on a new connection."""
         for load in room.loads:
             self._ask(room, load)
 
     def reload(self, room: RoomCore, *, is_live: bool) -> None:
-        """After a reset: what the room held of messages and members before."""
+        """After a reset, load the messages and members that the room held before."""
         if room.window:
             newest = protocol.History(ref=1, room=room.id, limit=min(PAGE, room.window))
             self.start(room, Load(newest, lambda _: None, lambda _: None), is_live=is_live)
@@ -73,7 +73,7 @@ class Loads:
             room.put_page(load, page)
             return
         if position is not None and page.epoch != position.epoch:
-            room.cursor.want_sync(now)  # the room begins a new run of numbers; its reset has to come first
+            room.cursor.want_sync(now)  # the room has a new epoch, and its reset has to come first
             self.watch(room)
         self._ask_later(room, load, now + self._wait_s(load))
 

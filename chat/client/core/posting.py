@@ -1,4 +1,4 @@
-"""Sending what the outbox says, and giving it the answers. Sans I/O."""
+"""Sends the messages that the outbox hands out, and gives it the answers. Sans I/O."""
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ class Posting:
     answer: Callable[[Stored | Failed], None]
 
     def run(self, me: str, limits: protocol.Limits, features: Container[str], now: float) -> None:
-        """Send each room's next message. Those that the server would not read fail here."""
+        """Send each room's next message. Messages that the server would refuse fail here."""
         while items := self.outbox.ready(me, features, now):
             for item in items:
                 try:
-                    # Again: it may come from an earlier run, and a frame that is too large gets an error without a ref.
+                    # Checked again, because it may come from an earlier run, and a frame that is too large is answered
+                    # by an error without a ref.
                     outbox.check(item, limits)
                 except ChatError as error:
                     self.outbox.remove(item)

@@ -1,4 +1,4 @@
-"""One client's connection over time: when to connect, when to give it up, when never to come back. Sans I/O.
+"""When a client connects, when it gives a connection up, and when it stops for good. Sans I/O.
 
 Times are seconds of any monotonic clock, passed in; ``rng`` gives numbers in [0, 1) (docs/protocol.md, section 5).
 """
@@ -13,12 +13,12 @@ from chat.wire.errors import Close, may_reconnect
 FIRST_RETRY_S = 1.0
 RETRY_CAP_S = 30.0
 LIVE_FOR_S = 10.0
-"""A connection that was live for so long proves that the server is well: the back-off starts again."""
+"""A connection that was live for this long shows that the server is healthy, so the back-off starts over."""
 SILENT_HEARTBEATS = 2.5
 OPENING_S = 30.0
-"""From the first attempt to ``hello``; a server that takes thousands of clients back at once needs a while."""
+"""Longest silence from the attempt to ``hello``. A server that thousands of clients return to at once needs a while."""
 HTTP_REFUSALS = (401, 403)
-"""The handshake's answers to a wrong token or origin. The same credentials will not do better in a second."""
+"""The handshake's answers to a wrong token or origin. Repeating the same credentials would not help."""
 
 Step = Literal["connect", "give_up"]
 
@@ -32,13 +32,13 @@ _REASONS: dict[int, StopReason] = {
 
 @dataclass(slots=True)
 class Backoff:
-    """Full jitter: within 0-1 s first, then 0-2 s, 0-4 s … up to 0-30 s."""
+    """Full jitter: 0-1 s at first, then 0-2 s, 0-4 s … up to 0-30 s."""
 
     rng: Callable[[], float]
     attempts: int = 0
 
     def next_s(self) -> float:
-        # 2 ** 5 reaches the cap; a larger power would overflow after a long night without a network.
+        # 2 ** 5 reaches the cap; without a limit, the power would overflow after a long night without a network.
         ceiling = min(RETRY_CAP_S, FIRST_RETRY_S * 2.0 ** min(self.attempts, 5))
         self.attempts += 1
         return self.rng() * ceiling
@@ -52,7 +52,7 @@ class Link:
     """Decide what happens to the connection.
 
     Args:
-        can_refresh: Whether fresh credentials can be had: then a refusal of the present ones is tried once more.
+        can_refresh: Whether fresh credentials can be had. If so, they are tried once when the present ones are refused.
     """
 
     rng: Callable[[], float]
@@ -82,7 +82,7 @@ class Link:
         self.wake_at = now
 
     def tick(self, now: float) -> Step | None:
-        """What is due: a connection attempt, or giving up the present one (then ``lost`` has been said already)."""
+        """Return the step that is due: connect, or give up the present connection, which counts as ``lost`` already."""
         if self.wake_at is None or now < self.wake_at:
             return None
         if self.state == "waiting":
@@ -111,7 +111,7 @@ class Link:
         self._expect()
 
     def drain(self, reconnect_in_ms: int, now: float) -> None:
-        """The server says when to be back. If it does not close the connection by then, the client does."""
+        """The server says when to reconnect. If it has not closed the connection by then, the client does."""
         self._drain_at = now + reconnect_in_ms / 1000
         self._expect()
 
@@ -126,13 +126,13 @@ class Link:
         elif not may_reconnect(code):
             self.stop(_REASONS.get(code, "refused"))
         else:
-            # A missed drain date is in the past: then at once, the server has spread its clients already.
+            # A drain time that has passed means at once: the server has already spread its clients over time.
             self.state = "waiting"
             self.wake_at = self._drain_at if self._drain_at is not None else now + self._backoff.next_s()
         self._drain_at = None
 
     def refused(self, status: int, now: float) -> None:
-        """The handshake was answered with another HTTP status than 101."""
+        """The handshake was answered with an HTTP status other than 101."""
         if status not in HTTP_REFUSALS:
             self.lost(now)
         elif self._may_refresh():

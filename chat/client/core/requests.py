@@ -1,4 +1,4 @@
-"""Commands of one client that have no answer yet: refs, the limit of unanswered ones, what a lost connection means.
+"""A client's unanswered commands: their refs, the limit on them, and what becomes of them when the connection breaks.
 
 Sans I/O. Times are seconds of any monotonic clock, passed in.
 """
@@ -13,22 +13,22 @@ import msgspec
 from chat.wire import protocol
 
 WAITING_AT_MOST = 10_000
-"""Commands that may wait for their turn; an application that asks for more has lost count."""
+"""Commands that may wait to be sent. An application that queues more must be told to stop."""
 REPLY_WITHIN_S = 60.0
-"""Each command gets one answer. One that has none after so long will get none: only a new connection, with its
-repeats, brings certainty. A ``sync`` is excepted: its answer follows a catch-up that is paced by reading."""
+"""A command that has no answer after this time will not get one, so the client reconnects and repeats what it may.
+``sync`` is exempt: its answer follows a catch-up that goes as fast as the client reads."""
 
 OnReply = Callable[[protocol.ReplyEvent, float], None]
-"""Gets a result in its typed form, or an error: see ``results.usable``."""
+"""Takes a reply with its result in typed form, or with an error (see ``results.usable``), and the time."""
 AfterLoss = Literal["drop", "keep", "keep_unsent"]
 
 
 @dataclass(slots=True)
 class Request:
-    """A command on its way. ``after_loss``: what becomes of it when the connection breaks before its answer.
+    """A command on its way. ``after_loss`` says what becomes of it if the connection breaks before its answer.
 
-    ``drop``: who asked will ask anew. ``keep``: it is harmless to repeat, so it is sent again. ``keep_unsent``: it may
-    have been carried out, so it is given up, and ``on_lost`` called, unless it had not left yet.
+    ``drop``: its owner will ask again. ``keep``: repeating it is harmless, so it is sent again. ``keep_unsent``: if it
+    was sent, the server may have carried it out, so it is given up and ``on_lost`` is called; if not, it is kept.
     """
 
     command: protocol.Command
@@ -54,7 +54,7 @@ class Requests:
     @property
     def wake_at(self) -> float | None:
         """When the oldest unanswered command is overdue."""
-        # Refs rise, and so does the time of sending: the first entry that counts is the oldest.
+        # Entries are in the order of sending, so the first one that counts is the oldest.
         oldest = next((each for each in self._unanswered.values() if not isinstance(each.command, protocol.Sync)), None)
         return None if oldest is None else oldest.sent_at + REPLY_WITHIN_S
 
@@ -62,12 +62,12 @@ class Requests:
         self._waiting.append(request)
 
     def next_ref(self) -> int:
-        """A ref that was never used before."""
+        """Return a ref that this client has never used before."""
         self._last_ref += 1
         return self._last_ref
 
     def sendable(self, now: float) -> list[protocol.Command]:
-        """The commands that may leave now, in order, with their refs."""
+        """Return the commands that may be sent now, in order, with their refs."""
         out: list[protocol.Command] = []
         while self._waiting and len(self._unanswered) < self.limit:
             request = self._waiting.popleft()
@@ -79,11 +79,11 @@ class Requests:
         return out
 
     def take(self, ref: int) -> Request | None:
-        """The request that a reply answers; None for an answer to nothing, which is ignored."""
+        """Return the request that a reply answers, or None for an unexpected reply, which is ignored."""
         return self._unanswered.pop(ref, None)
 
     def connection_lost(self) -> None:
-        """Sort the requests under way: those to send again, those that their owners repeat, those to give up."""
+        """Keep the requests to send again, drop those that their owners repeat, and give up the rest."""
         sent, waiting = list(self._unanswered.values()), list(self._waiting)
         self._unanswered.clear()
         self._waiting = deque(each for each in sent if each.after_loss == "keep")

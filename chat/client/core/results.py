@@ -1,4 +1,4 @@
-"""A reply's result as a type, and which commands may be sent again when the connection broke before the reply."""
+"""Replies' results as types, and which commands may be sent again if the connection broke before the reply."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from chat.wire.protocol import Command, ErrorBody, ReplyEvent
 from chat.wire.results import RESULTS
 
 _NOT_REPEATABLE = (protocol.EditMessage, protocol.UpdateRoom, protocol.ChangeRole, protocol.AddMember)
-"""Sent a second time they could undo what somebody else did in between."""
+"""Sent a second time, these could undo what somebody else did in between."""
 
 
 def usable(command: Command, reply: ReplyEvent) -> ReplyEvent:
-    """The reply with its result in typed form; in the place of one that holds nothing usable, ``server.error``.
+    """Return the reply with its result in typed form, or a ``server.error`` in place of an unusable reply.
 
-    So each command ends, and the same may be asked again, whatever a server answers.
+    So each command ends, and may be sent again, whatever a server answers.
     """
     if not reply.ok:
         return reply if isinstance(reply.error, ErrorBody) else protocol.unreadable_reply(reply.ref)
@@ -29,7 +29,7 @@ def usable(command: Command, reply: ReplyEvent) -> ReplyEvent:
 
 
 def result_of(command: Command, result: Any) -> Any:
-    """A reply's result in its typed form; as it came where there is nothing in it.
+    """Return a reply's result in its typed form, or as a plain dictionary if its type has no fields.
 
     Raises:
         msgspec.ValidationError: The server broke the contract.
@@ -45,7 +45,7 @@ def result_of(command: Command, result: Any) -> Any:
 
 
 def after_loss(command: Command) -> AfterLoss:
-    """What to do with the command when its answer can't come any more (docs/protocol.md, "Repeating is harmless")."""
+    """What to do with the command if its answer can't come any more (docs/protocol.md, "Repeating is harmless")."""
     if isinstance(command, _NOT_REPEATABLE):
         return "keep_unsent"
     if isinstance(command, protocol.CreateRoom) and command.client_id is None:

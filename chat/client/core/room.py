@@ -1,6 +1,6 @@
 """One room as a client sees it: cursor, messages, members, state, and what the application has not yet taken.
 
-Sans I/O. It stays right through gaps, repeats, reconnects and resets (docs/protocol.md, section 4). Times are seconds
+Sans I/O. It stays correct through gaps, repeats, reconnects and resets (docs/protocol.md, section 4). Times are seconds
 of any monotonic clock, passed in.
 """
 
@@ -20,7 +20,7 @@ from chat.wire import protocol
 from chat.wire.protocol import Cursor, HistoryPage, Member, MemberPage, Message, Room, RoomState
 
 KEPT_AT_MOST = 2000
-"""Message states kept for a page that is under way; past it the page is asked for again instead."""
+"""Message states kept for a page that is under way. With more, they are dropped and the page is asked for again."""
 
 Access = Literal["unknown", "live", "denied", "removed"]
 
@@ -46,7 +46,7 @@ class Load:
             self.begin(position)
 
     def is_stale(self, page: HistoryPage | MemberPage, position: Cursor | None) -> bool:
-        """Whether the page shows less than what the client had seen when it asked, or another run of numbers."""
+        """Whether the page is older than what the client had seen when it asked, or of another epoch."""
         if position is None:
             return False
         return page.epoch != position.epoch or (self.asked is not None and page.seq < self.asked.seq)
@@ -83,13 +83,16 @@ class RoomCore:
 
     @property
     def resume_cursor(self) -> Cursor | None:
-        """From where another run would miss nothing that the application has not taken, messages apart."""
+        """The cursor from which the next run misses no news that the application has not taken.
+
+        Messages do not count: the next run finds them by their numbers.
+        """
         return self._settled if self.inbox.has_news else self.cursor.position
 
     # Connections -----------------------------------------------------------------------------------------------
 
     def connected(self, me: str, state: RoomState | None) -> None:
-        """A new connection is live. ``state``: what ``hello`` says of the room, if it does."""
+        """A new connection is live. ``state`` is what the list of rooms says about the room, if anything."""
         self._me = self.timeline.me = me
         if state is not None:
             self.state = state
@@ -109,7 +112,7 @@ class RoomCore:
     # Events ----------------------------------------------------------------------------------------------------
 
     def handle(self, event: protocol.Event, now: float) -> None:
-        """An event of this room."""
+        """Apply an event of this room."""
         if not self.inbox.has_news:
             self._settled = self.cursor.position
         if isinstance(event, protocol.RoomEvent):
@@ -153,8 +156,8 @@ class RoomCore:
             return
         for message in page.messages:
             self._put_message(message, page.mine.get(message.id, []))
-        # People and the room have no changed_seq of their own: they count as of the `synced` that ends the catch-up,
-        # so that an older event which arrives in between does not undo them.
+        # Members and the room have no changed_seq on the wire. They count as of the `synced` that ends the catch-up, so
+        # that an older event which arrives in between does not undo them.
         self._paged_members += page.members
         self._paged_room = page.state or self._paged_room
 
@@ -171,7 +174,8 @@ class RoomCore:
             self._apply(each)
 
     def _learn_newest(self) -> None:
-        """Resumed from a stored cursor: there is no window yet, and what was not taken then has to be fetched."""
+        """Note the newest number. After resuming from a stored cursor, the window begins there, and messages that were
+        not taken before have to be fetched."""
         if self.inbox.epoch is None and self.cursor.position is not None:
             self.inbox.epoch = self.cursor.position.epoch
         if self.state is None:
@@ -214,7 +218,7 @@ class RoomCore:
         before = self.state
         if before is not None:
             self.state = with_room(before, room)
-            # A page of people brings the room for their count, which alone is no news.
+            # A page with members brings the room for its member count, which alone is no news.
             if self.state == replace(before, member_count=room.member_count, last_message_at=room.last_message_at):
                 return
         self.inbox.add(protocol.RoomChanged(room=self.id, seq=seq, state=room))
@@ -223,7 +227,7 @@ class RoomCore:
         self._paged_members, self._paged_room = [], None
 
     def give_up_loads(self, error: Exception) -> None:
-        """Nothing of the room will come any more."""
+        """Fail the page loads: nothing more of the room will come."""
         loads, self.loads = self.loads, []
         for load in loads:
             load.on_error(error)
@@ -231,7 +235,7 @@ class RoomCore:
     # Pages -----------------------------------------------------------------------------------------------------
 
     def put_page(self, load: Load, page: HistoryPage | MemberPage) -> None:
-        """Take a page in that is not stale, and then what happened while it was under way."""
+        """Merge a page that is not stale, and then what happened while it was under way."""
         self.loads.remove(load)
         if isinstance(page, MemberPage):
             self.members.put_page(page)

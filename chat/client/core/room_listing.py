@@ -1,4 +1,4 @@
-"""Asking for the whole list of the user's rooms, page by page, when it is known to be out of date. Sans I/O."""
+"""Loads the whole list of the user's rooms, page by page, when it is known to be out of date. Sans I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +14,10 @@ RETRY_S = 5.0
 
 @dataclass(slots=True)
 class Listing:
-    """Args:
-    on_change: Called with the rooms that are new, the ids of those that are gone, and the time.
+    """Load the list when ``RoomList.list_at`` is due.
+
+    Args:
+        on_change: Called with the rooms that are new, the ids of those that are gone, and the time.
     """
 
     rng: Callable[[], float]

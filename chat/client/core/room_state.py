@@ -7,7 +7,7 @@ from chat.wire.protocol import Member, Message, ReadChanged, ReadResult, Room, R
 
 
 def with_message(state: RoomState, message: Message, me: str | None) -> RoomState:
-    """The state after a message that it may or may not count already."""
+    """The state after a message, which it may count already."""
     if message.number <= state.last_number:
         return state
     state = replace(state, last_number=message.number, last_message_at=message.created_at)
@@ -18,7 +18,7 @@ def with_message(state: RoomState, message: Message, me: str | None) -> RoomStat
 
 
 def with_read(state: RoomState, read: ReadChanged | ReadResult) -> RoomState:
-    """The state after the person's pointer moved, here or on another device; older news of it is dropped."""
+    """The state after the person's read pointer moved, here or on another device. An older ``rev`` changes nothing."""
     if read.rev < state.rev:
         return state
     unread = max(0, state.last_number - read.read)
@@ -26,11 +26,11 @@ def with_read(state: RoomState, read: ReadChanged | ReadResult) -> RoomState:
 
 
 def with_room(state: RoomState, room: Room) -> RoomState:
-    """The state after the room itself changed. A direct room's name stays: everybody sees another one."""
+    """The state after the room itself changed. A direct room's name stays: each person sees a different one."""
     changed = asdict(room)
     if room.kind == "direct":
         del changed["name"]
-    # Whether and why one may not write has perhaps changed with it; only the server knows.
+    # The reason why the person may not write may have changed as well; only the server knows it.
     return replace(state, **changed, why_silent=UNSET)
 
 

@@ -1,4 +1,4 @@
-"""The list of the user's rooms, kept right by ``hello``, the events of coming and going, and ``rooms_version``.
+"""The list of the user's rooms, kept current by ``hello``, ``room.added``, ``room.removed`` and ``rooms_version``.
 
 Sans I/O; times are seconds of any monotonic clock, passed in.
 """
@@ -13,12 +13,12 @@ from chat.wire.protocol import Hello, ReadChanged, RoomAdded, RoomRemoved, RoomS
 
 @dataclass(slots=True)
 class RoomList:
-    """Rooms by id, as last heard of."""
+    """Rooms by id, as the server last described them."""
 
     rng: Callable[[], float]
     states: dict[str, RoomState] = field(default_factory=dict)
     list_at: float | None = None
-    """When to ask for the whole list; None: it is right as it is."""
+    """When to ask for the whole list; None if there is no need."""
     _version: int = 0
     _heard: int = 0
     _listed: dict[str, RoomState] | None = None
@@ -29,12 +29,12 @@ class RoomList:
         return self._version
 
     def greeted(self, hello: Hello, now: float, *, wants_all: bool) -> tuple[list[RoomState], list[str]]:
-        """``hello`` names the rooms: those that are new, and those that are gone."""
+        """Take the rooms of ``hello``, and return those that are new and the ids of those that are gone."""
         self._version = self._heard = hello.rooms_version
         self._listed, self.list_at = None, None
         named = {state.id: state for state in hello.rooms}
         if hello.more:
-            # What is not named may still be there; only the whole list tells.
+            # A room that is not named may still be there; only the whole list tells.
             added = [state for room, state in named.items() if room not in self.states]
             self.states |= named
             self.list_at = now if wants_all else None
@@ -42,7 +42,7 @@ class RoomList:
         return self._replace(named)
 
     def added(self, event: RoomAdded, now: float) -> bool:
-        """Whether this is news; an event that ``hello`` or the list included already is none."""
+        """Take the event; False if ``hello`` or the list included it already."""
         if event.rooms_version <= self._version:
             return False
         self._saw(event.rooms_version, now)
@@ -57,7 +57,7 @@ class RoomList:
         return True
 
     def heard(self, version: int, now: float) -> None:
-        """``heads`` names the version that the server has. One past ours means that an event is late, or lost."""
+        """``heads`` names the server's version. If it is higher than ours, an event is late or lost."""
         self._heard = max(self._heard, version)
         if self._heard > self._version and self.list_at is None and self._listed is None:
             self.list_at = now + PATIENCE_S + JITTER_S * self.rng()
@@ -70,7 +70,7 @@ class RoomList:
         self.list_at, self._listed, self._listed_version = None, {}, self._heard
 
     def listed(self, page: list[RoomState], more: bool, now: float) -> tuple[list[RoomState], list[str]] | None:
-        """A page of the list; with the last one, the rooms that are new and those that are gone."""
+        """Take a page of the list; after the last one, return the rooms that are new and the ids of those gone."""
         if self._listed is None:
             return None  # a new connection began meanwhile
         self._listed |= {state.id: state for state in page}
@@ -78,7 +78,7 @@ class RoomList:
             return None
         listed, self._listed = self._listed, None
         if self._version > self._listed_version:
-            self.list_at = now  # somebody came or went while the pages were read: they may show either
+            self.list_at = now  # a room came or went while the pages were read, and they may or may not show it
             return None
         self._version = self._listed_version
         self.heard(self._heard, now)

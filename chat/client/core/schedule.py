@@ -1,4 +1,4 @@
-"""Things to do later. Sans I/O; times are seconds of any monotonic clock, passed in."""
+"""Tasks to run later. Sans I/O; times are seconds of any monotonic clock, passed in."""
 
 import heapq
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Schedule:
         heapq.heappush(self._entries, (at, next(self._count), task))
 
     def run(self, now: float) -> None:
-        """Do what is due."""
+        """Run the tasks that are due."""
         while self._entries and self._entries[0][0] <= now:
             heapq.heappop(self._entries)[2](now)
 

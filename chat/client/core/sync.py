@@ -12,13 +12,13 @@ from chat.wire.protocol import Cursor, ReplyEvent
 RETRY_S = 2.0
 RETRY_CAP_S = 30.0
 LEAST_WAIT_MS = 100
-"""A server that names a shorter time than this is not taken at its word: the client would ask in a loop."""
+"""A shorter ``retry_after_ms`` is ignored, because the client would ask in a tight loop."""
 ENVELOPE_BYTES = 64
-"""``type``, ``ref`` and the braces around the rooms."""
+"""Space for ``type``, ``ref`` and the braces around the rooms."""
 
 
 def chunks(rooms: dict[str, Cursor | None], limits: protocol.Limits) -> list[dict[str, Cursor | None]]:
-    """``rooms`` in parts that each fit into one command."""
+    """Split ``rooms`` into parts that each fit into one command."""
     out: list[dict[str, Cursor | None]] = []
     size = limits.frame_bytes
     for room, cursor in rooms.items():
@@ -33,10 +33,10 @@ def chunks(rooms: dict[str, Cursor | None], limits: protocol.Limits) -> list[dic
 
 @dataclass(slots=True)
 class Syncs:
-    """Watch the rooms' cursors and ask when they say so.
+    """Watch the rooms' cursors, and send ``sync`` when one is due.
 
     Args:
-        on_answer: Called with the room when the answer for it came.
+        on_answer: Called with each room once the answer for it has come.
     """
 
     rng: Callable[[], float]
@@ -44,7 +44,7 @@ class Syncs:
     on_answer: Callable[[RoomCore], None]
     _alarms: dict[RoomCore, float] = field(default_factory=dict)
     _alone: set[str] = field(default_factory=set)
-    """Rooms that are asked for one by one, since a command with several of them was refused as a whole."""
+    """Rooms that are synced one by one, because a command with several of them was refused as a whole."""
     _refusals: int = 0
 
     @property
@@ -52,7 +52,7 @@ class Syncs:
         return min(self._alarms.values(), default=None)
 
     def watch(self, room: RoomCore) -> None:
-        """Look at the room's cursor again."""
+        """Note when the room's cursor next needs a sync, if it does."""
         at = room.cursor.sync_at if room.is_followed else None
         if at is not None:
             self._alarms[room] = at
@@ -60,7 +60,7 @@ class Syncs:
             self._alarms.pop(room, None)
 
     def run(self, limits: protocol.Limits, now: float) -> None:
-        """Ask for the rooms that are due."""
+        """Request a sync of the rooms that are due."""
         due = {room.id: room for room, at in self._alarms.items() if at <= now}
         if not due:
             return

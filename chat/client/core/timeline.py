@@ -1,7 +1,7 @@
 """The part of a room's messages that a client holds: one window, up to the newest, in the order of their numbers.
 
-Sans I/O. Merging follows docs/protocol.md, section 4: of two states of a message the higher ``changed_seq`` stands;
-what is not held comes in only within or after the window.
+Sans I/O. Merging follows docs/protocol.md, section 4: of two states of a message, the higher ``changed_seq`` wins; a
+message that is not held is taken only within or after the window.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Timeline:
 
     Args:
         keep: How many messages are kept. Older ones leave when new ones arrive; ``history`` brings them back.
-        me: The signed-in user's id, for whose own reactions these are.
+        me: The signed-in user's id. ``mine`` returns this user's reactions.
     """
 
     keep: int = 1000
@@ -44,7 +44,7 @@ class Timeline:
         return self._messages.get(number)
 
     def mine(self, number: int) -> tuple[str, ...]:
-        """One's own reactions to a message, as far as known."""
+        """The user's own reactions to a message, as far as known."""
         return self._mine.get(number, ())
 
     def start_after(self, number: int) -> None:
@@ -53,10 +53,10 @@ class Timeline:
         self.first, self.last = number + 1, number
 
     def merge(self, message: Message, mine: list[str] | None = None) -> bool:
-        """Take a message's state in; whether it is now the one that stands.
+        """Take a message's state; True if the message now has this state.
 
         Args:
-            mine: The user's own reactions where the server said them; worked out otherwise.
+            mine: The user's own reactions if the server sent them; None: they are worked out from the message.
         """
         held = self._messages.get(message.number)
         if held is None:
@@ -88,7 +88,7 @@ class Timeline:
         return True
 
     def trim(self) -> None:
-        """Let the oldest go that are too many."""
+        """Drop the oldest messages beyond ``keep``."""
         while self.first is not None and len(self._messages) > self.keep:
             self._messages.pop(self.first, None)
             self._mine.pop(self.first, None)
@@ -100,7 +100,11 @@ class Timeline:
         self.first, self.last = None, 0
 
     def _own_reactions(self, message: Message) -> tuple[str, ...]:
-        """A live event is the same for everybody: oneself is among the first 50 people, or as known before."""
+        """Work out the user's own reactions from a live event, which is the same for everybody.
+
+        An event names the first 50 people of each reaction. Where the user may be among the others, what was known
+        before still counts.
+        """
         if not message.reactions:
             return ()
         known = self._mine.get(message.number, ())

@@ -41,7 +41,7 @@ class Command(BaseCommand):
                 raise CommandError(f"{username} has no token {revoke}.")
             self.stdout.write(f"Token {revoke} is revoked.")
         else:
-            # Only its hash is stored: this is the one time that it can be seen.
+            # Only its hash is stored, so the token can be seen this once.
             try:
                 self.stdout.write(tokens.issue(by=SITE, user=user, name=name))
             except UserNotFound:
