@@ -9,6 +9,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import cache
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Tests with a browser share it, and so its event loop.
     """
     for item in items:
-        if "browser" in getattr(item, "fixturenames", ()):
+        if "running_browser" in getattr(item, "fixturenames", ()) and iscoroutinefunction(
+            getattr(item, "function", None)
+        ):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     items.sort(key=lambda item: next((n for n, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))
 

@@ -20,6 +20,9 @@ from tests.rig.templates import Templates
 EXPECTED_WHILE_DOWN = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED", "net::ERR_CONNECTION_RESET")
 
 
+STYLED = "() => [...document.querySelectorAll('link[rel=stylesheet]')].every(({ sheet }) => sheet)"
+
+
 @dataclass
 class Person:
     """Somebody with a browser. ``complaints``: errors and warnings of all its pages, broken rules of the content
@@ -114,6 +117,12 @@ async def hold_scripts(person: Person) -> asyncio.Event:
 
     await person.context.route("**/js/ui/page.*", hold)
     return run
+
+
+async def is_printed(page: Page) -> None:
+    """The whole first paint is there, with its style sheets: the composer stands below the timeline."""
+    await expect(page.locator(".composer")).to_be_attached()
+    await page.wait_for_function(STYLED)
 
 
 async def is_live(page: Page) -> None:

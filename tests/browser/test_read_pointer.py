@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Meet, act, hold_scripts, is_live
+from tests.browser.conftest import Meet, act, hold_scripts, is_live, is_printed
 from tests.browser.test_timeline import SHIFT, looks, number, room
 from tests.end_to_end.talk import Talk, talk_as
 from tests.rig.four import BACKENDS, Backend
@@ -137,7 +137,7 @@ async def test_the_second_page_is_printed_in_the_zone_of_the_reader_and_doesn_t_
     await is_live(await person.open("/rooms/evening/"))
     scripts = await hold_scripts(person)
     page = await person.open("/rooms/evening/", wait_until="commit")
-    await expect(page.locator(".message").last).to_be_attached()
+    await is_printed(page)
     printed = await looks(page)
     days = page.locator(".day")
     assert await days.count() == 4, "three days in UTC"

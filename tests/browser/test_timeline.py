@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from chat.web.timeline_rows import excerpt_of
-from tests.browser.conftest import Meet, Person, hold_scripts, is_live, messages
+from tests.browser.conftest import Meet, Person, hold_scripts, is_live, is_printed, messages
 from tests.end_to_end.talk import Talk, talk_as
 from tests.rig.four import BACKENDS, Backend
 from tests.rig.site import Site
@@ -116,7 +116,6 @@ BOXES = """rows => [...rows.children].map(each => {
   const { x, y, width, height } = each.getBoundingClientRect()
   return [each.dataset.key, x, y, width, height]
 })"""
-STYLED = "() => [...document.querySelectorAll('link[rel=stylesheet]')].every(({ sheet }) => sheet)"
 SHIFT = """() => new Promise(done => {
   let sum = 0
   new PerformanceObserver(list => list.getEntries().forEach(({ value }) => { sum += value }))
@@ -134,9 +133,8 @@ async def test_what_the_server_prints_is_taken_over_without_a_request_and_withou
     scripts = await hold_scripts(ana)
     page = await ana.open(f"/rooms/{path}/", wait_until="commit")
     rows = page.locator(".timeline__rows")
-    await expect(page.locator(".composer")).to_be_attached()
+    await is_printed(page)
     await expect(page.locator(".message").last).to_be_attached()
-    await page.wait_for_function(STYLED)
     printed = await looks(page)
     scripts.set()
     await is_live(page)
