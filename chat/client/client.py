@@ -230,18 +230,27 @@ class ChatClient(Engine):
         """``Room.post`` without following the room."""
         user = await self._signed_in()
         item = OutboxItem(str(uuid.UUID(str(client_id)) if client_id else uuid.uuid4()), user, room_id, body, reply_to)
+        answer: asyncio.Future[protocol.PostResult] = self._require_loop().create_future()
         if (waiting := self._posts.get(item.client_id)) is not None:
-            return await asyncio.shield(waiting)
-        self.core.check(item)
-        answer = self._posts[item.client_id] = self._require_loop().create_future()
-        if item.client_id not in self.core.outbox:
-            await self._outbox.add(item)
-        if self.state == "stopped":
-            self._posts.pop(item.client_id, None)
-            raise self.stopped()
-        self._do(self.core.post(item, self._now()))
-        result: protocol.PostResult = await answer
-        return result
+            waiting.append(answer)
+        else:
+            self.core.check(item)
+            self._posts[item.client_id] = [answer]
+            # In a task of its own: a caller that gives up waiting does not stop the message.
+            self._spawn(self._hand_in(item))
+        return await answer
+
+    async def _hand_in(self, item: OutboxItem) -> None:
+        """Store a message in the outbox and give it to the core. If that fails, its callers get the error."""
+        try:
+            if item.client_id not in self.core.outbox:
+                await self._outbox.add(item)
+            if self.state == "stopped":
+                raise self.stopped()
+            self._do(self.core.post(item, self._now()))
+        except Exception as error:
+            # A repeat tries again: nobody may wait for a message that was never handed in.
+            self._answer_posts(item.client_id, None, error)
 
     async def _signed_in(self) -> str:
         """Return the user's id once their outbox is loaded, because older messages must be sent first."""

@@ -45,7 +45,8 @@ class Engine:
         self._target = target
         self._outbox = outbox
         self._handles: dict[str, Room] = {}
-        self._posts: dict[str, asyncio.Future[protocol.PostResult]] = {}
+        self._posts: dict[str, list[asyncio.Future[protocol.PostResult]]] = {}
+        """Client id → the callers that wait for the answer, some of which may have given up."""
         self._restored: asyncio.Future[str] | None = None
         self._news: deque[ClientNews | Failed] = deque(maxlen=NEWS_AT_MOST)
         self._news_ready = asyncio.Event()
@@ -93,8 +94,7 @@ class Engine:
             _settle(action.tag, action.result, action.error)
         elif isinstance(action, Stored):
             self._forget(action.client_id)
-            if (waiting := self._posts.pop(action.client_id, None)) is not None:
-                _settle(waiting, action.result, None)
+            self._answer_posts(action.client_id, action.result, None)
         elif isinstance(action, Failed):
             self._failed(action)
         elif isinstance(action, Tell):
@@ -110,11 +110,15 @@ class Engine:
 
     def _failed(self, failed: Failed) -> None:
         self._forget(failed.client_id)
-        waiting = self._posts.pop(failed.client_id, None)
-        if waiting is None or waiting.done():
+        if not self._answer_posts(failed.client_id, None, failed.error):
             self._tell(failed)  # no caller waits for this message
-        else:
-            waiting.set_exception(failed.error)
+
+    def _answer_posts(self, client_id: str, result: Any, error: Exception | None) -> bool:
+        """Answer the callers that wait for a message, and return whether there were any."""
+        waiting = [each for each in self._posts.pop(client_id, ()) if not each.done()]
+        for each in waiting:
+            _settle(each, result, error)
+        return bool(waiting)
 
     def _tell(self, news: ClientNews | Failed) -> None:
         if len(self._news) == NEWS_AT_MOST:
@@ -129,9 +133,8 @@ class Engine:
             self._nobody_waits_in_vain()
 
     def _nobody_waits_in_vain(self) -> None:
-        posts, self._posts = self._posts, {}
-        for waiting in posts.values():
-            _settle(waiting, None, self.stopped())
+        for client_id in list(self._posts):
+            self._answer_posts(client_id, None, self.stopped())
         if self._restored is not None and not self._restored.done():
             self._restored.set_exception(self.stopped())
             self._restored.exception()  # asyncio would log it as never retrieved if nothing is posted

@@ -1,6 +1,7 @@
 """Messages leave in order, arrive once, and are answered, whatever happens to the connection."""
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,48 @@ async def test_twenty_clients_post_a_hundred_messages_each(server: FakeServer, c
         server.break_connections()
     await asyncio.gather(*posters)
     assert await asyncio.gather(*readers) == [list(range(1, 2001))] * 20
+
+
+class FullOutbox(MemoryOutbox):
+    """A disk that is full until ``is_full`` says otherwise."""
+
+    is_full = True
+
+    async def add(self, item: OutboxItem) -> None:
+        await asyncio.sleep(0)
+        if self.is_full:
+            raise OSError("No space left on device")
+        await super().add(item)
+
+
+async def test_a_post_that_the_outbox_could_not_take_is_sent_by_its_repeat(
+    server: FakeServer, connect: Connect
+) -> None:
+    outbox = FullOutbox()
+    room = await (await connect(outbox=outbox)).room("1")
+    client_id = str(uuid.uuid4())
+    outcomes = await asyncio.gather(
+        *[room.post("at last", client_id=client_id) for _ in range(2)], return_exceptions=True
+    )
+    assert [type(each) for each in outcomes] == [OSError, OSError]
+    assert server.rooms["1"].messages == []
+    outbox.is_full = False
+    assert (await room.post("at last", client_id=client_id)).number == 1
+
+
+async def test_a_caller_that_gives_up_stops_neither_the_message_nor_another_caller(
+    server: FakeServer, connect: Connect
+) -> None:
+    client = await connect()
+    room = await client.room("1")
+    await server.stop()
+    client_id = str(uuid.uuid4())
+    first, second = (asyncio.create_task(room.post("once", client_id=client_id)) for _ in range(2))
+    await room.until(lambda each: len(each.pending) == 1)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    third = asyncio.create_task(room.post("once", client_id=client_id))
+    await server.start()
+    assert [(await second).number, (await third).number] == [1, 1]
+    assert [each.body for each in server.rooms["1"].messages] == ["once"]
