@@ -3,8 +3,7 @@
 Three rules:
 
 1. A step of the loop may take 50 ms of *CPU time of the loop's thread*. Wall time would also count what the machine's
-   other processes took, and tests run on shared machines. What the hypervisor stole meanwhile is taken off: the kernel
-   books it as the thread's own.
+   other processes took, and tests run on shared machines.
 2. A step may not wait (for a lock, a disk, a socket): while it is under way, its thread may not sleep without using
    CPU through ``STUCK_SAMPLES`` samples in a row. A thread that is ready and gets no CPU counts as running; so does
    one that starts another, for that waits until the new one has got some.
@@ -42,7 +41,6 @@ class Watchdog:
         self._step = 0
         self._in_step = False
         self._clock = 0
-        self._stolen = _stolen_s()
         self._seen = traceback.StackSummary()
         self._seen_in_step = -1
 
@@ -57,14 +55,13 @@ class Watchdog:
                 return run(handle)
             self._step += 1
             self._in_step = True
-            stolen = self._stolen
             before = time.thread_time()
             try:
                 return run(handle)
             finally:
                 took = time.thread_time() - before
                 self._in_step = False
-                if took > STEP_CPU_S and took - (_stolen_s() - stolen) > STEP_CPU_S:
+                if took > STEP_CPU_S:
                     stack = "".join(self._seen.format()) if self._seen_in_step == self._step else "  (not sampled)"
                     logger.error("%s a step took %.0f ms of CPU: %r\n%s", MARK, took * 1000, handle, stack)
 
@@ -82,7 +79,6 @@ class Watchdog:
         while True:
             time.sleep(SAMPLE_S)
             if not self._in_step:
-                self._stolen = _stolen_s()
                 continue
             now = time.clock_gettime(self._clock)
             frame = sys._current_frames().get(self.thread_id)
@@ -102,12 +98,6 @@ class Watchdog:
     def _sleeps(self) -> bool:
         stat = Path(f"/proc/self/task/{self._native_id}/stat").read_text()
         return stat.rpartition(")")[2].split()[0] in ("S", "D")
-
-
-def _stolen_s() -> float:
-    """What hypervisors have taken from this machine's processors since it started (proc(5), ``steal``)."""
-    with Path("/proc/stat").open() as stat:
-        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def _starts_a_thread(frame: FrameType | None) -> bool:
