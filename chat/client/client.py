@@ -246,11 +246,13 @@ class ChatClient(Engine):
             if item.client_id not in self.core.outbox:
                 await self._outbox.add(item)
             if self.state == "stopped":
-                raise self.stopped()
-            self._do(self.core.post(item, self._now()))
+                self._answer_posts(item.client_id, None, self.stopped())
+            else:
+                self._do(self.core.post(item, self._now()))
         except Exception as error:
             # A repeat tries again: nobody may wait for a message that was never handed in.
-            self._answer_posts(item.client_id, None, error)
+            if not self._answer_posts(item.client_id, None, error):
+                log.warning("A message that no caller waits for was not handed in: %s", error)
 
     async def _signed_in(self) -> str:
         """Return the user's id once their outbox is loaded, because older messages must be sent first."""

@@ -221,10 +221,10 @@ class FakeServer:
 
     async def _sync_room(self, link: Link, room: ModelRoom, cursor: Cursor | None) -> str:
         link.live.add(room.id)
-        reason = room.reset_reason(cursor, self.catch_up)
-        if cursor is None or reason is not None:
-            await link.send(room.reset(reason or "new"))
+        if (reason := room.reset_reason(cursor, self.catch_up)) is not None:
+            await link.send(room.reset(reason))
             return "reset"
+        assert cursor is not None, "without one there is a reset"
         await link.send(room.changes(room.changed_after(cursor.seq)), room.synced())
         return "live"
 

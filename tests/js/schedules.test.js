@@ -7,7 +7,7 @@ import { FakeClock } from "./fake-clock.js"
 import { ModelServer } from "./model-server.js"
 import { assert, test } from "./runner.js"
 
-const SEEDS = 500
+const SEEDS = 1_000
 const STEPS = 50
 
 /** A single tab, which always sends. */

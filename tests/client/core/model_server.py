@@ -151,11 +151,12 @@ class ModelServer:
         return room.stored(message, duplicate=event is None)
 
     def _begin_sync(self, ref: int, room: ModelRoom, cursor: Cursor | None) -> None:
-        if cursor is not None and (reason := room.reset_reason(cursor, self.catch_up)) is None:
-            self.jobs.append(SyncJob(ref, room.id, room.epoch, cursor.seq))
+        if (reason := room.reset_reason(cursor, self.catch_up)) is not None:
+            self._reset(room, reason)
+            self._reply(ref, {"rooms": {room.id: "reset"}})
             return
-        self._reset(room, reason if cursor is not None else "new")
-        self._reply(ref, {"rooms": {room.id: "reset"}})
+        assert cursor is not None, "without one there is a reset"
+        self.jobs.append(SyncJob(ref, room.id, room.epoch, cursor.seq))
 
     def step(self) -> None:
         """The next page of a catch-up under way."""

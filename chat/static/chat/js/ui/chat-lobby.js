@@ -91,10 +91,11 @@ export class ChatLobby extends HTMLElement {
       const part = (name) => row.querySelector(`[data-part=${name}]`)
       put(part("name"), name)
       put(part("topic"), topic)
-      part("topic").hidden = topic === ""
+      part("topic")?.toggleAttribute("hidden", topic === "")
       put(part("members"), texts.members({ count: memberCount }))
       if (!lastMessageAt) continue
-      Object.assign(part("last"), { dateTime: lastMessageAt, hidden: false })
+      part("last")?.setAttribute("datetime", lastMessageAt)
+      part("last")?.removeAttribute("hidden")
       part("none-yet")?.remove()
     }
     for (const time of this.querySelectorAll("time")) {

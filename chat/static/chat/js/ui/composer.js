@@ -228,8 +228,8 @@ export class Composer {
     line.hidden = mode.name === "new"
     const { author, excerpt: quoted = "" } = mode.message ?? {}
     const isReply = mode.name === "reply"
-    words.textContent = isReply ? texts.replyingTo({ name: author?.name ?? texts.unknownAuthor }) : texts.editing
-    excerpt.textContent = isReply ? quoted : ""
+    put(words, isReply ? texts.replyingTo({ name: author?.name ?? texts.unknownAuthor }) : texts.editing)
+    put(excerpt, isReply ? quoted : "")
     this.#say("")
     this.#fit()
     this.#count()

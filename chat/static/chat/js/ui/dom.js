@@ -1,6 +1,6 @@
 /** Sets the words unless they are there already: a screen reader would announce the same words again. */
 export function put(element, words) {
-  if (element.textContent !== words) element.textContent = words
+  if (element && element.textContent !== words) element.textContent = words
 }
 
 /** Returns the parts of a component by the names that its template gives them with `data-part`. */
