@@ -132,8 +132,16 @@ async def test_an_emptied_edit_offers_to_delete_and_a_deleted_message_leaves_the
     await write(page, "One", "Two")
     await expect(page.locator(".message__state")).to_have_count(0)
 
-    await act(page, "Two", "Edit")
+    # As on a page without TLS.
     await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    await act(page, "One", "Copy text")
+    await expect(page.get_by_role("status").get_by_text("Text copied")).to_be_visible()
+    await text.focus()
+    await page.keyboard.press("Control+V")
+    await expect(text).to_have_value("One")
+    await text.fill("")
+
+    await act(page, "Two", "Edit")
     await page.evaluate("document.execCommand = () => false")
     await act(page, "One", "Copy text")
     alert = page.locator(".alert")
