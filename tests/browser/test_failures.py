@@ -248,6 +248,9 @@ async def test_a_window_on_the_past_stays_where_it_is_when_the_server_is_killed(
     await asyncio.gather(*(comes_back(page) for page in (past, in_bens, in_cleos)))
     await all_sent(past, in_bens)
 
+    # Sent, each on its own screen; the other's comes to ben's a moment later.
+    for said in ("from the past", "meanwhile"):
+        await expect(messages(in_bens).filter(has_text=said)).to_have_count(1)
     # She has written, so she was taken to the newest messages. Back in the past she only reads on.
     texts = await messages(in_bens).all_inner_texts()
     assert sorted(texts[-3:]) == ["before", "from the past", "meanwhile"]
