@@ -1,4 +1,4 @@
-"""``make bench``: how ours stands beside its peers, in one run (bench/README.md says how to read it).
+"""``make bench``: measure our server beside its peers in one run. bench/README.md explains the tables.
 
 ``python -m bench [--quick] [TABLE …]``; tables: fanout, stored, ack, memory, reconnect.
 """
@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
 
-# Before anything reads settings: a run must not touch the developer's var/ nor obey the developer's .env.
+# Set this before anything reads settings: a run must neither touch the developer's var/ nor obey their .env.
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-# One of PostgreSQL's wheels asks for a desktop session's folder at import.
+# One of the PostgreSQL wheels looks for a desktop session's runtime directory when it is imported.
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
 
 from bench import fanout, idle, reconnect, stored  # noqa: E402
@@ -46,7 +46,7 @@ def main() -> None:
         parser.error(f"there is no table {', '.join(sorted(unknown))}: choose from {', '.join(TABLES)}")
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("bench needs two cores: one for the server, one for what loads it.")
-    # Also Redis and PostgreSQL, which inherit it; servers under measurement move to their own core.
+    # Redis and PostgreSQL inherit this core; each server under measurement is moved to its own.
     os.sched_setaffinity(0, {GENERATOR_CORE})
     _allow_sockets()
     print(_circumstances())

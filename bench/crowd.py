@@ -1,4 +1,4 @@
-"""Many sockets at once: opened a few at a time, in a room together."""
+"""Open many sockets, ``AT_ONCE`` at a time, and bring them into rooms together."""
 
 import asyncio
 import json
@@ -12,11 +12,11 @@ from bench.socket import Socket
 AT_ONCE = 50
 T = TypeVar("T")
 BODY = "Sounds good to me: let's meet at ten, and bring the notes!"
-"""What everybody says: 58 characters, an ordinary line."""
+"""The text of every message: an ordinary line of 58 characters."""
 
 
 async def each(work: Iterable[Callable[[], Awaitable[T]]], at_once: int = AT_ONCE) -> list[T]:
-    """The results of all, so many at a time, in order."""
+    """Run all calls, at most ``at_once`` at a time, and return their results in order."""
     gate = asyncio.Semaphore(at_once)
 
     async def one(call: Callable[[], Awaitable[T]]) -> T:
@@ -27,7 +27,7 @@ async def each(work: Iterable[Callable[[], Awaitable[T]]], at_once: int = AT_ONC
 
 
 async def open_sockets(server: Server, number: int, *, after: int = 0) -> list[Socket]:
-    """So many sockets, on ours each of another person (from number ``after`` on) and greeted."""
+    """Open ``number`` sockets. On our server each is signed in as its own person, from ``p<after>`` on, and greeted."""
 
     def opener(person: str) -> Callable[[], Awaitable[Socket]]:
         async def call() -> Socket:
@@ -42,7 +42,7 @@ async def open_sockets(server: Server, number: int, *, after: int = 0) -> list[S
 
 
 async def make_rooms(sockets: Sequence[Socket], number: int) -> list[str]:
-    """So many rooms with everybody in them, made by the first."""
+    """Let the first socket create ``number`` rooms and the others join them; return the room ids."""
     rooms = [
         (await sockets[0].request("room.create", name=f"Room {index}", kind="open"))["room"]["id"]
         for index in range(number)
@@ -60,7 +60,7 @@ async def make_rooms(sockets: Sequence[Socket], number: int) -> list[str]:
 
 
 async def sync(sockets: Sequence[Socket], rooms: Sequence[str]) -> None:
-    """Make these rooms live on each socket."""
+    """Sync every socket with these rooms, so that it receives their events."""
     wanted: dict[str, None] = dict.fromkeys(rooms)
 
     def syncer(socket: Socket) -> Callable[[], Awaitable[object]]:
@@ -70,7 +70,7 @@ async def sync(sockets: Sequence[Socket], rooms: Sequence[str]) -> None:
 
 
 def post_frame(server: Server, socket: Socket, room: str | None) -> bytes:
-    """One message as this server takes it."""
+    """One message in the format of this server."""
     if room is None:
         return json.dumps({"author": "p", "message": BODY}).encode()
     command = {"type": "message.post", "ref": socket.next_ref(), "room": room, "client_id": str(uuid4()), "body": BODY}

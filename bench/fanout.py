@@ -1,4 +1,4 @@
-"""What one delivery costs: a room of 500 subscribers, with one message under way at a time, and with 50."""
+"""What one delivery costs in a room of 500 subscribers, with 1 message in flight and with 50."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ WARM_UP_S = 0.7
 
 @dataclass
 class Cost:
-    """Of one server in one mode."""
+    """What deliveries cost one server with a given number of messages in flight."""
 
     cpu_us: float
     per_s: float
@@ -55,7 +55,7 @@ async def table(stand: Stand, seconds: float) -> str:
 
 
 async def measure(server: Server, seconds: float) -> tuple[Cost, Cost]:
-    """With 1 and with ``IN_FLIGHT`` messages under way."""
+    """Measure the cost with 1 and with ``IN_FLIGHT`` messages in flight."""
     sockets = await crowd.open_sockets(server, SUBSCRIBERS)
     room = None
     if isinstance(server, Ours):
@@ -72,7 +72,7 @@ async def measure(server: Server, seconds: float) -> tuple[Cost, Cost]:
 async def _run(
     server: Server, sockets: list[Socket], room: str | None, tally: Tally, in_flight: int, seconds: float
 ) -> Cost:
-    """Keep ``in_flight`` messages under way, from as many senders, until the time is over; then let the last arrive."""
+    """Keep ``in_flight`` messages in flight, from as many senders, until the time is over; then wait for the last."""
     begun = tally.count
     posts = 0
     ending = False
@@ -96,7 +96,7 @@ async def _run(
     cpu, count, took = server.cpu_s - cpu, tally.count - count, time.perf_counter() - at
     ending = True
     go_on()
-    # All of them, or the figures are of something that loses messages.
+    # Every message must arrive: the figures of a server that loses messages would mean nothing.
     await asyncio.wait_for(done, 30)
     tally.on_change = lambda: None
     return Cost(cpu / count * 1e6, count / took, posts)

@@ -1,4 +1,4 @@
-"""A server with little to do: how soon it acknowledges, and what an idle connection weighs."""
+"""A server with little to do: how soon it acknowledges a post, and how much memory an idle connection takes."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from bench.table import figure, show
 ROOMS = 10
 SETTLE_S = 1.5
 FIRST = 20
-"""Sockets that are there before memory is read: what a process needs once isn't theirs."""
+"""Sockets opened before memory is first read, so that what a process allocates once is not counted per socket."""
 
 
 async def ack_table(stand: Stand, posts: int) -> str:
@@ -49,7 +49,7 @@ async def _ack_times(server: Ours, posts: int) -> list[float]:
 
 
 async def memory_table(stand: Stand, sockets: int) -> str:
-    """Ours with its people in ``ROOMS`` rooms, live; the tutorial's consumer knows no people and has one room."""
+    """Our sockets are signed in and live in ``ROOMS`` rooms; the tutorial's are anonymous and have one room."""
     rows = []
     with stand.channels_peer("Channels tutorial, 1 room, nobody signed in", "tutorial", redis=True) as peer:
         rows.append([peer.name, str(sockets), figure(await _kib_a_socket(peer, sockets))])
@@ -71,7 +71,7 @@ async def _kib_a_socket(server: Server, number: int) -> float:
         rooms = await crowd.make_rooms(first, ROOMS)
         crowd.close(first)
         await asyncio.sleep(SETTLE_S)
-        server.stop()  # a fresh process, without what joining left behind
+        server.stop()  # measure a fresh process, without the memory that joining has used
         server.start()
     few = await crowd.open_sockets(server, FIRST)
     if rooms:

@@ -1,4 +1,4 @@
-"""Everybody at once: the server is killed and comes back, and all signed-in clients resume their rooms."""
+"""Everybody reconnects at once: the server is killed and restarted, and all signed-in clients resume their rooms."""
 
 import asyncio
 import time
@@ -56,7 +56,7 @@ async def _resume(server: Ours, clients: int) -> tuple[float, float]:
 
 
 async def _states(server: Ours) -> list[dict[str, Any]]:
-    """The rooms as a person who comes now sees them."""
+    """The rooms in the ``hello`` of a new connection."""
     socket = await Socket.open(server.port, server.path, server.headers("p0"))
     rooms = (await socket.greeted())["rooms"]
     socket.close()

@@ -1,4 +1,4 @@
-"""Servers under measurement: started on their core, read through /proc, ended when done."""
+"""The servers under measurement: each is pinned to one core, read through /proc and stopped at the end."""
 
 import os
 import subprocess
@@ -23,8 +23,8 @@ class Server:
     """One server process, alone on its core.
 
     Args:
-        name: As the tables call it.
-        command: What to run; ``PORT`` in it stands for the port.
+        name: Its name in the tables.
+        command: The command line, with ``PORT`` in place of the port.
     """
 
     def __init__(self, name: str, command: list[str], env: Mapping[str, str], folder: Path):
@@ -36,10 +36,10 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Return once it takes connections."""
+        """Start the process and return once it accepts connections."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
-        # Before it has threads: they inherit it.
+        # Pin the process before it starts threads, which inherit its core.
         os.sched_setaffinity(process.pid, {SERVER_CORE})
         self._process = process
         wait_until(lambda: listens(self.port) or process.poll() is not None, self.name, START_S)
@@ -47,7 +47,7 @@ class Server:
             raise RuntimeError(f"{self.name} ended while starting:\n{self.log.read_text()[-4000:]}")
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """End the process with SIGKILL."""
         assert self._process
         self._process.kill()
         self._process.wait(timeout=10)
@@ -62,14 +62,14 @@ class Server:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds that all its threads have used, by the operating system's count (in steps of 10 ms)."""
+        """CPU seconds used by all of its threads, as the operating system counts them (in steps of 10 ms)."""
         assert self._process
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     @property
     def rss_kib(self) -> int:
-        """Resident memory."""
+        """Resident memory of the process."""
         assert self._process
         for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
@@ -78,11 +78,11 @@ class Server:
 
     @property
     def path(self) -> str:
-        """Where its socket is."""
+        """The path of its WebSocket."""
         return "/ws/chat/lobby/"
 
     def headers(self, person: str) -> dict[str, str]:
-        """What signs ``person`` in; peers know nobody."""
+        """The headers that sign ``person`` in. The peers have no sign-in."""
         return {}
 
 
@@ -104,7 +104,7 @@ class Ours(Server):
 
 
 class Stand:
-    """What a run stands on, each started at first need and ended with the run: databases, Redis, servers."""
+    """The databases, Redis and servers of a run: each is started when first needed and stopped with the run."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -115,7 +115,7 @@ class Stand:
 
     @contextmanager
     def ours(self, database: str, *, redis: bool = False, people: int = 0) -> Iterator[Ours]:
-        """Our site, running, with people ``p0`` … ``p<people - 1>``."""
+        """Run our site with the people ``p0`` … ``p<people - 1>``."""
         self._sites += 1
         home = self.folder / f"site-{self._sites}"
         home.mkdir()
@@ -144,7 +144,7 @@ class Stand:
     def channels_peer(
         self, name: str, module: str, *, database: str | None = None, redis: bool = False
     ) -> Iterator[Server]:
-        """A Channels application of bench/peers on daphne, with daphne's flags as ours has them."""
+        """Run a Channels application of bench/peers on daphne, with the same flags as our server."""
         env = {**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "bench.peers.settings"}
         env.pop("DATABASE_URL", None)
         env.pop("REDIS_URL", None)
@@ -177,7 +177,7 @@ class Stand:
 
     @contextmanager
     def broadcast_peer(self, name: str) -> Iterator[Server]:
-        """The websockets library alone."""
+        """Run the server that uses the websockets library alone."""
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         server = Server(name, [sys.executable, "-m", "bench.peers.broadcast", "PORT"], env, self.folder)
         try:

@@ -1,7 +1,7 @@
-"""The generator's WebSocket: counts what comes in and hardly more, so that one core can load another.
+"""The load generator's WebSocket: it does little more than count events, so that one core can load another.
 
-A full client would cost several times what the server's side of a delivery costs. Here frames are split by their
-headers, and in counting mode the events are counted by searching for their mark in the raw bytes.
+A full client would spend several times the CPU that a delivery costs the server. This one splits frames by their
+headers, and in counting mode counts events by searching the raw bytes for their mark.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 class Closed(Exception):
-    """The server closed a socket that should have stayed open."""
+    """The server refused the handshake or a command, or closed a socket that should have stayed open."""
 
 
 class Tally:
-    """Counts marks over many sockets and wakes whoever waits for a total.
+    """Count the events of many sockets, and wake the coroutine that waits for a total.
 
     Args:
-        mark: The bytes that stand for one event.
+        mark: Bytes that occur once in each event.
     """
 
     def __init__(self, mark: bytes):
@@ -53,9 +53,9 @@ class Tally:
 
 
 class Socket(asyncio.Protocol):
-    """One WebSocket client: ``request`` and ``hello`` parse; from ``count`` on it only counts.
+    """One WebSocket client. It parses what it receives until ``count`` is called, and then only counts.
 
-    ``received`` is sent as ``hello.flow`` asks, so the server never takes this client for a slow one.
+    It sends ``received`` as ``hello.flow`` asks, so that the server never takes it for a slow client.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Socket(asyncio.Protocol):
         """Connect and upgrade.
 
         Raises:
-            Closed: The server said anything but 101.
+            Closed: The server answered with another status than 101.
         """
         _, socket = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
         lines = {
@@ -96,11 +96,11 @@ class Socket(asyncio.Protocol):
         return socket
 
     async def greeted(self) -> dict[str, Any]:
-        """The server's ``hello``."""
+        """Wait for the server's ``hello`` and return it."""
         return await asyncio.wait_for(asyncio.shield(self._greeted), CONNECT_S)
 
     async def request(self, command: str, **fields: Any) -> dict[str, Any]:
-        """Send a command and return its result. Only before ``count``.
+        """Send a command and return its result. Replies are not parsed any more once ``count`` has been called.
 
         Raises:
             Closed: The command was refused, or the socket closed.
@@ -118,11 +118,11 @@ class Socket(asyncio.Protocol):
         return self._ref
 
     def count(self, tally: Tally, on_count: "Callable[[Socket, int], None] | None" = None) -> None:
-        """From now on only count ``tally.mark``; ``on_count`` hears of each chunk that held some."""
+        """From now on only count ``tally.mark``. ``on_count`` is called with the number in each chunk that has some."""
         self._tally, self._on_count = tally, on_count
 
     def send(self, text: bytes, opcode: int = TEXT) -> None:
-        # Masked with zeros, as a client must mask and as cheap as can be.
+        # A client must mask its frames; a mask of zeros costs nothing.
         size = len(text)
         length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
         self._transport.write(bytes((0x80 | opcode,)) + length + b"\0\0\0\0" + text)
@@ -182,14 +182,14 @@ class Socket(asyncio.Protocol):
         for future in (self._opened, self._greeted, *self._replies.values()):
             if not future.done():
                 future.set_exception(lost)
-                future.exception()  # whoever waits hears of it; nobody else must
+                future.exception()  # mark it as retrieved: asyncio would log it where nobody awaits this future
         if self._tally is not None:
             self._tally.fail(lost)
 
     # Internal
 
     def _upgrade(self, data: bytes) -> int:
-        """Where frames begin; 0 while the answer is not complete."""
+        """Read the handshake response and return where the frames begin, or 0 while it is incomplete."""
         end = data.find(b"\r\n\r\n")
         if end < 0:
             return 0

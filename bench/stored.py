@@ -1,4 +1,4 @@
-"""How many posts a second are stored and acknowledged: 200 senders, each with one under way, one server process."""
+"""How many posts a second one server process stores and acknowledges: 200 senders with one post in flight each."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Tables for people: columns that line up, and a line of what they mean."""
+"""Print tables with aligned columns and a note below."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: s
 
 
 def figure(value: float) -> str:
-    """Three significant digits or so, with thousands set apart."""
+    """Format a number with about three significant digits and a thousands separator."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""What daphne serves. A site that can't work says so here, in one line, before anybody can connect."""
+"""The ASGI application that daphne serves. A site that can't work ends here with one line, before anybody connects."""
 
 import gc
 import os
@@ -8,11 +8,12 @@ from chat.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 application = get_asgi_application()
 
-# Needs Django's set-up, as the line above leaves it.
+# Import this only now: it needs Django to be set up.
 from project import startup
 
 startup.verify()
 
-# What is loaded now stays. Without this, each full collection walks through all of it, and the event loop waits: 50 ms.
+# What is loaded by now stays. Without freeze(), each full collection walks all of it and blocks the event loop for
+# 50 ms.
 gc.collect()
 gc.freeze()

@@ -1,6 +1,6 @@
-"""Reads the environment for project/settings.py: typed, with defaults, and one line when a value can't be used.
+"""Read typed values with defaults from the environment for project/settings.py, or end with one line of error.
 
-``.env`` in the root of the checkout is read too; the environment itself wins.
+``.env`` in the root of the checkout is read too. The environment overrides it.
 """
 
 import os
@@ -19,13 +19,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 T = TypeVar("T")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
-# A star stands for every host below a domain.
+# ``*.`` stands for all subdomains.
 ORIGIN = re.compile(r"https?://((\*\.)?[^\s/:@?#*\[\]]+|\[[0-9a-fA-F:.]+\])(:[^/:@?#]+)?")
 PASSWORD_IN_URL = re.compile(r"(://[^:/@]*:)[^@]*@")
 
 
 class Misconfigured(SystemExit):
-    """A variable that can't be used. Ends the process with status 1 and one line, whatever command is running."""
+    """A variable can't be used. This ends the process with status 1 and one line, whatever command is running."""
 
     def __init__(self, variable: str, why: str):
         super().__init__(f"{variable}: {why}")
@@ -37,10 +37,10 @@ def shown(url: str) -> str:
 
 
 class Env:
-    """The process environment over ``.env``. Remembers every name that was asked for, with its default.
+    """The process environment, which overrides ``.env``. ``asked`` holds all names that were read, with defaults.
 
     Args:
-        dotenv: A file of ``NAME=value`` lines; it need not exist.
+        dotenv: A file of ``NAME=value`` lines, which need not exist.
     """
 
     def __init__(self, environ: Mapping[str, str], dotenv: Path):
@@ -48,15 +48,17 @@ class Env:
         self.asked: dict[str, str] = {}
 
     def text(self, name: str, default: str = "") -> str:
-        """The value, without white space around it. An empty value counts as not set."""
+        """The value, stripped of white space. An empty value counts as not set."""
         self.asked[name] = default
         return self._values.get(name, "").strip() or default
 
     def warn_of_strangers(self, prefix: str, *, known: Sequence[str] = ()) -> None:
-        """Say, in one line each on stderr, which variables with this prefix nobody asked for, and what was meant.
+        """Warn on stderr of each variable with this prefix that is not read, and suggest what was meant.
 
-        No more than that: where a service is called CHAT, Kubernetes sets CHAT_SERVICE_HOST and its like by itself.
-        ``known`` are read elsewhere.
+        This is no error: for a service called CHAT, Kubernetes sets CHAT_SERVICE_HOST and similar variables.
+
+        Args:
+            known: Variables that are read elsewhere.
         """
         names = [*self.asked, *known]
         for name in sorted(each for each in self._values if each.startswith(prefix) and each not in names):
@@ -87,11 +89,11 @@ class Env:
         return number  # type: ignore[no-any-return]
 
     def words(self, name: str, default: str = "") -> list[str]:
-        """The values of a comma separated list."""
+        """The values of a comma-separated list."""
         return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
 
     def origins(self, name: str) -> list[str]:
-        """A comma separated list of what browsers call an origin, such as https://chat.example.com:8443."""
+        """The values of a comma-separated list of origins, such as https://chat.example.com:8443."""
         for origin in (origins := self.words(name)):
             if not ORIGIN.fullmatch(origin):
                 why = "is no origin: write https://HOST or http://HOST:PORT, and nothing after it."
@@ -116,7 +118,7 @@ class Env:
         return value
 
     def folder(self, name: str, default: str, base: Path) -> Path:
-        """A folder that exists and can be written to; made if need be. Relative to ``base``."""
+        """A writable folder, relative to ``base``. It is made if it does not exist."""
         path = base / Path(self.text(name, default)).expanduser()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -129,7 +131,7 @@ class Env:
         return path.resolve()
 
     def secret(self, name: str, file: Path) -> str:
-        """The value, or a secret made once and kept in ``file``, readable by its owner alone."""
+        """The value; or else a secret that is generated once and kept in ``file``, which only its owner can read."""
         if given := self.text(name):
             return given
         made = file.with_name(f".{file.name}-{os.getpid()}-{secrets.token_hex(4)}")
@@ -138,7 +140,7 @@ class Env:
                 made.touch(mode=0o600)
                 made.write_text(secrets.token_urlsafe(64))
                 with suppress(FileExistsError):
-                    os.link(made, file)  # of processes that start together, the first one's key is everybody's
+                    os.link(made, file)  # processes that start at the same time all use the key of the first
                 made.unlink()
             secret = file.read_text().strip()
         except OSError as error:
@@ -148,7 +150,10 @@ class Env:
         return secret
 
     def options(self, prefix: str, defaults: Any) -> dict[str, Any]:
-        """Those fields of the dataclass instance ``defaults`` that are set, as ``PREFIX_FIELD``, by field name."""
+        """Read ``PREFIX_FIELD`` for each field of the dataclass instance ``defaults``; return what differs from it.
+
+        The keys are the field names in capitals.
+        """
         given = {}
         for name in (field.name.upper() for field in fields(defaults)):
             default = getattr(defaults, name.lower())
@@ -162,7 +167,7 @@ class Env:
         return given
 
     def database(self, name: str, home: Path, *, pool: int) -> dict[str, Any]:
-        """One of ``DATABASES``, from a URL.
+        """An entry of ``DATABASES``, from a URL.
 
         ``sqlite:///chat.sqlite3`` is relative to ``home``, ``sqlite:////srv/chat.sqlite3`` is absolute;
         ``postgresql://user:password@host:5432/name?sslmode=require`` takes every parameter that libpq knows.
@@ -178,14 +183,14 @@ class Env:
         )
 
     def choice(self, name: str, default: str, *others: str) -> str:
-        """One of the words given."""
+        """The value, which must be ``default`` or one of ``others``."""
         value = self.text(name, default).lower()
         if value not in (default, *others):
             raise Misconfigured(name, f"{value!r} is none of {', '.join((default, *others))}.")
         return value
 
     def mail(self, name: str) -> dict[str, Any]:
-        """Django's ``EMAIL_…`` settings, from a URL; empty: mail is printed where the server writes its log.
+        """Django's ``EMAIL_…`` settings, from a URL. Without one, mail is printed to the console.
 
         ``smtp://user:password@host:587?tls=1`` switches to TLS once connected, ``smtps://…`` speaks it from the start.
         """
@@ -212,12 +217,12 @@ class Env:
             "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
             "EMAIL_USE_TLS": tls,
             "EMAIL_USE_SSL": parts.scheme == "smtps",
-            # A mail server that hangs must not hold a worker thread for ever.
+            # A mail server that hangs must not block a worker thread for ever.
             "EMAIL_TIMEOUT": 10,
         }
 
     def redis_shards(self, name: str) -> list[str]:
-        """The URLs of a comma separated list of Redis servers; none: there is no Redis."""
+        """The URLs of a comma-separated list of Redis servers. It is empty on a site without Redis."""
         for url in (urls := self.words(name)):
             _check_redis(name, url)
         return urls
@@ -248,8 +253,8 @@ def _sqlite(name: str, url: str, home: Path) -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": home / path[1:],
         "OPTIONS": {
-            # Without IMMEDIATE, read-then-write transactions fail at once with "database is locked". FULL: what was
-            # acknowledged survives a power cut; NORMAL keeps it through a crash of the process only.
+            # Without IMMEDIATE, transactions that read and then write fail at once with "database is locked". With
+            # FULL, what was acknowledged survives a power cut; with NORMAL, only a crash of the process.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
@@ -258,7 +263,7 @@ def _sqlite(name: str, url: str, home: Path) -> dict[str, Any]:
 
 
 def _postgresql(name: str, url: str, pool: int) -> dict[str, Any]:
-    from psycopg import ProgrammingError  # a site on SQLite needn't load libpq
+    from psycopg import ProgrammingError  # here, because a site on SQLite need not load libpq
     from psycopg.conninfo import conninfo_to_dict
 
     try:
@@ -276,13 +281,13 @@ def _postgresql(name: str, url: str, pool: int) -> dict[str, Any]:
         "PASSWORD": given.pop("password", ""),
         "HOST": given.pop("host", ""),
         "PORT": given.pop("port", ""),
-        # A pool, because a connection a transaction costs 5 times the throughput; 5 s, because the default would freeze
-        # a thread for 30 s. With a pool Django wants CONN_MAX_AGE = 0, and the health check replaces what a restart of
-        # the server killed.
+        # Without a pool, each transaction would open a connection, which costs 5 times the throughput. With the default
+        # time-out a thread would wait 30 s for the pool; here it is 5 s. With a pool, Django requires CONN_MAX_AGE = 0,
+        # and health checks replace connections that a restart of the server has ended.
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            # A server that has gone without a word must not hold a thread until TCP gives up.
+            # A server that vanishes without closing its connections must not block a thread until TCP gives up.
             "connect_timeout": "5",
             "tcp_user_timeout": "10000",
             "keepalives_idle": "10",

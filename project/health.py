@@ -1,7 +1,7 @@
-"""``/healthz``: the process is alive. ``/readyz``: it can do its work. For load balancers and supervisors.
+"""Health checks for load balancers and supervisors: ``/healthz`` if the process is alive, ``/readyz`` if it can work.
 
-A middleware, the first of all, and no view: a probe comes by IP address and plain HTTP, and must get past the check of
-the host, the redirect to HTTPS, sessions and the set-up. The answers hold nothing that is anybody's business.
+This is the first middleware, and not a view: a probe uses an IP address and plain HTTP, and must get past the check of
+the host, the redirect to HTTPS, sessions and the set-up. The answers reveal nothing private.
 """
 
 import os
@@ -24,20 +24,20 @@ from redis.retry import Retry
 from project.accounts.models import CacheEntry
 
 ANSWER_WITHIN_S = 2.0
-"""A probe's own time-out is rarely shorter. What has not answered by then counts as away."""
+"""The time-out of probes is rarely shorter. What has not answered by then counts as unavailable."""
 REDIS_WITHIN_S = 1.0
 WRITE_WITHIN_S = 1.5
 WRITE_EVERY_S = 10.0
-"""How long a write that succeeded counts. Each costs a commit: 1 to 10 ms of the disk's time."""
+"""How long a successful write counts. Each costs a commit, 1 to 10 ms of disk time."""
 PROBE, LARGE = "readyz", 16_384
 
 View = Callable[[HttpRequest], Any]
 
 
 class Check:
-    """Looks at something that may hang, in a thread of its own; at most one at a time, however often it is asked.
+    """A check that may hang. It runs in its own thread, and at most once at a time, however many probes wait for it.
 
-    A thread that hangs with its database is a daemon, so that the process can still end.
+    The thread is a daemon, so that the process can end while it hangs.
     """
 
     def __init__(self, look: Callable[[], str]):
@@ -46,7 +46,7 @@ class Check:
         self._running: Future[str] | None = None
 
     def start(self) -> "Future[str]":
-        """The look that is under way, or a new one. The result is a word for the answer."""
+        """Return the future of the running check, or of a new one. Its result is a word for the response."""
         with self._lock:
             if self._running is None or self._running.done():
                 self._running = Future()
@@ -57,7 +57,7 @@ class Check:
         try:
             word = self._look()
         except Exception:
-            word = "unavailable"  # why is in the log of those who needed it; a probe may be anybody
+            word = "unavailable"  # without a reason, because anybody can probe; whatever failed logs it
         future.set_result(word)
 
 
@@ -83,9 +83,12 @@ def _look_at_database() -> str:
 
 
 def _write() -> None:
-    """Write what a message needs: room in a table, and a commit. One row, over and over; a roll-back alone would not
-    reach the disk, and so not find that it is full or hangs. The large value is random, or PostgreSQL would compress it
-    into a page that it has already."""
+    """Write as a message does: take space in a table, and commit.
+
+    The commit updates the same row each time. A rollback alone would not reach the disk, and so not notice that it is
+    full or hangs. The large value, which is rolled back, is random because PostgreSQL would compress it otherwise and
+    fit it into a page that it has already.
+    """
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute(f"PRAGMA busy_timeout = {int(WRITE_WITHIN_S * 1000)}")
@@ -117,15 +120,16 @@ def _look_at_redis() -> str:
 
 _write_again_at = 0.0
 _is_migrated = False
-"""Whether the tables were once seen to be those of this code. A process outlives no migration that takes some away."""
+"""Whether all migrations were applied once. It is not checked again: no process keeps running while a migration removes
+what it uses."""
 _database = Check(_look_at_database)
 _redis = Check(_look_at_redis)
 
 
-def HealthMiddleware(get_response: View) -> View:  # noqa: N802  # settings name it like the others
-    """Answers ``/healthz`` and ``/readyz`` itself, without touching anything else of the request.
+def HealthMiddleware(get_response: View) -> View:  # noqa: N802  # named like the other middleware in settings
+    """Answer ``/healthz`` and ``/readyz`` without looking at anything but path and method.
 
-    Sync, as middleware behind it is: Django runs it in the request's own thread, where waiting holds up nobody.
+    It is sync like the middleware behind it. Django runs it in the request's own thread, where waiting blocks nobody.
     """
 
     def answer(request: HttpRequest) -> HttpResponseBase:
@@ -145,7 +149,7 @@ PATHS = ("/healthz", "/readyz")
 
 
 def _at_once(request: HttpRequest) -> HttpResponseBase | None:
-    """The answer that needs no look at anything; None: look."""
+    """The response that needs no check, or None."""
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD"])
     return _json({"status": "ok"}) if request.path_info == "/healthz" else None
@@ -156,7 +160,7 @@ def _ready(database: "Future[str]", layer: "Future[str]") -> JsonResponse:
     found = {name: each.result() if each.done() else "unavailable" for name, each in looks.items()}
     if found["database"] != "ok":
         return _json({"status": "unavailable", **found}, status=503)
-    # Chat goes on without Redis, more slowly between processes: no reason to take this one out.
+    # The chat works without Redis, if more slowly between processes. So this process stays in service.
     return _json({"status": "degraded" if found["redis"] == "unavailable" else "ok", **found})
 
 

@@ -1,7 +1,7 @@
-"""Keeps what the site stores below ``HEARTH_HOME`` from other users of the machine, whatever umask started it.
+"""Make what the site stores below ``HEARTH_HOME`` private to its user, whatever the umask is.
 
-Nothing else is touched: a folder that holds more than ours (``/``, somebody's home) keeps its mode, and so do links
-and whatever lies outside, such as a ``STATIC_ROOT`` that a web server reads.
+Nothing else is touched: a folder with other people's files in it (``/``, a home directory) keeps its mode, and so do
+symbolic links and everything outside, such as a ``STATIC_ROOT`` that a web server reads.
 """
 
 import os
@@ -13,21 +13,22 @@ FOLDER, FILE = 0o700, 0o600
 BESIDE_DATABASE = ("", "-wal", "-shm", "-journal")
 OURS = {"key", "static", "lost+found", *(f"db.sqlite3{end}" for end in BESIDE_DATABASE)}
 PASSING = (".key-", ".writable-")
-"""What a process that starts at this moment makes and removes again (project/env.py)."""
+"""Prefixes of temporary files that a starting process makes and removes again (project/env.py)."""
 
 
 def close(home: Path, *, default: Path, database: Path | None) -> bool:
-    """Take from others every right to the folder and to the files in it that are ours; whether the folder is ours.
+    """Remove the rights of other users from the folder and our files in it, and return whether the folder is ours.
 
-    It is if it is ``default``, the checkout's own, or holds nothing that the site has not made.
+    It is ours if it is ``default``, the folder of this checkout, or contains nothing that the site has not made.
 
     Args:
-        database: SQLite's file. It is made if need be: SQLite itself would make it, with its -wal, as the umask says.
+        database: The file of SQLite. It is created here if missing, because SQLite would apply the umask to it and to
+            its ``-wal``.
     """
     files = [home / "key"]
     if database and (database := database.resolve()).is_relative_to(home):
         if not database.exists():
-            with suppress(OSError):  # what is wrong with it is said when it is opened
+            with suppress(OSError):  # opening the database reports what is wrong
                 database.touch(mode=FILE)
         files += [database.with_name(database.name + end) for end in BESIDE_DATABASE]
     known = OURS | {path.name for path in files if path.parent == home}
@@ -44,7 +45,7 @@ def close(home: Path, *, default: Path, database: Path | None) -> bool:
 
 
 def _limit(path: Path) -> None:
-    # Somebody else's file, or one that has gone meanwhile.
+    # The file may belong to somebody else, or may have been removed in the meantime.
     with suppress(PermissionError, FileNotFoundError):
         mode = path.lstat().st_mode
         allowed = FOLDER if stat.S_ISDIR(mode) else FILE

@@ -1,4 +1,4 @@
-"""What the log leaves out."""
+"""Filters that keep the log short."""
 
 import time
 from collections.abc import Callable
@@ -7,15 +7,15 @@ from logging import Filter, LogRecord
 from redis.exceptions import RedisError
 
 TROUBLE = (OSError, RedisError, RuntimeError)
-"""What a server that does not answer ends in. Any other exception is a mistake in the code, and keeps its traceback."""
+"""The exceptions of a server that does not answer. Any other is a bug, and keeps its traceback."""
 QUIET_S = 60.0
 KINDS_AT_MOST = 100
-"""How many different lines are told apart. They come from a few places; beyond that, all counts start again."""
+"""How many different lines are counted. They come from a few places; with more, all counts start again."""
 
 
 def refusal_in_one_line(record: LogRecord) -> bool:
-    """Lets every record pass; where somebody was refused a page, or the database can't be written, without the
-    traceback, which says nothing more."""
+    """Let every record pass, but without the traceback if a page was refused (403) or the database is unavailable
+    (503): there it adds nothing."""
     status, error = getattr(record, "status_code", None), record.exc_info[1] if record.exc_info else None
     if status == 503 and error:
         record.msg, record.args = f"{record.getMessage()}: {_line(error)}", None
@@ -25,10 +25,10 @@ def refusal_in_one_line(record: LogRecord) -> bool:
 
 
 class Repeats(Filter):
-    """Lets a record pass as one line, and those like it only after ``QUIET_S``, with how many there were.
+    """Lets a record pass, and holds back similar ones for ``QUIET_S``; the next one says how many there were.
 
-    Alike are those of one logger with the same text and kind of exception. The traceback of ``TROUBLE`` goes: of a
-    server that does not answer it tells nothing, each second, forty lines long.
+    Records are similar if logger, text and exception class are the same. Exceptions of ``TROUBLE`` lose their
+    traceback: while a server does not answer, it would add forty useless lines each second.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):

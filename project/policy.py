@@ -1,4 +1,4 @@
-"""Who may do what on this site: everybody with an account is a colleague, and superusers keep the open rooms."""
+"""The policy of this site: all people with an account are colleagues, and superusers moderate open rooms."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from chat.models import Membership, Room
 
 
 class SitePolicy(Policy):
-    """As the chat's own policy, with two differences: people may find everybody, superusers need not be members."""
+    """The chat's own policy with two differences: people may find everybody, and superusers moderate open rooms."""
 
     def people(self, user: Any) -> QuerySet[Any]:
-        """Every active account."""
+        """All active accounts, for a person who is welcome."""
         people = get_user_model()._default_manager
         return people.filter(is_active=True) if self.is_welcome(user) else people.none()
 
     def can_moderate(self, user: Any, room: Room, membership: Membership | None) -> bool:
-        """Also superusers in open rooms; what is private stays so."""
+        """Also let superusers moderate open rooms, but no private ones."""
         if self.is_welcome(user) and user.is_superuser and room.is_open:
             return True
         return super().can_moderate(user, room, membership)

@@ -1,6 +1,6 @@
-"""``make requirements``: pins what requirements*.in ask for, the newest of it, with a hash for each file of theirs.
+"""``make requirements``: pin the newest versions that requirements*.in allow, with hashes.
 
-``make requirements ARGS=--keep`` leaves versions as they are and only adds what is new in the .in files.
+``make requirements ARGS=--keep`` keeps the versions and only adds what is new in the .in files.
 """
 
 import os
@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPILE = ["-m", "uv", "pip", "compile", "--universal", "--generate-hashes", "--no-annotate", "--no-header", "--quiet"]
 HEADER = "# Made by `make requirements` from {name}.in: exact versions, with hashes. Change that file, not this one.\n"
 ALWAYS = re.compile(r"python_full_version < '3\.14'|(platform_python_)?implementation(_name)? [!=]= '\w+'")
-"""Conditions that hold wherever Hearth runs: uv looks no further either (`tool.uv.environments` in pyproject.toml)."""
+"""Conditions that are true wherever Hearth runs. uv resolves for these environments only (`tool.uv.environments` in
+pyproject.toml)."""
 
 
 def main(args: list[str]) -> None:

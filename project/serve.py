@@ -1,7 +1,7 @@
-"""``make run``, once .venv is ready: brings database and static files up to date, then serves with daphne.
+"""``make run`` once .venv is ready: bring the database and static files up to date, then serve with daphne.
 
-``python -m project.serve`` serves; with ``--prepare`` it stops before that. The server is daphne's own command line on
-``project.asgi:application``; it runs in this process, so that a second start is quick and Ctrl-C reaches it.
+``python -m project.serve --prepare`` stops before serving. daphne's command line runs in this process, with
+``project.asgi:application``, so that a second start is quick and Ctrl-C reaches it.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def main() -> None:
             raise Misconfigured("REDIS_URL", f"{shown(url)} does not answer: {error}.")
         hint = startup.first_run_hint(address())
         connection.close()
-        startup.tells_of_first_run = False  # not in the log as well
+        startup.tells_of_first_run = False  # announce() prints the hint; do not log it as well
         threading.Thread(target=announce, args=(hint,), daemon=True).start()
         serve()
     except KeyboardInterrupt:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def migrate() -> None:
-    """Apply what the database lacks. Silent when it lacks nothing."""
+    """Apply missing migrations. Print nothing if there are none."""
     executor = MigrationExecutor(connection)
     if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return
@@ -59,12 +59,12 @@ def migrate() -> None:
 
 
 def collect_static() -> None:
-    """Copy static files to ``STATIC_ROOT`` under hashed names, unless that was done for exactly these files."""
+    """Collect static files, unless that was already done for exactly these files."""
     stamp, now = Path(settings.STATIC_ROOT) / ".collected", _static_files()
     if stamp.is_file() and stamp.read_text() == now:
         return
     print("Collecting static files …", flush=True)
-    # The storage says what modes the files get, but for compressed copies and the stamp.
+    # The storage sets the modes of the files, but the compressed copies and the stamp depend on the umask.
     umask = os.umask(0o077 if settings.STATIC_IS_PRIVATE else 0o022)
     try:
         call_command("collectstatic", interactive=False, verbosity=0)
@@ -76,7 +76,7 @@ def collect_static() -> None:
 
 
 def _static_files() -> str:
-    """A digest that changes with every change of a source file, of the storage, or of this checkout's place."""
+    """A digest that changes with the source files, with their location and with the storage."""
     digest = hashlib.sha256(repr((settings.STORAGES["staticfiles"], settings.STATIC_URL)).encode())
     for finder in get_finders():
         for name, storage in finder.list(["CVS", ".*", "*~"]):
@@ -86,7 +86,7 @@ def _static_files() -> str:
 
 
 def address() -> str:
-    """Where a browser on this machine finds the site."""
+    """The site's URL for a browser on this machine."""
     host = reachable_host()
     return f"http://[{host}]:{settings.PORT}" if ":" in host else f"http://{host}:{settings.PORT}"
 
@@ -96,7 +96,7 @@ def reachable_host() -> str:
 
 
 def announce(hint: str) -> None:
-    """Print the address once the server takes connections there."""
+    """Print the site's URL once the server accepts connections."""
     deadline = time.monotonic() + ANNOUNCE_WITHIN_S
     while time.monotonic() < deadline:
         try:
@@ -111,10 +111,11 @@ def announce(hint: str) -> None:
 
 
 def daphne_flags(host: str, port: int) -> list[str]:
-    """How daphne has to run for this chat.
+    """The flags with which daphne must run for this chat.
 
-    The sockets live as long as they like (the chat has its own heartbeat), a herd of them gets a minute to shake hands,
-    and a frame may be four times what the chat takes, so that an over-long one is answered and not cut off.
+    Sockets may live for ever, because the chat has its own heartbeat. The handshake may take a minute, for times when
+    everybody reconnects at once. Frames may have four times the size that the chat accepts, so that one that is too
+    long gets an error reply instead of a closed socket.
     """
     frame = str(4 * conf.frame_bytes)
     return [
@@ -127,7 +128,7 @@ def daphne_flags(host: str, port: int) -> list[str]:
 
 def serve() -> None:
     """Run daphne until it is told to stop."""
-    from daphne.cli import CommandLineInterface  # installs Twisted's reactor: not before everything else has passed
+    from daphne.cli import CommandLineInterface  # here, because it installs Twisted's reactor
 
     CommandLineInterface().run([*daphne_flags(settings.HOST, settings.PORT), "project.asgi:application"])
 

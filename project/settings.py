@@ -1,6 +1,6 @@
-"""The settings of the Hearth site. What differs between two sites comes from the environment: the first block.
+"""The settings of the Hearth site. The first block reads what differs between sites from the environment.
 
-``.env.example`` lists every variable with its default; the reading itself is in project/env.py.
+``.env.example`` lists every variable with its default. project/env.py does the reading.
 """
 
 import os
@@ -44,18 +44,19 @@ TIME_ZONE = env.zone("TIME_ZONE", "UTC")
 POLICY = "project.policy.SitePolicy"
 CHAT = {
     "POLICY": POLICY,
-    # Every setting of chat/conf.py, as CHAT_BODY_CHARS and so on.
+    # Every setting of chat/conf.py can be set as CHAT_BODY_CHARS and so on.
     **env.options("CHAT_", ChatSettings(policy=POLICY)),
 }
-env.warn_of_strangers("CHAT_", known=["CHAT_TOKEN"])  # the Python client's
+env.warn_of_strangers("CHAT_", known=["CHAT_TOKEN"])  # the Python client reads CHAT_TOKEN
 
 DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS: dict[str, Any] = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 if REDIS_SHARDS:
-    # The pub/sub layer, never the core one: that drops messages past 100 a process, and forgets its groups. The
-    # time-outs: with redis-py's default a hung Redis costs 5 s a publish, one after the other.
+    # The pub/sub layer, never the core one, which drops messages past 100 in a process and lets group memberships
+    # expire. Without these time-outs, a Redis that hangs would cost 5 s (redis-py's default) for each publish, one
+    # after the other.
     CHANNEL_LAYERS["default"] = {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {
@@ -64,12 +65,13 @@ if REDIS_SHARDS:
         },
     }
 
-# What rate limits count by. In the database, so that all processes count together and none needs Redis.
+# The cache for rate limits. It is in the database, so that processes share their counts and need no Redis.
 CACHES = {
     "default": {
         "BACKEND": "project.accounts.counting.CountingCache",
         "LOCATION": "accounts_cacheentry",
-        # Past so many, entries go whether they have expired or not. Each write counts them, so not too many either.
+        # Past this number, entries are culled even if they have not expired. A much higher one would make writes slow,
+        # because each counts the entries.
         "OPTIONS": {"MAX_ENTRIES": 20_000},
     }
 }
@@ -89,7 +91,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
-    "project.health.HealthMiddleware",  # before all that asks for host, scheme, session
+    "project.health.HealthMiddleware",  # before everything that checks the host, the scheme or the session
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -105,7 +107,7 @@ MIDDLEWARE = [
     "project.accounts.middleware.LastSeenMiddleware",
     "project.accounts.middleware.PrivateMiddleware",
     "project.accounts.middleware.FirstRunMiddleware",
-    "chat.web.time_zone.in_readers_zone",  # the chat's own pages do it themselves: for account pages and the admin
+    "chat.web.time_zone.in_readers_zone",  # for account pages and the admin; the chat's pages do it themselves
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "project.urls"
@@ -131,7 +133,7 @@ LOGIN_REDIRECT_URL = "chat:home"
 LOGOUT_REDIRECT_URL = LOGIN_URL
 AUTHENTICATION_BACKENDS = [
     "allauth.account.auth_backends.AuthenticationBackend",
-    "django.contrib.auth.backends.ModelBackend",  # sessions of Django's own log-in name it
+    "django.contrib.auth.backends.ModelBackend",  # named by sessions that began with Django's own login
 ]
 ACCOUNT_ADAPTER = "project.accounts.adapter.AccountAdapter"
 ACCOUNT_USER_DISPLAY = "project.accounts.adapter.display_name"
@@ -150,11 +152,11 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
 ACCOUNT_USERNAME_VALIDATORS = "project.accounts.usernames.VALIDATORS"
 ACCOUNT_EMAIL_VERIFICATION = EMAIL_VERIFICATION
-ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the browser that signed up, and in no other
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # only in the browser that signed up
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
-ACCOUNT_REAUTHENTICATION_REQUIRED = True  # who finds an open browser must not take the account over by its e-mail
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # an open browser must not be enough to take over the account by e-mail
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ACCOUNT_RATE_LIMITS = {"setup_code": "10/5m/ip"}
@@ -188,7 +190,7 @@ STORAGES = {
 FILE_UPLOAD_DIRECTORY_PERMISSIONS, FILE_UPLOAD_PERMISSIONS = (0o700, 0o600) if STATIC_IS_PRIVATE else (0o755, 0o644)
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 
-# A page runs our own files and nothing else. 'self' covers the socket of the same host, port and scheme.
+# Pages load only our own files, and data: images. 'self' includes the WebSocket at the same host, port and scheme.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -204,14 +206,14 @@ CONTENT_SECURITY_POLICY = {
 }
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"  # a neighbour on the domain can't plant this one
+SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"  # other subdomains can't set a __Host- cookie
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
-# With HTTPS=1, TLS ends at a proxy of ours that sets this header itself, whatever a client sent.
+# With HTTPS=1, TLS ends at our own proxy, which overwrites this header of the client.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-# Whether the domain's other hosts speak TLS, and whether it goes on the browsers' preload list, isn't ours to say.
+# We can't know whether the domain's other hosts use TLS, nor whether it should be on the browsers' preload list.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 REPEATING = ("channels_redis.pubsub", "chat.live.layer_subscriber", "chat.live.layer_sender", "chat.models.best_effort")
@@ -228,11 +230,11 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"filters": ["refusals"]},
-        # What says the same each second, in every process, for as long as Redis is down or the database read-only.
+        # These log the same each second, in every process, while Redis is down or the database is read-only.
         **{name: {"filters": ["repeats"]} for name in REPEATING},
-        # Whoever scans the internet for hosts would fill the log with tracebacks.
+        # Scanners that try host names would fill the log with tracebacks.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
-        # It says at INFO what start-up says already, and which extras are not installed.
+        # At INFO, daphne repeats what start-up prints, and lists extras that are not installed.
         "daphne": {"level": "WARNING" if LOG_LEVEL == "INFO" else LOG_LEVEL},
     },
 }

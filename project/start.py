@@ -1,8 +1,9 @@
-"""Makes a fresh clone run: finds a new enough Python, makes .venv, installs what is pinned, then runs a command.
+"""Run a command in a fresh clone: find a new enough Python, make .venv, install what is pinned, then run it.
 
-Standard library only, and written so that old Pythons can parse it: they must get as far as saying that they are old.
-Called by the Makefile: ``python3 project/start.py [--dev] [--port] COMMAND …``; ``--dev`` installs the test tools too,
-``--port`` checks first that HOST:PORT is free, and COMMAND is given to .venv's Python.
+Usage, from the Makefile: ``python3 project/start.py [--dev] [--port] COMMAND …``. ``--dev`` also installs the test
+tools, ``--port`` first checks that HOST:PORT is free, and COMMAND is the arguments for the Python of .venv.
+
+This file uses the standard library only, and old Pythons can parse it, so that they can say that they are too old.
 """
 
 from __future__ import print_function
@@ -39,12 +40,12 @@ def main(args):
 
 
 def use_new_enough_python():
-    """Go on in this Python, or start again in a newer one that is on PATH."""
+    """Continue in this Python, or start again in a newer one that is on PATH."""
     if sys.version_info >= OLDEST:
         return
     for name in CANDIDATES:
         found = shutil.which(name)
-        # A version manager may put a name on PATH that then does not run.
+        # A version manager may have put a name on PATH that does not run.
         if found and runs(found, "-c", "import venv"):
             os.execv(found, [found] + sys.argv)
     stop(
@@ -54,7 +55,7 @@ def use_new_enough_python():
 
 
 def env(name, default):
-    """The variable's value: the environment first, then .env, as in project/env.py."""
+    """The variable's value from the environment, or else from .env, as in project/env.py."""
     value = os.environ.get(name, "").strip()
     dotenv = os.environ.get("ENV_FILE", ".env")
     if not value and os.path.exists(dotenv):
@@ -67,7 +68,7 @@ def env(name, default):
 
 
 def check_port(host, port):
-    """Say at once, and not after a minute of installing, that the server could not listen."""
+    """Stop now, and not after a minute of installing, if the server could not listen."""
     if not (port.isdigit() and 1 <= int(port) <= 65535):
         stop("PORT: {!r} is no port.".format(port))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -105,7 +106,7 @@ def make_venv():
 
 
 def install(requirements):
-    """Install exactly what is pinned, and note for which lines that was done."""
+    """Install exactly what is pinned, and store a digest of the requirements."""
     say("Installing {} (once; about a minute) …".format(requirements))
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--quiet"]
     pip += ["--require-hashes", "-r", requirements]
@@ -145,7 +146,7 @@ def read(path):
 
 
 def runs(*command):
-    """Whether the command ends well. What it says is dropped."""
+    """Whether the command succeeds. Its output is dropped."""
     return subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
 
 

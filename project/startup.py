@@ -1,4 +1,4 @@
-"""Whether the site can work, asked once when a process starts: configuration, database, Redis."""
+"""Check once, when a process starts, whether the site can work: configuration, database, Redis."""
 
 import logging
 from typing import Any
@@ -15,16 +15,16 @@ from project.env import Misconfigured, shown
 
 logger = logging.getLogger(__name__)
 tells_of_first_run = True
-"""False where it was printed already, for the person who started the site."""
+"""Whether ``verify`` logs the first-run hint. False where project/serve.py prints it for whoever starts the site."""
 
 
 def verify() -> None:
     """Return if this process can serve.
 
-    A Redis that is down is logged and no reason to stay away: chat goes on without it, more slowly between processes.
+    A Redis that is down is only logged: the chat works without it, if more slowly between processes.
 
     Raises:
-        Misconfigured: One line that names the variable; ends the process.
+        Misconfigured: The process can't serve; this ends it with one line that names the variable.
     """
     check_configuration()
     check_database()
@@ -35,8 +35,8 @@ def verify() -> None:
 
 
 def first_run_hint(address: str = "") -> str:
-    """What to do about having no account yet, and the code that may be asked for then; empty when there is one."""
-    from project.accounts import setup_code, site  # models: not before Django is set up
+    """How to make the first account, with the set-up code. Empty if there is an account already."""
+    from project.accounts import setup_code, site  # here, because models need Django to be set up
 
     try:
         if site.has_accounts():
@@ -60,19 +60,19 @@ def check_configuration() -> None:
 
 
 def check_database() -> None:
-    """Raise ``Misconfigured`` unless the database answers and lets us write."""
+    """Raise ``Misconfigured`` if the database can't be used."""
     driver: Any = connection.Database  # type: ignore[attr-defined]
     try:
         if connection.vendor == "sqlite":
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
         else:
-            # Past the pool: it would wait, and then say nothing of what is wrong.
+            # Connect without the pool, which would wait and then not say what is wrong.
             driver.connect(**connection.get_connection_params()).close()
         for each in checks.run_checks(tags=["chat_database"], databases=["default"]):
             logger.warning("%s %s", each.msg, each.hint or "")
     except Exception as error:
-        # What Django ran raises Django's errors, the direct connection raises the driver's.
+        # Django's cursor raises Django's errors, and the direct connection raises the driver's.
         if not isinstance(error, Error | driver.Error):
             raise
         raise Misconfigured("DATABASE_URL", f"{_where()} can't be used: {_line(error)}.") from None
@@ -81,10 +81,10 @@ def check_database() -> None:
 
 
 def unreachable_redis() -> list[tuple[str, str]]:
-    """The shards that don't answer, each with the reason.
+    """The shards that do not answer, each with the reason.
 
     Raises:
-        Misconfigured: One answers, but won't let us in: that doesn't pass by itself.
+        Misconfigured: A shard answers but refuses us, which does not resolve itself.
     """
     missing = []
     for url in settings.REDIS_SHARDS:

@@ -11,8 +11,8 @@ MODULE_IMPORTS = (
     "*.js",
     (
         (
-            # import … from "./a.js", export … from "./a.js", import "./a.js". Django's own pattern wants a semicolon,
-            # which our modules don't write.
+            # import … from "./a.js", export … from "./a.js", import "./a.js". Django's own pattern requires a
+            # semicolon, which our modules do not have.
             r"""(?P<matched>(?P<what>(?m:^)\s*(?:import|export)\b\s*(?:[^'"`;()]*?\bfrom\s*)?)["'](?P<url>\.{1,2}/[^"']+)["'])""",
             """%(what)s"%(url)s\"""",
         ),
@@ -24,29 +24,29 @@ OWN_FOLDER = "chat/"
 FOR_READERS = re.compile(
     r"^[ \t]*(?://.*|/\*(?:.|\n)*?\*/[ \t]*)?(?:\n|\Z)|^[ \t]+|/\*\* @type [^\n]*?\*/ ?", re.MULTILINE
 )
-"""Lines that hold nothing but a comment, indents, and casts of types. Our modules write no string over several lines,
-so nothing is cut out of one. Minifiers at hand break class fields that end without a semicolon, for they join lines."""
+"""Matches lines that are blank or only a comment, indents, and JSDoc casts. Our modules have no multi-line strings that
+this could damage. The available minifiers join lines, and so break class fields without a semicolon."""
 SPACED = re.compile(
     r"""("[^"\n]*"|'[^'\n]*'|`[^`\n]*`)"""
     r"""|[ \t]*(=>|[=?:,{}()\[\]<>&|*!])[ \t]*"""
     r"""|(?<![-+])[ \t]*([-+])(?![ \t]*[-+])[ \t]*"""
 )
-"""A string, which stays as it is, or a sign that needs no blanks around it."""
+"""Matches a string, which is kept, or an operator or bracket that needs no spaces around it."""
 OPENING, CLOSING = (",", "{", "(", "["), ("}", ")", "]")
 SLASHES = re.compile(r"""(?:[^'"`/]|"[^"]*"|'[^']*'|`[^`]*`)*/""")
-"""A slash outside of strings: perhaps a regular expression, whose blanks count."""
+"""Matches up to a slash outside of strings: it may begin a regular expression, whose spaces count."""
 
 
 class HashedStatic(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """Also rewrites the imports of ES modules: a page gets one version of all of them, and never two copies of one.
+    """Also rewrites the imports of ES modules, so that a page loads one version of all modules, and none twice.
 
-    Modules must not import each other in a circle: the names would depend on each other, and collectstatic fails.
-    What is ours is saved without comments, indents and needless blanks: two fifths of what a first visit would load.
+    Modules must not import each other in a circle: their names would depend on each other, and collectstatic fails. Our
+    own are saved without comments, indents and needless spaces, which are two fifths of what a first visit would load.
     """
 
     patterns = (*CompressedManifestStaticFilesStorage.patterns, MODULE_IMPORTS)
     max_post_process_passes = 20
-    """Each pass settles one level of imports; Django's 5 would be too few for modules nested deeper than that."""
+    """Each pass resolves one level of imports. Django's 5 passes are too few for modules nested deeper than that."""
 
     def save(self, name: str, content: Any, max_length: int | None = None) -> str:
         if _is_ours(name):
@@ -55,12 +55,13 @@ class HashedStatic(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
         return saved
 
     def file_hash(self, name: str, content: Any = None) -> str | None:
-        # 32 bits tell the versions of one file apart; each module names a dozen others, and hashes don't compress.
+        # 32 bits are enough to tell the versions of one file apart. Shorter is better: each module names a dozen
+        # others, and hashes do not compress.
         digest: str | None = super().file_hash(name, content)
         return digest and digest[:8]
 
     def post_process(self, paths: dict[str, Any], **options: Any) -> Iterator[Any]:
-        # Hashed from what save() has made of them, and not from their sources.
+        # Hash our modules as save() has written them, not their sources.
         made = {name: (self, name) if _is_ours(name) else place for name, place in paths.items()}
         yield from super().post_process(made, **options)
 
@@ -70,8 +71,8 @@ def _is_ours(name: str) -> bool:
 
 
 def _dense(source: str) -> str:
-    """Without blanks that mean nothing, and without line ends next to a bracket or behind a comma, which end no
-    statement. A line with a slash may hold a regular expression or a comment, and stays as it is."""
+    """Remove needless spaces, and line ends after a comma or inside of brackets, where no statement ends. Lines with a
+    slash, which may be in a regular expression or a comment, are kept as they are."""
     parts: list[str] = []
     was_plain = ends_there = True
     for line in source.splitlines():

@@ -1,4 +1,4 @@
-"""What a person is told when the database can't do right now what they asked for."""
+"""The error page for a database that is unavailable at the moment."""
 
 import sys
 
@@ -13,10 +13,10 @@ RETRY_AFTER_S = 10
 
 
 def answer(request: HttpRequest) -> HttpResponse:
-    """The page for an unexpected error (``handler500``): 503 where it is the database's and will pass."""
+    """The site's ``handler500``. It answers 503 instead if the database is temporarily unavailable."""
     error = sys.exception()
     if not isinstance(error, Error) or not is_unavailable(error):
         return server_error(request)
-    # Without the request, for what a page asks of it comes from the database.
+    # Render without the request: its context processors would read the database.
     page = loader.get_template("503.html").render({"was_sent": request.method == "POST"})
     return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER_S)})

@@ -1,6 +1,6 @@
-"""The cast of the stories that run in pytest's own process, and what their acts publish.
+"""The cast of the tests that run in pytest's own process, and helpers that collect what is published.
 
-``ana`` owns the rooms, ``ben`` is in all of them, ``cleo`` in none yet, ``eve`` is the outsider of each story.
+``ana`` owns the rooms, ``ben`` is in all of them, ``cleo`` in none yet, and ``eve`` is always the outsider.
 ``lobby`` is open, ``staff`` private, ``ana_and_ben`` direct. A test that needs real commits asks for
 ``transactional_db``; otherwise everything happens in one transaction that is rolled back.
 """
@@ -31,7 +31,7 @@ __all__ = ["ana", "ana_and_ben", "ben", "cleo", "eve", "lobby", "make_person", "
 
 @pytest.fixture
 def make_person(db: None) -> Callable[..., Any]:
-    """``make_person(name, **fields)`` stores somebody."""
+    """``make_person(name, **fields)`` stores a person."""
     return person
 
 
@@ -106,8 +106,8 @@ def numbers(room: Room) -> list[int]:
 
 @contextmanager
 def published() -> Iterator[list[Hint]]:
-    """What the acts inside publish, in order, once they are committed. Inside a test's own transaction, the end of
-    the block stands for the commit."""
+    """The hints published inside the block, in order, once committed. In a test's own transaction, the end of the
+    block stands for the commit."""
     hints: list[Hint] = []
     with patch.object(publisher, "publish", hints.extend), TestCase.captureOnCommitCallbacks(execute=True):
         yield hints
@@ -129,7 +129,7 @@ def post_of(author: Any, room: Room, body: str = "hello", **options: Any) -> Pos
 
 
 def at_once(works: list[Callable[[], Any]]) -> list[Any]:
-    """Run them in threads that start together; results or exceptions, in order."""
+    """Run ``works`` in threads that start together; return their results or exceptions, in order."""
     start = threading.Barrier(len(works))
     outcomes: list[Any] = [None] * len(works)
 

@@ -1,7 +1,7 @@
-"""``make check``: what can be said by reading, without a server or a browser. Runs all of it, then reports.
+"""``make check``: all static checks, without a server or a browser. It runs every check before it reports.
 
-JavaScript and HTML are read by tools from npm, which package-lock.json pins. Where there is no Node they are left out
-with a word; with ``CI=true`` that is a failure.
+JavaScript and HTML are checked by npm tools that package-lock.json pins. Without Node they are skipped with a message;
+with ``CI=true`` that is a failure.
 """
 
 import os
@@ -27,7 +27,7 @@ WITH_NODE = {
     "JavaScript types": ["npx", "--no-install", "tsc", "-p", "."],
     "HTML": [PYTHON, "-m", "pytest", "-q", "tests/project/test_html.py"],
 }
-# What README.md asks of a site on the internet.
+# The settings that README.md asks of a site on the internet.
 PRODUCTION = {
     "HTTPS": "1",
     "ALLOWED_HOSTS": "chat.example.com",
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def is_installed() -> bool:
-    """Install what package-lock.json pins, unless that was done."""
+    """Install what package-lock.json pins, unless that was already done, and return whether it is there."""
     lock, done = (ROOT / "package-lock.json").read_text(), ROOT / "node_modules" / ".installed"
     if not done.exists() or done.read_text() != lock:
         print("== npm ci", flush=True)

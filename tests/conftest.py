@@ -28,11 +28,11 @@ CI = os.environ.get("CI", "").lower() in ("1", "true")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 LOG_TAIL = 6_000
 EXPECT_MS = 20_000
-"""How long a page may take to show what a test expects: the machine may be busy. What is there costs no waiting."""
+"""How long a page may take to show what a test expects, even on a busy machine. What is there already costs no time."""
 
 LONG = ("tests/browser/", "tests/end_to_end/", "tests/host/")
 TOGETHER = ("tests/end_to_end/protocol/", "tests/host/")
-"""Folders whose files share what takes long to make, sites or a wheel, and so stay in one process."""
+"""Folders whose files run in one process, because they share sites or a wheel that take long to make."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,7 +74,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """A failing test shows what the servers of its sites wrote."""
+    """Show the logs of the site's servers with a failing test."""
     report = yield
     if report.failed:
         for site in getattr(item, "sites", []):
@@ -85,20 +85,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(autouse=True)
 def script_prefix() -> Iterator[None]:
-    """No test leaves its script name to the next one of its thread: every address would lie under it."""
+    """Reset the script name after each test: all URLs of the next test in this thread would begin with it."""
     yield
     set_script_prefix("/")
 
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
-    """Databases and static files that the sites of this session start from."""
+    """The databases and static files from which the sites of this session are made."""
     return Templates(tmp_path_factory.mktemp("templates"))
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A running PostgreSQL. A test that stops it starts it again."""
+    """A running PostgreSQL. A test that stops it must start it again."""
     server = PostgresServer()
     server.start()
     yield server
@@ -107,7 +107,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A running Redis of this test alone."""
+    """A running Redis for this test alone."""
     server = RedisServer(tmp_path / "redis")
     server.start()
     yield server
@@ -124,7 +124,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 def make_site(request: pytest.FixtureRequest, tmp_path: Path, templates: Templates) -> Iterator[SiteFactory]:
     """``make_site(backend, processes=1, env={…}, database_port=…, redis_port=…)`` starts a site and returns it.
 
-    At the end, the test fails if the watchdog has seen an event loop held up (tests/rig/watchdog.py).
+    At the end, the test fails if the watchdog has seen a blocked event loop (tests/rig/watchdog.py).
     """
     factory = SiteFactory(
         tmp_path,
@@ -141,7 +141,7 @@ def make_site(request: pytest.FixtureRequest, tmp_path: Path, templates: Templat
 def shared_sites(
     tmp_path_factory: pytest.TempPathFactory, templates: Templates, postgres: PostgresServer
 ) -> Iterator[Callable[[Backend], Site]]:
-    """One site of one process for each back-end, for all tests that leave it as they found it."""
+    """A site of one process for each back-end, shared by all tests that leave it as they found it."""
     folder = tmp_path_factory.mktemp("shared")
     redis = RedisServer(folder / "redis")
     redis.start()

@@ -242,7 +242,7 @@ def test_a_post_from_a_thread_without_a_loop_reaches_the_hub(transactional_db: N
         assert listener.hears(lambda heard: [each.seq for each in events_in(heard, lobby)] == [result.seq])
 
 
-def test_a_notice_reaches_whom_it_names() -> None:
+def test_a_notice_reaches_the_people_it_names() -> None:
     """The hub sends each hint to its audience; which hint stands for which is decided here."""
 
     class People:

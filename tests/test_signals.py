@@ -107,7 +107,7 @@ def test_a_repeated_post_is_told_once(lobby: Room, ana: Any, heard: list[tuple[s
     assert len(heard) == 1
 
 
-def test_what_is_imported_is_no_news(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
+def test_imported_messages_send_no_signal(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
     """A receiver that mails who is named must not do so for years of old messages, nor for some of them."""
     then = timezone.now() - timedelta(days=400)
     past = [api.PastMessage(client_id=uuid4(), author=ana, body="@ben hello", created_at=then) for _ in range(30)]
@@ -118,7 +118,7 @@ def test_what_is_imported_is_no_news(lobby: Room, ana: Any, heard: list[tuple[st
     assert [(name, row.body) for name, row in heard] == [("posted", "Here we are.")]
 
 
-def test_a_slow_receiver_holds_up_nobody_who_posts(lobby: Room, ana: Any) -> None:
+def test_a_slow_receiver_does_not_delay_posts(lobby: Room, ana: Any) -> None:
     may_go_on, threads = threading.Event(), []
 
     def slow(**_: Any) -> None:

@@ -1,1 +1,1 @@
-"""What ours is measured beside: each server as small as its documentation shows it, and nothing more."""
+"""The servers that ours is compared with, each as small as in its documentation."""

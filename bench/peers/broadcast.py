@@ -1,4 +1,4 @@
-"""The websockets library alone: whatever one client sends goes to all, with its ``broadcast``. ``… PORT``."""
+"""The websockets library alone: its ``broadcast`` sends each client's messages to all. The argument is the port."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""A consumer that stores each message in a transaction of its own, as most chats on Channels do, and says so."""
+"""A consumer that stores each message in its own transaction, as most Channels chats do, and acknowledges it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Settings of the two Channels peers: nothing that they don't need."""
+"""The minimal settings of the two Channels peers."""
 
 import os
 
@@ -15,7 +15,7 @@ CHANNEL_LAYERS = {}
 if url := os.environ.get("DATABASE_URL"):
     DATABASES["default"] = dj_database_url.parse(url, conn_max_age=None)
     if url.startswith("sqlite"):
-        # As durable as ours: acknowledged means on the disk.
+        # As durable as our server: what is acknowledged is on disk.
         DATABASES["default"]["OPTIONS"] = {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",

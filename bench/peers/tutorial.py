@@ -1,4 +1,4 @@
-"""The chat consumer of the Channels tutorial (part 3, asynchronous), in our words: one group member per socket."""
+"""The asynchronous chat consumer of the Channels tutorial (part 3), rewritten: each socket joins the room's group."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Where allauth asks the site: who may sign up, what mail looks like, what ends with a session."""
+"""allauth's adapters for this site: who may sign up, what mail looks like, and what ends with a session."""
 
 import logging
 import smtplib
@@ -24,11 +24,11 @@ from project.accounts import signup, site
 
 logger = logging.getLogger(__name__)
 INVITATION_KEY = "invitation"
-"""Where the session keeps the code of the link that somebody followed."""
+"""The session key that holds the code of the invitation link that the visitor followed."""
 MAIL_SENT = "account/messages/email_confirmation_sent.txt"
 MAIL_LOGGED = "account/messages/email_confirmation_logged.txt"
 UNSENT = "unsent"
-"""Stands in the address of the page that else says that mail was sent, so that it doesn't when it is loaded again."""
+"""A query parameter of the page that otherwise says that mail was sent. It keeps a reload from saying so."""
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104
 
 
@@ -37,13 +37,13 @@ def mail_is_set_up() -> bool:
 
 
 def mail_failed(request: HttpRequest) -> bool:
-    """Whether mail of this request could not be sent. Mail goes to every address that is asked for, known or not, so
-    what is shown then tells nothing of it."""
+    """Whether mail of this request could not be sent. Showing this does not reveal which addresses are known, because
+    mail goes to every address that is asked for."""
     return getattr(request, "mail_failed", False)
 
 
 def display_name(user: Any) -> str:
-    """How mail addresses somebody."""
+    """The name by which mail addresses ``user``."""
     return policy().name_of(user)
 
 
@@ -63,7 +63,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return signup.is_open(request.session.get(INVITATION_KEY, ""))
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
-        """As Django stores it elsewhere: "ａｎａ" is "ana", and taken with it."""
+        """Normalize the name as Django does elsewhere: "ａｎａ" is "ana", and is taken if "ana" is."""
         name = get_user_model().normalize_username(username)
         return str(super().clean_username(name, shallow=shallow))
 
@@ -71,12 +71,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return f"[{site.name()}] {subject}"
 
     def get_from_email(self) -> str:
-        """The address of ``EMAIL_FROM``, with the site's name unless that names a sender of its own."""
+        """The address of ``EMAIL_FROM``, with the site's name unless ``EMAIL_FROM`` has a name of its own."""
         name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
         return formataddr((site.name() if name in ("", "Hearth") else name, address))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send it, or log why not: a mail server that is down must not turn a changed password into an error page."""
+        """Send the mail, or log the failure: a mail server that is down must not make changing a password fail."""
         try:
             super().send_mail(template_prefix, email, context)
         except (smtplib.SMTPException, OSError):
@@ -88,7 +88,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def add_message(
         self, request: HttpRequest, level: int, message_template: str | None = None, *more: Any, **options: Any
     ) -> None:
-        """Say it, but nothing of mail that has only been written to the log, or could not be sent."""
+        """Add the message, but do not say that mail was sent if it failed or was only written to the log."""
         if message_template == MAIL_SENT and mail_failed(request):
             return
         if message_template == MAIL_SENT and not mail_is_set_up():
@@ -104,21 +104,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return answer
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """Never fails: over a Unix socket, or past a proxy that was counted, everybody shares one limit."""
+        """Never fail: over a Unix socket, or past fewer proxies than ``TRUSTED_PROXIES``, clients share one limit."""
         try:
             return str(super().get_client_ip(request))
         except (ImproperlyConfigured, PermissionDenied):
             return request.META.get("REMOTE_ADDR") or UNKNOWN_ADDRESS
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        """What failed sign-ins are counted by: the name alone. allauth's key also has the host that the client asked
-        for, so each spelling of it (another port, capitals, any subdomain of ours) would be a new limit."""
+        """Count failed sign-ins by the name alone. allauth's key also has the host that the client asked for, so each
+        spelling of it (another port, capitals, any subdomain of ours) would start a new limit."""
         return str(credentials.get("email", credentials.get("username", ""))).lower()
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]
     def end_sessions(self, sessions: Iterable[Any]) -> None:
-        """End them, and their sockets as soon as that is committed."""
+        """End the sessions, and close their sockets after commit."""
         ending = list(sessions)
         with transaction.atomic():
             super().end_sessions(ending)

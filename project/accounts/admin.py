@@ -1,9 +1,9 @@
-"""Users, invitations and the site's settings in the admin panel. What matters to others goes through the services."""
+"""Users, invitations and the site's settings in the admin. Changes that concern others go through the services."""
 
 from contextlib import suppress
 from typing import Any, ClassVar
 
-import allauth.usersessions.admin  # noqa: F401 -- registers what is taken away here
+import allauth.usersessions.admin  # noqa: F401 -- registers the admin that is unregistered below
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
@@ -37,16 +37,16 @@ admin.site.site_header = admin.site.site_title = _("Administration of the site")
 admin.site.unregister(User)
 admin.site.unregister(Group)
 admin.site.unregister(EmailAddress)
-admin.site.unregister(UserSession)  # deleting a row there would leave the session itself, and its sockets, alive
+admin.site.unregister(UserSession)  # deleting such a row would leave the session itself and its sockets alive
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 class PersonForm(UserChangeForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
-        """Raises ``ValidationError`` where the site would be left without anybody who can manage it."""
+        """Raise ``ValidationError`` if nobody would be left who can manage the site."""
         given: dict[str, Any] = super().clean() or {}
-        site.locked()  # of two owners who take each other's rights, the second one is told
+        site.locked()  # if two owners take each other's rights at once, the second gets the error
         was = User.objects.filter(pk=self.instance.pk, is_superuser=True, is_active=True).exists()
         stays = given.get("is_superuser", was) and given.get("is_active", was)
         others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=self.instance.pk)
@@ -61,8 +61,8 @@ class PasswordForm(TokenOffer, AdminPasswordChangeForm):  # type: ignore[type-ar
 
 @admin.register(User)
 class UserAdmin(BoundedListAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
-    """Rights are given by superusers. Others of the staff change accounts that have none: whoever may set the password
-    or the address of somebody with more rights has these rights too."""
+    """Only superusers give rights. Other staff change only accounts without rights: whoever can set the password or
+    the address of an account can take over its rights."""
 
     form = PersonForm
     change_password_form = PasswordForm
@@ -85,7 +85,7 @@ class UserAdmin(BoundedListAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     @admin.action(description=_("Switch off the chosen accounts"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Ends their sessions and closes their sockets. One's own account stays on."""
+        """End the sessions of the chosen accounts and close their sockets. The user's own account is left alone."""
         changed = self._switch(_below(request, queryset).exclude(pk=request.user.pk), active=False, by=request.user)
         self.message_user(request, ngettext("%d account is off.", "%d accounts are off.", changed) % changed)
 
@@ -96,13 +96,13 @@ class UserAdmin(BoundedListAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     @admin.action(description=_("Make owner"), permissions=["give_rights"])
     def make_owner(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Gives them all rights. Accounts that are off stay as they are: nobody could use the rights."""
+        """Give the chosen accounts all rights. Inactive accounts are left alone: nobody could use the rights."""
         by: Any = request.user
         meta: Any = User._meta
-        with override(None):  # kept in English, shown in the reader's language
+        with override(None):  # log entries are stored in English and shown in the reader's language
             changed = [str(meta.get_field(name).verbose_name) for name in ("is_staff", "is_superuser")]
         with transaction.atomic():
-            site.locked()  # of two owners who end each other's rights, the second one gives none any more
+            site.locked()  # an owner whose rights another owner has just ended must not give any
             if not User.objects.filter(pk=by.pk, is_active=True, is_superuser=True).exists():
                 raise PermissionDenied
             rows = list(_locked(queryset).filter(is_active=True).exclude(is_staff=True, is_superuser=True))
@@ -118,14 +118,14 @@ class UserAdmin(BoundedListAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     def _switch(self, people: QuerySet[Any], *, active: bool, by: Any) -> int:
         with transaction.atomic():
-            site.locked()  # of two owners who switch each other off, the second one stays
-            # Whom ``by`` may switch was decided by rights that another owner may have ended meanwhile.
+            site.locked()  # if two owners switch each other off at once, the second stays active
+            # Check again: another owner may have ended the rights that decided whom ``by`` may switch.
             if not User.objects.filter(pk=by.pk, is_active=True, is_superuser=by.is_superuser).exists():
                 raise PermissionDenied
             rows = list(_locked(people).filter(is_active=not active))
             for person in rows:
                 person.is_active = active
-                person.save(update_fields=["is_active"])  # one by one: open sockets close by the signal of a save
+                person.save(update_fields=["is_active"])  # not update(): sockets are closed by the post_save signal
         return len(rows)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
@@ -147,7 +147,7 @@ def _has_all_rights(request: HttpRequest) -> bool:
 
 
 def _locked(people: QuerySet[Any]) -> QuerySet[Any]:
-    """Lock them in one order, without holding up writers whose rows only name them."""
+    """Lock these rows in key order, without blocking inserts of rows that refer to them."""
     return people.order_by("pk").select_for_update(no_key=True)
 
 
@@ -156,7 +156,8 @@ def _is_below(request: HttpRequest, person: Any) -> bool:
 
 
 def _below(request: HttpRequest, people: QuerySet[Any]) -> QuerySet[Any]:
-    """Those without rights. Rights of somebody who is not of the staff count too: they rest until the person is."""
+    """The accounts without rights; for a superuser, all. Permissions count even where ``is_staff`` is off, because they
+    take effect as soon as it is on."""
     if _has_all_rights(request):
         return people
     ordinary = people.filter(is_staff=False, is_superuser=False)
@@ -165,7 +166,7 @@ def _below(request: HttpRequest, people: QuerySet[Any]) -> QuerySet[Any]:
 
 @admin.register(Group)
 class GroupAdmin(BoundedAdmin, DjangoGroupAdmin):
-    """Superusers say what a group may do. Others of the staff make and change groups that may do nothing."""
+    """Only superusers set what a group may do. Other staff make and change groups without permissions."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = super().get_readonly_fields(request, obj)
@@ -184,7 +185,7 @@ def _gives_nothing(request: HttpRequest, group: Any) -> bool:
 
 @admin.register(EmailAddress)
 class EmailAddressAdmin(BoundedListAdmin, AllauthEmailAddressAdmin):  # type: ignore[misc]
-    """For superusers to change: a new password goes to whoever has the address."""
+    """Only superusers change addresses: whoever has the address can get a new password."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _has_all_rights(request)
@@ -224,7 +225,7 @@ class StateFilter(admin.SimpleListFilter):
 class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_max_uses(self) -> int | None:
         most: int | None = self.cleaned_data["max_uses"]
-        site.locked()  # nobody comes in with it until it is saved
+        site.locked()  # nobody can use the invitation before it is saved
         if most is not None and Invitation.objects.filter(pk=self.instance.pk, uses__gt=most).exists():
             raise ValidationError(UsedMoreOften.sentence)
         return most
@@ -232,7 +233,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(Invitation)
 class InvitationAdmin(BoundedListAdmin):
-    """Of the staff, those who are no superusers change their own invitations, and see the others'."""
+    """Staff who are not superusers change only their own invitations, but see all."""
 
     form = InvitationForm
     list_display = ("__str__", "link", "created_by", "created_at", "uses", "max_uses", "expires_at", "revoked_at")
@@ -270,7 +271,7 @@ class InvitationAdmin(BoundedListAdmin):
                 invitations.amend(by=request.user, key=obj.pk, **given)
             else:
                 obj.pk = invitations.create(by=request.user, **given).pk
-        except AccountError:  # these rights were taken away in this moment
+        except AccountError:  # the rights were taken away in the meantime
             raise PermissionDenied from None
         obj.refresh_from_db()
 
@@ -282,7 +283,7 @@ class InvitationAdmin(BoundedListAdmin):
 
     def _remove(self, request: HttpRequest, chosen: list[Invitation]) -> None:
         for invitation in chosen:
-            with suppress(InvitationNotValid):  # somebody else was quicker
+            with suppress(InvitationNotValid):  # somebody else has removed it in the meantime
                 invitations.remove(by=request.user, key=invitation.pk)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -300,8 +301,8 @@ def _is_theirs(request: HttpRequest, invitation: Invitation | None) -> bool:
 
 
 class ShortJSONField(forms.JSONField):
-    """Looks at no text whose reading could fail in other ways than Django knows: numbers of 5,000 digits, brackets in
-    brackets without end."""
+    """A JSON field that refuses long texts, because parsing them can fail with errors that Django does not expect:
+    numbers of 5,000 digits, brackets nested without end."""
 
     MOST = 500
 

@@ -13,9 +13,10 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Make notes of what others' receivers write at a sign-in: none of it is a reason to turn somebody away.
+        """Let sign-ins and password changes succeed even if the receivers of Django and allauth can't write.
 
-        This app stands before theirs in ``INSTALLED_APPS``: they connect what they find here, or nothing more.
+        This app comes before theirs in ``INSTALLED_APPS``. So allauth connects the receivers that are replaced here,
+        and Django connects none, because its ``dispatch_uid`` is taken.
         """
         from allauth.usersessions import signals
         from django.contrib.auth.models import update_last_login

@@ -1,4 +1,4 @@
-"""What every template of the site may use."""
+"""The context processor for all templates of the site."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,13 +15,13 @@ from project.accounts.adapter import INVITATION_KEY, mail_is_set_up
 from project.accounts.models import SiteSettings
 
 FRAME = ("rooms", "sidebar", "config", "prototypes")
-"""What ``site_context`` gives."""
+"""The keys of ``site_context``."""
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """``site_name``, whether the person ``may_invite``, and for pages of ours inside the chat's frame what that needs.
+    """Facts about the site and the person, and what our pages inside the chat's frame need for that frame.
 
-    Everything is looked up when a template asks for it; the chat's own views give the frame's part themselves.
+    Everything is looked up when a template uses it. The chat's own views provide the frame's part themselves.
     """
     settings = cache(site_settings.current)
     values: dict[str, Any] = {"site_name": SimpleLazyObject(lambda: settings().name or site_settings.DEFAULT_NAME)}
@@ -33,11 +33,11 @@ def site(request: HttpRequest) -> dict[str, Any]:
     )
     values["sign_up_by_invitation"] = SimpleLazyObject(lambda: settings().sign_up == SiteSettings.SignUp.INVITATION)
     frame = cache(lambda: site_context(request))
-    # A small picture of the person, beside their name.
+    # The person's avatar and name.
     values["me"] = lambda: person(user)
     return values | {name: _call(frame, name) for name in FRAME}
 
 
 def _call(frame: Callable[[], dict[str, Any]], name: str) -> Callable[[], Any]:
-    # Templates call what can be called; a lazy object could not be written as JSON.
+    # A callable, because templates call it; a lazy object could not be serialized as JSON.
     return lambda: frame()[name]

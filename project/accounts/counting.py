@@ -1,4 +1,4 @@
-"""The cache that rate limits count in: Django's in the database, which also counts while that can't be written."""
+"""The cache that rate limits count in: Django's database cache, which goes on counting while it can't be written."""
 
 import base64
 import pickle
@@ -13,11 +13,11 @@ from django.utils import timezone
 
 
 class CountingCache(DatabaseCache):
-    """Counts in the memory of the process what the database refuses, so that no limit is lifted and nobody is told of
-    too many attempts who made none. Django's own backend takes a database that can't be written for a lost race.
+    """Counts in the memory of the process while the database can't be written, so that limits still hold and nobody is
+    refused who made no attempt. Django's own backend takes such a database for a lost race.
 
-    What stands in memory counts until this process has written the same key to the database again; what other
-    processes have counted there meanwhile is lost with that.
+    A key in memory counts until this process has written the same key to the database again. That write overwrites
+    what other processes have counted there in the meantime.
     """
 
     _table: str
@@ -54,7 +54,7 @@ class CountingCache(DatabaseCache):
         return super().delete(key, version) or kept
 
     def _base_set(self, mode: str, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT) -> bool:
-        """Django's, in one statement and without hiding its failure: of two who ``add`` at once, one succeeds."""
+        """Unlike Django's, write in one statement and let errors through. Of two simultaneous ``add``, one succeeds."""
         if mode == "touch":
             return bool(super()._base_set(mode, key, value, timeout))  # type: ignore[misc]
         alias = router.db_for_write(self.cache_model_class)
@@ -79,7 +79,7 @@ class CountingCache(DatabaseCache):
             return bool(cursor.rowcount)
 
     def _base_delete_many(self, keys: Any) -> bool:
-        """What can't be deleted has expired, or soon will. Django deletes what has expired wherever it reads."""
+        """Ignore a failed deletion. Django deletes expired entries when it reads, which must not fail because of it."""
         if not keys:
             return False
         try:

@@ -1,8 +1,8 @@
-"""A browser's own description of itself, in a few words."""
+"""Describe a browser in a few words, by its user agent."""
 
 from django.utils.translation import gettext as _
 
-# The first that is found counts: browsers also name those they descend from.
+# The first match counts, because browsers also name those they descend from.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -25,7 +25,7 @@ SYSTEMS = (
 
 
 def describe(user_agent: str) -> str:
-    """Such as "Firefox on Linux"."""
+    """Return a description such as "Firefox on Linux"."""
     browser = next((name for sign, name in BROWSERS if sign in user_agent), "")
     system = next((name for sign, name in SYSTEMS if sign in user_agent), "")
     if browser and system:

@@ -1,11 +1,11 @@
-"""Why an account could not be made or ended. Each carries its sentence for people."""
+"""Errors of accounts, set-up and invitations. Each has a sentence for people."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 
 class AccountError(Exception):
-    """Something that the person in front of the form must be told."""
+    """An error whose ``sentence`` is shown to the person."""
 
     sentence: str | Promise = ""
 

@@ -12,11 +12,11 @@ from project.accounts.models import Invitation, SiteSettings
 
 Stage = SiteSettings.Stage
 FIRST_LINK_LASTS = timedelta(weeks=1)
-"""As the form for later ones suggests: a link that was sent around must not let people in for ever."""
+"""The default of the form for later invitations: a link that was passed around must not let people in for ever."""
 
 
 def stage(settings: SiteSettings | None = None) -> str:
-    """What comes next. A site whose accounts were made in another way (``make superuser``) counts as set up."""
+    """The next step. A site whose accounts were made in another way (``make superuser``) counts as set up."""
     if not site.has_accounts():
         return Stage.OWNER
     reached = (settings or site.current()).stage
@@ -24,10 +24,10 @@ def stage(settings: SiteSettings | None = None) -> str:
 
 
 def make_owner(save: Callable[[], Any]) -> Any:
-    """The account that ``save`` stores, as the site's first one, with all rights.
+    """Store the site's first account with ``save``, which gives it all rights, and return it.
 
     Raises:
-        AlreadySetUp: There is an account; of two first people who come at once, this is the second.
+        AlreadySetUp: There is an account already; of two simultaneous calls, the second gets this.
     """
     with transaction.atomic():
         settings = site.locked()
@@ -42,7 +42,7 @@ def name_site(owner: Any, *, name: str, rooms: list[str]) -> None:
     """Name the site and make its first rooms, which every new account joins.
 
     Raises:
-        AlreadySetUp: That was done.
+        AlreadySetUp: This step is done, or its turn has not come.
     """
     with transaction.atomic():
         settings = _at(Stage.ROOMS)
@@ -52,10 +52,10 @@ def name_site(owner: Any, *, name: str, rooms: list[str]) -> None:
 
 
 def decide_access(owner: Any, *, sign_up: str) -> Invitation | None:
-    """Decide who may sign up, which ends the first run; by invitation, the first link.
+    """Decide who may sign up, which ends the first run. If it is by invitation, return the first one.
 
     Raises:
-        AlreadySetUp: That was done.
+        AlreadySetUp: This step is done, or its turn has not come.
     """
     with transaction.atomic():
         settings = _at(Stage.ACCESS)

@@ -1,4 +1,4 @@
-"""The forms of accounts: allauth's in the site's words, and the site's own."""
+"""The forms of accounts: allauth's with the site's wording, and the site's own."""
 
 import re
 from datetime import timedelta
@@ -32,7 +32,7 @@ from project.accounts.reset import ResetTokens, keep_proven
 NAME_CHARS = 60
 LOGIN_CHARS = 254
 """As long as an e-mail address may be; user names are shorter."""
-# Control characters, and those that would turn round the text that follows the name.
+# Control characters, and those that would reverse the direction of the text after the name.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 NAME_HINT = _("What others see. Your real name helps them.")
 USERNAME_HINT = _("Others mention you with it: @name.")
@@ -40,7 +40,7 @@ PASSWORD_HINT = _("At least 8 characters, and nothing that is easily guessed.")
 
 
 class NameField(forms.CharField):
-    """The name that others see. Kept as ``first_name``."""
+    """The name that others see, stored as ``first_name``."""
 
     def __init__(self, **options: Any):
         options.setdefault("label", _("Display name"))
@@ -55,7 +55,7 @@ class NameField(forms.CharField):
 
 
 def put(form: Any, name: str, *, label: Any = None, hint: Any = "", **attributes: str) -> None:
-    """Word a field as the rest of the site does."""
+    """Give a field the site's label, hint and attributes."""
     field = form.fields[name]
     if label is not None:
         field.label = label
@@ -70,7 +70,7 @@ def put(form: Any, name: str, *, label: Any = None, hint: Any = "", **attributes
 class LoginForm(allauth.LoginForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        # allauth's takes any length, which SQLite would refuse to look for.
+        # allauth's field has no limit, and SQLite refuses to look up a text that is too long.
         self.fields["login"].validators.append(MaxLengthValidator(LOGIN_CHARS))
         put(
             self,
@@ -84,7 +84,7 @@ class LoginForm(allauth.LoginForm):  # type: ignore[misc]
 
 
 class SignupForm(allauth.SignupForm):  # type: ignore[misc]
-    """Raises an ``AccountError`` from ``try_save`` where the account could not be made after all."""
+    """The sign-up form. ``try_save`` raises an ``AccountError`` if the account can't be made after all."""
 
     first_name = NameField()
     field_order = ("first_name", "username", "email", "password1")
@@ -115,8 +115,8 @@ class SignupForm(allauth.SignupForm):  # type: ignore[misc]
         return user, None
 
     def _save_if_free(self, request: HttpRequest) -> Any:
-        # Asked once more now that whoever takes a name takes turns: the database lets it pass in another case, and
-        # who signs in with either would be found twice.
+        # Check again under the site's lock: the database would accept the same name in other letter case, and a
+        # sign-in with either would then match two accounts.
         try:
             self.clean_username()
         except ValidationError:
@@ -125,19 +125,19 @@ class SignupForm(allauth.SignupForm):  # type: ignore[misc]
 
 
 class OwnerForm(SignupForm):
-    """The first account: all rights, and an e-mail address that is taken as confirmed."""
+    """The form for the first account, which gets all rights and an e-mail address that counts as confirmed."""
 
     def save(self, request: HttpRequest) -> Any:
         owner = super().save(request)
         owner.is_staff = owner.is_superuser = True
         owner.save(update_fields=["is_staff", "is_superuser"])
-        # No mail may be set up yet, and the site's own owner must not be locked out of it.
+        # Mail may not be set up yet, and the site's owner must not be locked out.
         EmailAddress.objects.filter(user=owner).update(verified=True)
         return owner
 
 
 class OnePassword:
-    """A new password is typed once: browsers show and keep what was typed."""
+    """Asks for a new password only once, because browsers can show and save what was typed."""
 
     fields: dict[str, forms.Field]
 
@@ -148,7 +148,7 @@ class OnePassword:
 
 
 class OfferInput(forms.CheckboxInput):
-    """A box that counts as ticked until somebody has seen it and taken the tick away."""
+    """A checkbox that counts as ticked unless it was shown to somebody who has cleared it."""
 
     def render(self, name: str, *args: Any, **options: Any) -> SafeString:
         seen = format_html('<input type="hidden" name="{}" value="1">', self._seen(name))
@@ -163,8 +163,8 @@ class OfferInput(forms.CheckboxInput):
 
 
 class TokenOffer:
-    """Offers, ticked, to revoke the person's tokens with the old password. Whoever has none is not asked; those that
-    somebody makes while the form is open are revoked."""
+    """Offers, ticked by default, to revoke the person's tokens along with the old password. A person without tokens is
+    not asked; tokens that are made while the form is open are revoked."""
 
     fields: dict[str, forms.Field]
     cleaned_data: dict[str, Any]
@@ -203,8 +203,8 @@ class SetPasswordForm(OnePassword, TokenOffer, allauth.SetPasswordForm):  # type
 
 class ResetPasswordKeyForm(OnePassword, allauth.ResetPasswordKeyForm):  # type: ignore[misc]
     def save(self) -> None:
-        """Also revokes all tokens, and takes away addresses that nobody has proven: whoever had the account before must
-        be out of it."""
+        """Save the password, revoke all tokens and remove unproven addresses: whoever had the account before must be
+        locked out."""
         with transaction.atomic():
             proven = ResetTokens().address_of(self.user, self.temp_key)
             super().save()
@@ -266,7 +266,7 @@ class FirstRoomsForm(forms.Form):
         return clean_line(self.cleaned_data["name"])
 
     def clean_rooms(self) -> list[str]:
-        """The names, each once; those that differ only in capitals are one."""
+        """The room names without duplicates, ignoring case."""
         lines = filter(None, map(clean_line, self.cleaned_data["rooms"].splitlines()))
         first: dict[str, str] = {}
         for line in lines:
@@ -308,7 +308,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        # Whoever was made in the admin may have two names; shown and kept as one from here on.
+        # Accounts made in the admin may have a first and a last name. Show them as one name, and store it as one.
         self.initial["first_name"] = self.instance.get_full_name()
         put(self, "username", hint=USERNAME_HINT, autocomplete="username", autocapitalize="none", spellcheck="false")
         self.fields["username"].widget.attrs.pop("autofocus", None)
@@ -316,7 +316,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_username(self) -> str:
         name = str(self.cleaned_data["username"])
         if name == self.initial.get("username"):
-            return name  # as old as it may be
+            return name  # an unchanged name may break rules that are newer than it is
         name = self._meta.model.normalize_username(name)
         if len(name) > usernames.MOST:
             raise ValidationError(_("A user name has at most %(most)s characters.") % {"most": usernames.MOST})
@@ -341,7 +341,8 @@ class DeleteAccountForm(forms.Form):
 
     def clean_password(self) -> str:
         password = str(self.cleaned_data["password"])
-        # As often as allauth's own page that asks for it: who finds an open browser must not try until it is right.
+        # The same rate limit as allauth's own page that asks for the password: somebody who finds an open browser must
+        # not be able to guess until it is right.
         if not ratelimit.consume(context.request, action="reauthenticate", user=self.user):
             raise ValidationError(_("Too many failed attempts. Try again in some minutes."))
         if not self.user.check_password(password):
@@ -377,7 +378,7 @@ class InvitationForm(forms.Form):
         return clean_line(self.cleaned_data["note"])
 
     def options(self) -> dict[str, Any]:
-        """What ``invitations.create`` wants."""
+        """The keyword arguments for ``invitations.create``."""
         days = self.cleaned_data["days"]
         return {
             "lifetime": timedelta(days=int(days)) if days else None,

@@ -1,4 +1,4 @@
-"""Invitation links: made, amended, revoked, removed, redeemed. Nothing else changes an ``Invitation``."""
+"""Make, amend, revoke, remove and redeem invitations. Nothing else changes an ``Invitation``."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,8 +32,8 @@ def create(
     """Make an invitation.
 
     Args:
-        lifetime: Or ``expires_at``. None of both: it does not expire.
-        max_uses: None: as many as come.
+        lifetime: An alternative to ``expires_at``. Without either, the invitation does not expire.
+        max_uses: None means no limit.
 
     Raises:
         InvitingForbidden: ``by`` may not invite.
@@ -50,11 +50,11 @@ def create(
 
 
 def amend(*, by: Any, key: int | str, expires_at: datetime | None, max_uses: int | None, note: str) -> None:
-    """Change how long and for how many an invitation holds. One's own, or any for a superuser.
+    """Change an invitation's expiry, limit and note. Superusers may change any, others their own.
 
     Raises:
         InvitationNotValid: Missing, or not one that ``by`` may see.
-        UsedMoreOften: Than ``max_uses``; to end it, it is revoked.
+        UsedMoreOften: It was used more than ``max_uses`` times already. Revoke it to end it.
     """
     with transaction.atomic():
         found = _locked(by, key)
@@ -64,7 +64,7 @@ def amend(*, by: Any, key: int | str, expires_at: datetime | None, max_uses: int
 
 
 def revoke(*, by: Any, key: int | str) -> None:
-    """Make an invitation void; harmless when repeated. One's own, or any for a superuser.
+    """Make an invitation void; harmless when repeated. Superusers may revoke any, others their own.
 
     Raises:
         InvitationNotValid: Missing, or not one that ``by`` may see.
@@ -74,7 +74,7 @@ def revoke(*, by: Any, key: int | str) -> None:
 
 
 def remove(*, by: Any, key: int | str) -> None:
-    """Delete an invitation, as if it had never been. One's own, or any for a superuser.
+    """Delete an invitation. Superusers may delete any, others their own.
 
     Raises:
         InvitationNotValid: Missing, or not one that ``by`` may see.
@@ -84,7 +84,7 @@ def remove(*, by: Any, key: int | str) -> None:
 
 
 def _locked(by: Any, key: int | str) -> InvitationQuerySet:
-    """The one invitation, in a transaction that a sign-up under way ends before, or finds it as it is left."""
+    """The one invitation as a queryset, with the site locked: sign-ups end before this transaction or wait for it."""
     site.locked()
     try:
         found = visible_to(by).filter(pk=key)
@@ -106,14 +106,14 @@ def visible_to(user: Any) -> InvitationQuerySet:
 
 
 def find(code: str, settings: SiteSettings | None = None) -> Invitation:
-    """A usable invitation.
+    """Find a usable invitation.
 
     Raises:
-        InvitationNotValid: Unknown, revoked, expired, used up, the site takes nobody, or its maker may invite no more:
-            one answer, so that nobody can tell which.
+        InvitationNotValid: It is unknown, revoked, expired or used up, sign-up is closed, or its maker may no longer
+            invite: one answer, so that nobody can tell which.
     """
     settings = settings or site.current()
-    may_exist = bool(code) and "\x00" not in code  # PostgreSQL would refuse to look for it
+    may_exist = bool(code) and "\x00" not in code  # PostgreSQL refuses U+0000 in a query
     found = Invitation.objects.usable().select_related("created_by").filter(code=code).first() if may_exist else None
     if found is None or settings.sign_up == SiteSettings.SignUp.CLOSED or not may_invite(found.created_by, settings):
         raise InvitationNotValid
@@ -124,10 +124,10 @@ def redeem(code: str, settings: SiteSettings) -> Invitation:
     """Use an invitation once, in the transaction that makes the account; ``settings`` is the locked row.
 
     Raises:
-        InvitationNotValid: As ``find``; of two people at the last use, the second one.
+        InvitationNotValid: As for ``find``. If two people use the last place at once, the second gets this.
     """
     found = find(code, settings)
-    # Conditional once more: the count holds even where a database would not let the lock make them take turns.
+    # Check again in the UPDATE: the limit holds even on a database whose row lock would not make sign-ups take turns.
     if not Invitation.objects.usable().filter(pk=found.pk).update(uses=F("uses") + 1):
         raise InvitationNotValid
     return found

@@ -1,5 +1,4 @@
-"""Small things done at each request: whose it is, who was last seen when, that a new site leads to its set-up, and that
-no cache keeps what is nobody else's business."""
+"""The site's middleware: the person of a request, "last seen", the redirect to the set-up, and private responses."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,16 +22,16 @@ from chat.wire.protocol import is_storable
 from project.accounts import first_run, site
 
 SEEN_EVERY = timedelta(minutes=5)
-"""How fine "last seen" is: allauth's own middleware writes at each request."""
+"""The resolution of "last seen". allauth's own middleware would write at each request."""
 
 ACCOUNTS = "/accounts/"
-"""Where project/accounts/urls.py has the pages for those who are not signed in yet."""
+"""The prefix of the pages in project/accounts/urls.py for people who are not signed in yet."""
 
 View = Callable[[HttpRequest], HttpResponse]
 
 
 class SessionCookieMiddleware:
-    """Stands before Django's sessions, which look up whatever the cookie says; PostgreSQL fails at U+0000."""
+    """Drops a session cookie that can't be looked up: Django queries any value, and PostgreSQL fails at U+0000."""
 
     def __init__(self, get_response: View):
         self.get_response = get_response
@@ -44,10 +43,10 @@ class SessionCookieMiddleware:
 
 
 class ReadOnlyMiddleware:
-    """Lets a page be read where the session can't be written.
+    """Lets pages be read while the session can't be written.
 
-    Django ends a session whose password was changed when it sees it the next time, and signs one again whose key has
-    become one of ``SECRET_KEY_FALLBACKS``. Both write, and every page begins with that.
+    ``get_user`` flushes a session whose password has changed, and renews one that was signed with one of
+    ``SECRET_KEY_FALLBACKS``. Both write, and every page begins with ``get_user``.
     """
 
     def __init__(self, get_response: View):
@@ -69,7 +68,7 @@ def _person(request: HttpRequest) -> Any:
 
 
 class LastSeenMiddleware:
-    """Notes the session, its device and its address, for the page that lists a person's sessions."""
+    """Records the session with its device and address, for the page that lists a person's sessions."""
 
     def __init__(self, get_response: View):
         self.get_response = get_response
@@ -83,7 +82,7 @@ class LastSeenMiddleware:
 
 
 class FirstRunMiddleware:
-    """Leads every page to the set-up while nobody has an account, and the owner's first page while it isn't done."""
+    """Redirects to the set-up: every page while nobody has an account, and an owner's home page until it is done."""
 
     def __init__(self, get_response: View):
         self.get_response = get_response
@@ -102,8 +101,8 @@ class FirstRunMiddleware:
 
 
 class PrivateMiddleware:
-    """Keeps what a signed-in person was shown, and every page of accounts, out of every cache: the Back button must not
-    bring them to the next one at the same machine. Links from mail are their addresses, and forms hold what was typed.
+    """Keeps pages of signed-in people, and all account pages, out of caches: the next person at the same machine must
+    not get them with the Back button. URLs of account pages may be secret links, and their forms hold what was typed.
     """
 
     def __init__(self, get_response: View):

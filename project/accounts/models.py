@@ -1,4 +1,4 @@
-"""What the site keeps about itself: one row of settings, invitations, and the cache that rate limits count in."""
+"""The site's own tables: one row of settings, invitations, and the cache that rate limits count in."""
 
 import secrets
 
@@ -53,7 +53,7 @@ def new_code() -> str:
 
 class InvitationQuerySet(models.QuerySet["Invitation", "Invitation"]):
     def usable(self) -> "InvitationQuerySet":
-        """Those that still let somebody in, if the inviter still may invite."""
+        """Invitations that are not revoked, expired or used up. Whether the inviter may still invite is not checked."""
         return self.filter(
             Q(expires_at=None) | Q(expires_at__gt=timezone.now()),
             Q(max_uses=None) | Q(uses__lt=F("max_uses")),
@@ -62,7 +62,7 @@ class InvitationQuerySet(models.QuerySet["Invitation", "Invitation"]):
 
 
 class Invitation(models.Model):
-    """A link that lets people make an account. The code stands here in clear, so that the link can be shown again."""
+    """A link that lets people make an account. The code is stored in plain text so that the link can be shown again."""
 
     code = models.CharField(max_length=40, unique=True, default=new_code, editable=False)
     created_by = models.ForeignKey(
@@ -103,7 +103,7 @@ class Invitation(models.Model):
 
 
 class CacheEntry(models.Model):
-    """The table of Django's database cache, here so that migrating makes it."""
+    """The table of Django's database cache, as a model so that ``migrate`` creates it."""
 
     cache_key = models.CharField(max_length=255, primary_key=True)
     value = models.TextField()

@@ -1,4 +1,4 @@
-"""Links for a new password. Each is for the address that it was sent to: following it proves that one and no other."""
+"""Links for a new password. Following one proves the address that it was sent to, and no other."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from allauth.account.models import EmailAddress
 
 
 class ResetTokens(EmailAwarePasswordResetTokenGenerator):  # type: ignore[misc]
-    """Makes tokens for ``email``, and checks those for any address of the person."""
+    """Makes tokens for ``email``, and accepts tokens made for any address of the person."""
 
     def __init__(self, email: str = ""):
         super().__init__()
@@ -20,7 +20,7 @@ class ResetTokens(EmailAwarePasswordResetTokenGenerator):  # type: ignore[misc]
         return self.address_of(user, token) is not None
 
     def address_of(self, user: Any, token: str) -> EmailAddress | None:
-        """The person's address that the token was sent to; None when it is no good any more."""
+        """The person's address that the token was sent to, or None if the token is not valid."""
         for address in EmailAddress.objects.filter(user=user):
             if super(ResetTokens, ResetTokens(address.email)).check_token(user, token):
                 return address
@@ -28,10 +28,10 @@ class ResetTokens(EmailAwarePasswordResetTokenGenerator):  # type: ignore[misc]
 
 
 def keep_proven(user: Any, proven: EmailAddress) -> list[str]:
-    """Confirm the address, and take off the account what nobody has proven; the addresses that went.
+    """Confirm ``proven``, remove the addresses that can't be trusted, and return those.
 
-    While an address is unconfirmed, anybody may have made the account with it, and put others beside it that links can
-    be sent to as well. So these go, confirmed or not, when its owner comes.
+    If ``proven`` was unconfirmed, anybody may have made the account with it, and added other addresses that links can
+    be sent to. So all others are removed, confirmed or not. If it was confirmed, only unconfirmed ones are.
     """
     others = EmailAddress.objects.filter(user=user).exclude(pk=proven.pk)
     if proven.verified:

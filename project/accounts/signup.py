@@ -1,4 +1,4 @@
-"""Making and ending accounts. Whether somebody may sign up is checked in the transaction that makes the account."""
+"""Make and delete accounts. Whether somebody may sign up is checked in the transaction that makes the account."""
 
 import logging
 from collections.abc import Callable
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def is_open(code: str) -> bool:
-    """Whether somebody who holds ``code`` (or none) may sign up now. Asked again by ``make_account``."""
+    """Whether somebody with ``code`` (which may be empty) may sign up now. ``make_account`` checks again."""
     settings = site.current()
     if settings.sign_up == SiteSettings.SignUp.OPEN:
         return True
@@ -32,12 +32,12 @@ def is_open(code: str) -> bool:
 
 
 def make_account(save: Callable[[], Any], *, code: str = "") -> Any:
-    """The account that ``save`` stores, its invitation used, and it in the site's first rooms: all or nothing.
+    """Store an account with ``save``, use its invitation and bring it into the site's first rooms: all or nothing.
 
     Raises:
         SignUpClosed: The site takes nobody, or nobody without an invitation.
-        InvitationNotValid: There was one, and it is void.
-        NameTaken: Somebody else got the user name in this moment.
+        InvitationNotValid: The invitation is void.
+        NameTaken: Somebody else has just taken the user name.
     """
     with transaction.atomic():
         settings = site.locked()
@@ -53,7 +53,7 @@ def make_account(save: Callable[[], Any], *, code: str = "") -> Any:
 
 
 def _admit(settings: SiteSettings, code: str) -> None:
-    # An open site counts a valid invitation too, and lets a void one pass.
+    # An open site counts the use of a valid invitation, and ignores a void one.
     if settings.sign_up == SiteSettings.SignUp.OPEN:
         try:
             invitations.redeem(code, settings)
@@ -66,7 +66,7 @@ def _admit(settings: SiteSettings, code: str) -> None:
 
 
 def _enter(user: Any, room_id: Any) -> None:
-    """A first room that was archived, made private or removed since is no reason to turn somebody away."""
+    """Join a first room. If it has since been archived, made private or removed, the sign-up still succeeds."""
     try:
         memberships.join(by=user, room_id=int(room_id))
     except ChatError as error:
@@ -74,15 +74,16 @@ def _enter(user: Any, room_id: Any) -> None:
 
 
 def delete_account(user: Any) -> None:
-    """End an account. Its messages stay without an author; its memberships end, and its sockets close.
+    """Delete an account. Its messages stay without an author, its memberships end, and its sockets close.
 
     Raises:
-        LastOwner: Nobody else could manage the site, and somebody else is on it.
+        LastOwner: Other people are on the site, and none of them could manage it.
     """
     people = get_user_model()._default_manager
     with transaction.atomic():
-        site.locked()  # two owners who go at the same time take turns
-        # Not locked: a post holds its room and waits for its author's row, and here rooms come before the row goes.
+        site.locked()  # two owners who leave at the same time take turns
+        # Do not lock this row: delete() locks the person's rooms first, and a post that holds a room may wait for its
+        # author's row. The two would deadlock.
         row = people.get(pk=user.pk)
         others = people.exclude(pk=row.pk).filter(is_active=True)
         if row.is_superuser and others.exists() and not others.filter(is_superuser=True).exists():
@@ -91,5 +92,5 @@ def delete_account(user: Any) -> None:
 
 
 def make_first_rooms(owner: Any, names: list[str]) -> list[Room]:
-    """Open rooms of ``owner``, one for each name."""
+    """Create an open room of ``owner`` for each name."""
     return [api.create_room(name, owner, kind="open") for name in names]

@@ -1,4 +1,4 @@
-"""The one row of settings: read as it is now, or locked."""
+"""Read or lock the site's one row of settings."""
 
 from django.contrib.auth import get_user_model
 
@@ -8,19 +8,19 @@ DEFAULT_NAME = "Hearth"
 
 
 def current() -> SiteSettings:
-    """The settings as they are now; those of a new site where nobody has changed any."""
+    """The settings as they are now, or the defaults if there is no row."""
     return SiteSettings.objects.filter(pk=1).first() or SiteSettings(pk=1)
 
 
 def locked() -> SiteSettings:
-    """The row, for this transaction alone. Whatever makes or ends accounts holds it, so that they take turns."""
-    # The migration makes it; an emptied database (flush) has none.
+    """The row, locked for this transaction. Everything that makes or ends accounts locks it, and so takes turns."""
+    # A migration creates the row, but it is gone after ``manage.py flush``.
     SiteSettings.objects.get_or_create(pk=1)
     return SiteSettings.objects.select_for_update().get(pk=1)
 
 
 def name() -> str:
-    """What the site calls itself."""
+    """The name of the site."""
     return SiteSettings.objects.filter(pk=1).values_list("name", flat=True).first() or DEFAULT_NAME
 
 

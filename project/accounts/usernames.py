@@ -1,4 +1,4 @@
-"""What a user name may be: something that can stand after @ in a message, and can't be taken for another one."""
+"""The rules for user names: a name can be mentioned with @, and can't be mistaken for another."""
 
 import unicodedata
 
@@ -10,11 +10,11 @@ from chat.rendering.visible_text import FILLERS
 
 MOST = 40
 LOOKALIKES = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"}
-"""Scripts that share the look of letters, by how Unicode names these."""
+"""Scripts whose letters look alike, as the first words of Unicode's character names."""
 
 
 def one_script(name: str) -> None:
-    """Raises ``ValidationError`` for a name such as "аna", with a Cyrillic а."""
+    """Raise ``ValidationError`` for a name such as "аna", with a Cyrillic а."""
     scripts = {unicodedata.name(each, "").partition(" ")[0] for each in name}
     if len(scripts & LOOKALIKES) > 1:
         raise ValidationError(_("This name mixes letters of scripts that look alike."))

@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class DemoConfig(AppConfig):
-    """``make demo``: a believable team to look at (project/demo/team.py)."""
+    """``make demo`` fills the site with a believable team (project/demo/team.py)."""
 
     name = "project.demo"
     verbose_name = _("Demo")

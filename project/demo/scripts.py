@@ -1,9 +1,9 @@
-"""Reads the demo's texts: one file a room, in a form that is quick to write.
+"""Read the demo's texts: one file for each room, in a format that is quick to write.
 
-A head of ``key: value`` lines, then threads: ``== Title`` is said once, ``== x7 Title`` is a pattern for several. A
-line is ``ana [notes]: text``; lines that are indented by two spaces belong to it. The notes, between semicolons:
-``#label`` names the line, ``>label`` replies to it, ``+40m`` is the pause before it, ``edited``, ``deleted``, and
-``👍 ben cleo`` who reacted. ``$a`` is somebody of the room, the same throughout the thread.
+A file has a head of ``key: value`` lines, then threads: ``== Title`` is used once, ``== x7 Title`` is a pattern for
+seven threads. A message is ``ana [notes]: text``, and lines indented by two spaces continue it. Notes are separated by
+semicolons: ``#label`` names the message, ``>label`` makes it a reply, ``+40m`` is the pause before it, ``edited`` and
+``deleted`` say so, and ``👍 ben cleo`` lists who reacted. ``$a`` is a member of the room, the same throughout a thread.
 """
 
 import json
@@ -34,7 +34,7 @@ class Line:
 class Thread:
     title: str
     times: int
-    """How many threads are made of it; 0: it is said once, as it stands."""
+    """How many threads are made of this pattern. 0 means that it is no pattern, and is used once."""
     lines: list[Line] = field(default_factory=list)
 
 
@@ -46,7 +46,7 @@ class RoomScript:
 
     @property
     def people(self) -> list[str]:
-        """Who belongs to the room; the owner is the first."""
+        """The names of the room's members, the owner first."""
         named = self.head["people"].split()
         owner = self.head.get("owner", named[0])
         if named == ["all"]:
@@ -66,19 +66,19 @@ class RoomScript:
 
 
 def people() -> dict[str, dict[str, Any]]:
-    """User name → name, and whether they have left the team."""
+    """Each person's name, and whether they have left the team, by user name."""
     read: dict[str, dict[str, Any]] = json.loads((HERE / "people.json").read_text(encoding="utf-8"))
     return read
 
 
 def slots() -> dict[str, Any]:
-    """What ``{lunch}`` and so on stand for; and which lists go together, entry by entry."""
+    """The lists of values for ``{lunch}`` and so on; ``pairs`` names lists whose entries belong together."""
     read: dict[str, Any] = json.loads((HERE / "slots.json").read_text(encoding="utf-8"))
     return read
 
 
 def rooms() -> list[RoomScript]:
-    """Every room's script, in the order in which they are made: by file name, direct rooms last."""
+    """The scripts of all rooms in the order in which the rooms are made: by file name, direct rooms last."""
     read = [_read(path) for path in sorted((HERE / "texts").glob("*.md"))]
     return sorted(read, key=lambda each: each.is_direct)
 

@@ -1,7 +1,7 @@
-"""Puts the demo's team into the database, and takes it out again.
+"""Put the demo's team into the database, and remove it again.
 
-Everything is found again: people by their group and address, rooms by who made them and their ``client_id``, messages
-by theirs. So a second run adds nothing, and what has the same name without being the demo's is left alone.
+A later run finds people by their group and address, rooms by their creator and ``client_id``, and messages by their
+``client_id``. So it adds nothing twice, and leaves alone what only has the same name.
 """
 
 import re
@@ -27,29 +27,30 @@ from project.demo.scripts import RoomScript
 from project.demo.timeline import Said
 
 GROUP = "Demo team (made by make demo)"
-DOMAIN = "larder.invalid"  # nobody can own an address there, so no mail ever leaves for it
+DOMAIN = "larder.invalid"  # a reserved domain: mail to it can reach nobody
 OWNER = ("alex", "Alex Morgan")
 NEWCOMERS = 5
-"""Most superusers that are put into the demo's rooms."""
+"""How many superusers, at most, are added to the demo's rooms."""
 
 
 class NoOwner(Exception):
-    """There are accounts, and none of them has all rights."""
+    """The site has accounts, but no active superuser."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What became of one room; ``stored``: how many messages were added."""
+    """The result for one room: its name, and how many messages were ``stored``."""
 
     name: str
     stored: int
 
 
 def owners() -> tuple[list[User], str]:
-    """The site's superusers, for whom the demo is made; and, on a site without accounts, the password of a new one.
+    """The superusers who get to see the demo, and a password. It is "" unless the site had no accounts: then an owner
+    is made.
 
     Raises:
-        NoOwner.
+        NoOwner: There are accounts, but no active superuser.
     """
     with transaction.atomic():
         found = list(User.objects.filter(is_superuser=True, is_active=True).order_by("pk")[:NEWCOMERS])
@@ -59,14 +60,14 @@ def owners() -> tuple[list[User], str]:
             raise NoOwner
         password = secrets.token_urlsafe(9)
         owner = first_run.make_owner(lambda: _person(*OWNER, password=password, is_staff=True, is_superuser=True))
-        # The rooms are coming, and nobody else needs an account: nothing is left to be led through.
+        # Skip the rest of the first run: the demo makes the rooms, and nobody else needs an account.
         first_run.name_site(owner, name="", rooms=[])
         first_run.decide_access(owner, sign_up=SiteSettings.SignUp.CLOSED)
         return [owner], password
 
 
 def people() -> dict[str, User]:
-    """The team, by the names in the scripts; made if need be. Nobody of it has a password."""
+    """The team by their names in the scripts. Missing accounts are made, without a password."""
     with transaction.atomic():
         known = {each.email: each for each in _group().user_set.all()}
         team = {}
@@ -77,16 +78,16 @@ def people() -> dict[str, User]:
 
 
 def fill(team: dict[str, User], newcomers: list[User], *, now: datetime, scale: str, seed: int) -> Iterator[Filled]:
-    """Make the rooms that are missing, and what was said in them; one after the other, in short transactions."""
+    """Make the missing rooms with their messages, one after the other and in short transactions."""
     for script in scripts.rooms():
         yield _fill(script, team, newcomers, timeline.messages(script, now=now, scale=scale, seed=seed))
 
 
 def remove() -> Iterator[str]:
-    """Take the demo away: rooms with all that was said in them, then the team; what was, in words.
+    """Remove the demo's rooms with all messages, then the team, and yield a text for each.
 
-    What the team wrote in other rooms stays without an author. The account that a fresh site got as its owner goes
-    too, unless others have come to depend on it: then the site must not be left without an owner.
+    What the team wrote in other rooms stays without an author. The owner that the demo made on an empty site is removed
+    too, unless the site has other accounts and would be left without an owner.
     """
     team = list(_group().user_set.all())
     made = Room.objects.filter(created_by__in=team, client_id__in=[_room_key(each) for each in scripts.rooms()])
@@ -117,7 +118,7 @@ def _group() -> Group:
 
 
 def _person(name: str, full_name: str, *, password: str | None = None, **rights: bool) -> User:
-    """A new account of the demo. Whoever has the plain user name already keeps it."""
+    """Make an account of the demo. If its plain user name is taken, it gets another."""
     manager = get_user_model()._default_manager
     free = (each for each in _names(name) if not manager.filter(username__iexact=each).exists())
     person: User = User.objects.create_user(next(free), f"{name}@{DOMAIN}", password, first_name=full_name, **rights)
@@ -167,7 +168,7 @@ def _fill(script: RoomScript, team: dict[str, User], newcomers: list[User], said
 
 
 def _read_up_to(room: Room, script: RoomScript, members: list[User], invited: list[User]) -> None:
-    """The team has read everything, the newcomers all but the last messages."""
+    """Mark everything as read for the team, and all but the last ``script.unread`` messages for the newcomers."""
     room.refresh_from_db()
     for each in members:
         read_pointers.move(by=each, room_id=room.pk, number=room.last_number)

@@ -1,4 +1,4 @@
-"""From a room's script to its messages: patterns filled in, everything with its time. The same seed says the same."""
+"""Turn a room's script into messages: fill in the patterns and set the times. The same seed gives the same texts."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from project.demo.scripts import Line, RoomScript, Thread, people, slots
 NAMESPACE = UUID("6f1d8a52-0f0f-5c0e-9d3c-9c1f7a0d8e11")
 SPAN = timedelta(days=42)
 SCALES = {"small": 0.15, "full": 3.0}
-"""How often a pattern is used, as a multiple of what its script says. Rooms with a fixed hour stay as they are."""
+"""How often patterns are used, as a multiple of what the script says. Rooms with a fixed hour never get more."""
 CHOICE = re.compile(r"\(\(([^()|]*(?:\|[^()|]*)+)\)\)")
 NUMBER = re.compile(r"\{n:(\d+)-(\d+)\}")
 SLOT = re.compile(r"\{([a-z]+)(\d?)\}")
@@ -34,13 +34,13 @@ class Said:
 
 
 def key(*names: object) -> UUID:
-    """The stable id of something of the demo: it makes a second run find what the first one made."""
+    """A stable id for a room or message of the demo, by which a second run finds what the first one made."""
     return uuid5(NAMESPACE, "/".join(map(str, names)))
 
 
 def messages(script: RoomScript, *, now: datetime, scale: str, seed: int) -> list[Said]:
     """All messages of a room, oldest first."""
-    dice = Random(f"{seed}/{script.key}")  # noqa: S311  # chance for looks, not for secrets
+    dice = Random(f"{seed}/{script.key}")  # noqa: S311  # not for secrets
     pattern = _Pattern(script, dice)
     threads = [pattern.fill(*each) for each in _arranged(script, scale, dice)]
     said: list[Said] = []
@@ -56,7 +56,7 @@ def messages(script: RoomScript, *, now: datetime, scale: str, seed: int) -> lis
 
 
 def _arranged(script: RoomScript, scale: str, dice: Random) -> list[tuple[Thread, int]]:
-    """The threads in order, each with its number: what is said once keeps its place, patterns come in between."""
+    """The threads in order, each with its number. Threads used once keep their order, with patterns in between."""
     once = [(each, 0) for each in script.threads if not each.times]
     factor = min(1.0, SCALES[scale]) if "at" in script.head else SCALES[scale]
     often = [
@@ -77,7 +77,7 @@ _Timed = list[tuple[Said, timedelta]]
 
 
 class _Pattern:
-    """Fills in names, choices and slots. Lists are decks of cards, so that nothing comes twice soon."""
+    """Fills in names, choices and slots. It draws from lists as from a deck of cards, so that nothing repeats soon."""
 
     def __init__(self, script: RoomScript, dice: Random):
         self._script = script
@@ -123,7 +123,7 @@ class _Pattern:
     def _slot(self, found: re.Match[str], drawn: dict[str, int]) -> str:
         values: Any = self._lists.get(found[1])
         if values is None:
-            return found[0]  # {you}, and braces in code
+            return found[0]  # {you}, or braces in code
         deck = self._lists["pairs"].get(found[1], found[1])
         if (card := deck + found[2]) not in drawn:
             drawn[card] = self._draw(deck)
@@ -142,7 +142,7 @@ class _Pattern:
 
 
 def _starts(script: RoomScript, threads: list[_Timed], now: datetime, dice: Random) -> list[datetime]:
-    """When each thread begins: at work, never two at once, and the last one ends a little while ago."""
+    """When each thread begins: in working hours, and no two at once. The last one ends a little before ``now``."""
     lengths = [sum((pause for _, pause in each[1:]), timedelta()) for each in threads]
     if "at" in script.head:
         hour, minute = map(int, script.head["at"].split(":"))
@@ -164,13 +164,13 @@ def _working_hour(dice: Random, since: datetime, until: datetime) -> datetime:
     while True:
         day = since + (until - since) * dice.random()
         at = day.replace(hour=0, minute=0) + timedelta(hours=dice.triangular(7, 18.5, 10.5))
-        # Now and then somebody writes on a Saturday.
+        # Now and then somebody writes at a weekend.
         if at < until and (at.weekday() < 5 or dice.random() < 0.06):
             return at
 
 
 def _mornings(count: int, hour: int, minute: int, now: datetime) -> list[datetime]:
-    """The last ``count`` working days at that time, oldest first."""
+    """The last ``count`` weekdays at the given time, oldest first."""
     found: list[datetime] = []
     at = now.replace(hour=hour, minute=minute, second=0)
     while len(found) < count:

@@ -1,4 +1,4 @@
-"""Direct rooms whose people are gone: what they are called, and that they are read and not written to."""
+"""Direct rooms of people with deleted accounts: their names, and that they can be read but not written to."""
 
 from typing import Any
 from uuid import uuid4
@@ -19,13 +19,13 @@ GONE = "Deleted account"
 
 
 def states_of(user: Any, room: Room) -> list[protocol.RoomState]:
-    """The room in each of the ways in which it is told."""
+    """The room's state from each place that sends it."""
     (greeted,) = [each for each in reads.hello(user)[0] if each.id == str(room.pk)]
     (listed,) = [each for each in reads.own_rooms(user)[0] if each.id == str(room.pk)]
     return [greeted, listed, reads.room_state(user, room.pk)]
 
 
-def test_who_is_gone_leaves_a_name_and_nobody_to_write_to(ana: Any, ben: Any, ana_and_ben: Room) -> None:
+def test_a_direct_room_with_a_deleted_person_is_named_and_takes_no_posts(ana: Any, ben: Any, ana_and_ben: Room) -> None:
     theirs = said(ben, ana_and_ben, "bye")
     mine = say(ana, ana_and_ben, "stay")
     ben.delete()
@@ -60,14 +60,14 @@ def test_a_group_keeps_a_name_for_everybody_and_goes_on(ana: Any, ben: Any, cleo
         assert (state.name, state.gone, state.may_write) == (f"{GONE}, {GONE}", 2, False)
 
 
-def test_a_room_with_oneself_alone_is_written_to_as_ever(ana: Any) -> None:
+def test_a_direct_room_with_only_oneself_still_takes_posts(ana: Any) -> None:
     room = rooms.open_direct(by=ana)
     for state in states_of(ana, room):
         assert (state.name, state.gone, state.may_write) == ("ana", msgspec.UNSET, True)
     assert say(ana, room).number == 1
 
 
-def test_who_stays_is_told_at_once(ana: Any, ben: Any, cleo: Any) -> None:
+def test_the_remaining_members_hear_of_a_deleted_account_at_once(ana: Any, ben: Any, cleo: Any) -> None:
     room = rooms.open_direct(by=ana, user_ids=[str(ben.pk), str(cleo.pk)], invited_by=SITE)
     say(ana, room)
     memberships.leave(by=cleo, room_id=room.pk)
@@ -82,7 +82,7 @@ def test_who_stays_is_told_at_once(ana: Any, ben: Any, cleo: Any) -> None:
 
 
 def test_no_translation_holds_what_parts_the_names() -> None:
-    """Scripts put their own words for the last ``gone`` names."""
+    """Scripts replace the last ``gone`` names with their own words, and so split the names at this text."""
     for language in ("en", "de"):
         with override(language):
             assert ", " not in reads.display_names.DELETED_ACCOUNT

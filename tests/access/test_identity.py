@@ -1,4 +1,4 @@
-"""Who is calling, from which page, and whether it still holds."""
+"""Who is connecting, from which page, and whether their sign-in still holds."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -112,7 +112,7 @@ def test_a_token_stands_for_its_person_and_only_its_hash_is_kept(ana: Any) -> No
 
 
 @pytest.mark.parametrize("wrong", [None, "", "x", "hearth_", "\ud800", "a\x00b", "é" * 10_000])
-def test_a_wrong_token_is_nobody(ana: Any, wrong: str | None) -> None:
+def test_a_wrong_token_signs_nobody_in(ana: Any, wrong: str | None) -> None:
     token = tokens.issue(by=ana, user=ana)
     assert identity.from_token(wrong) is None
     for near in (token[:-1], token + "x", token.upper(), f" {token}", token.removeprefix("hearth_")):
@@ -168,11 +168,11 @@ def signed_in(user: Any) -> Identity:
     return found
 
 
-def test_a_session_stands_for_who_signed_in(ana: Any) -> None:
+def test_a_session_stands_for_the_person_who_signed_in(ana: Any) -> None:
     assert signed_in(ana).user == ana
 
 
-def test_no_session_an_unknown_and_an_empty_one_are_nobody(ana: Any) -> None:
+def test_a_missing_unknown_or_empty_session_signs_nobody_in(ana: Any) -> None:
     anonymous = import_module(django_settings.SESSION_ENGINE).SessionStore()
     anonymous.create()
     for key in (None, "", "x" * 32, "short", "a\x00b", "x" * 31 + "\x00", anonymous.session_key):
@@ -191,8 +191,8 @@ def test_a_session_ends_with_password_account_and_time(ana: Any, ben: Any, cleo:
 
 
 def test_opening_a_socket_leaves_the_session_as_it_is(ana: Any, settings: Any) -> None:
-    """After a change of SECRET_KEY, Django moves the session to a new key; a socket can't tell the browser of it, so
-    the next page would have found its person signed out."""
+    """After a change of SECRET_KEY, Django moves the session to a new key. A socket can't tell the browser the new
+    key, so the next page would have found its person signed out."""
     settings.SECRET_KEY = "old" * 20
     key = session_of(ana).session_key
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new" * 20, ["old" * 20]
@@ -264,7 +264,7 @@ def test_the_people_of_a_check_are_as_they_are_now(ana: Any) -> None:
 
 
 def test_sessions_in_signed_cookies_hold(ana: Any, settings: Any) -> None:
-    """They "exist" nowhere, so each was taken for ended after a minute, with a code that forbids to come back."""
+    """Regression: they "exist" nowhere, so each counted as ended after a minute, with a code against reconnecting."""
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     assert identity.check([signed_in(ana)]).ended == {}
 

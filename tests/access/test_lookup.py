@@ -1,4 +1,4 @@
-"""Looking up: what is missing and what is not yours are one and the same answer, whatever the id looks like."""
+"""Lookup: missing things and other people's things get one and the same answer, whatever the id looks like."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ ODD_IDS = [
     "null",
     "3505aae6-4e85-4a4b-a307-470f74f248a5",
 ]
-"""What no row has as its key, in every wrong form."""
+"""Ids that no row has, in every wrong form."""
 
 Act = Callable[[Any, str], Any]
 ON_ROOMS: dict[str, Act] = {
@@ -56,7 +56,7 @@ ON_MESSAGES: dict[str, Act] = {
 
 
 def refusal(act: Act, who: Any, wire_id: str) -> tuple[Any, ...]:
-    """All that a caller can tell of how it was refused."""
+    """Everything that a caller learns from the refusal."""
     with pytest.raises(ChatError) as refused:
         act(who, wire_id)
     error = refused.value
@@ -86,7 +86,7 @@ def test_a_message_that_is_missing_and_one_that_is_not_yours_are_told_alike(
 
 
 @pytest.mark.parametrize("name", ON_ROOMS)
-def test_the_look_up_finds_it_for_members(ana: Any, staff: Room, name: str) -> None:
+def test_the_lookup_succeeds_for_members(ana: Any, staff: Room, name: str) -> None:
     """The premise of the tests above: the same calls on the same room reach it."""
     said(ana, staff)
     try:
@@ -97,7 +97,7 @@ def test_the_look_up_finds_it_for_members(ana: Any, staff: Room, name: str) -> N
         pass  # found, and refused for another reason
 
 
-def test_who_was_removed_stands_outside_again(ana: Any, ben: Any, staff: Room) -> None:
+def test_a_removed_member_is_an_outsider_again(ana: Any, ben: Any, staff: Room) -> None:
     message = said(ben, staff)
     memberships.remove(by=ana, room_id=staff.pk, user_id=str(ben.pk))
     for act in (name for name in ON_ROOMS if name != "leave"):
@@ -123,7 +123,7 @@ def test_a_reply_to_a_message_elsewhere_tells_nothing(ana: Any, eve: Any, lobby:
     assert len(answers) == 1
 
 
-def test_an_open_room_may_be_read_by_who_is_not_in_it(eve: Any, ana: Any, lobby: Room) -> None:
+def test_an_open_room_may_be_read_by_people_outside_it(eve: Any, ana: Any, lobby: Room) -> None:
     said(ana, lobby)
     assert len(reads.history(eve, lobby.pk).messages) == 1
     assert reads.room_state(eve, lobby.pk).role is None

@@ -1,4 +1,4 @@
-"""``history`` tells who came and went in the span of time that its page shows."""
+"""``history`` names the people who joined or left in the time span that its page shows."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,7 +47,7 @@ def shown(user: Any, room: Room, **bounds: int) -> list[str]:
     return [each.user.name for each in reads.history(user, room.pk, **bounds).members]
 
 
-def test_a_page_names_who_came_or_went_within_it(ana: Any, ben: Any, cleo: Any, eve: Any, hall: Room):
+def test_a_page_names_people_who_joined_or_left_within_it(ana: Any, ben: Any, cleo: Any, eve: Any, hall: Room):
     move(hall, ben, joined=42)
     move(hall, cleo, joined=5, left=45)
     move(hall, eve, joined=47, left=95)
@@ -63,7 +63,7 @@ def test_where_the_timeline_ends_the_span_is_open(ana: Any, ben: Any, cleo: Any,
     assert shown(ana, hall) == ["ana", "cleo", "ben"]
 
 
-def test_of_very_many_the_latest_fifty_are_told(ana: Any, hall: Room, make_person: Any):
+def test_a_page_names_at_most_the_latest_fifty_people(ana: Any, hall: Room, make_person: Any):
     for place in range(52):
         move(hall, make_person(f"p{place}"), joined=100 + place)
     assert shown(ana, hall, limit=2) == [f"p{place}" for place in range(2, 52)]
@@ -75,10 +75,10 @@ def test_a_page_past_the_end_and_a_direct_room_tell_of_nobody(ana: Any, hall: Ro
     assert shown(ana, ana_and_ben) == []
 
 
-def test_a_room_without_messages_tells_who_came(ana: Any, lobby: Room):
+def test_a_room_without_messages_names_people_who_joined(ana: Any, lobby: Room):
     assert shown(ana, lobby) == ["ana", "ben"]
 
 
-def test_a_client_takes_a_page_of_a_server_that_does_not_tell():
+def test_a_client_accepts_a_page_without_names_from_an_older_server():
     page = {"messages": [], "mine": {}, "more_before": False, "more_after": False, "epoch": "e1", "seq": 2}
     assert protocol.convert_result(page, protocol.HistoryPage).members == []

@@ -1,4 +1,4 @@
-"""A host's policy that goes by something else than membership: what it says of writing reaches pages and clients."""
+"""A host's policy that does not go by membership: its answers about writing reach pages and clients."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.cast import say
 
 
 class TurnedAround(Policy):
-    """Who is no member writes, and members may not."""
+    """People outside the room may write, and members may not."""
 
     def can_post(self, user: Any, room: Room, membership: Membership | None) -> bool:
         return membership is None
@@ -64,7 +64,7 @@ def test_an_older_server_that_says_nothing_is_understood(lobby: Room, ben: Any) 
 
 
 class MembersOnly(Policy):
-    """An open room is seen by who is in it, as a room that is full."""
+    """An open room can be seen by its members alone, like a room that is full."""
 
     def can_see(self, user: Any, room: Room, membership: Membership | None) -> bool:
         return super().can_see(user, room, membership) and (membership is not None or room.name.startswith("Hall"))
@@ -73,7 +73,7 @@ class MembersOnly(Policy):
 def test_open_rooms_that_are_hidden_from_others_are_listed_for_their_members(
     lobby: Room, ben: Any, eve: Any, settings: Any
 ) -> None:
-    """And a page that a program reads is full although most rooms are passed over."""
+    """And a page that a program reads is full, although most rooms are skipped."""
     settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.MembersOnly"}
     for name in ("Attic", "Hall 1", "Cellar", "Shed", "Hall 2", "Barn"):
         rooms.create(by=ben, name=name)
@@ -110,7 +110,7 @@ def lobby_page(user: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("full_name", ["\u200b", "\u2800 \u00ad", " ", ""])
-def test_a_name_of_which_nothing_is_seen_is_none(make_person: Any, full_name: str) -> None:
+def test_an_invisible_name_counts_as_no_name(make_person: Any, full_name: str) -> None:
     assert Policy().name_of(make_person("ada", first_name=full_name)) == "ada"
     assert Policy().name_of(make_person("bea", first_name="Bea\u200b")) == "Bea\u200b"
 

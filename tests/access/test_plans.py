@@ -1,6 +1,6 @@
-"""What is asked often is found by an index, however large the tables are: asserted on the plans of the database.
+"""Frequent queries find their rows by an index, however large the tables are. The database's plans are asserted.
 
-SQLite plans without looking at rows. PostgreSQL decides by numbers of rows, so there are enough of them here.
+SQLite plans without looking at rows. PostgreSQL decides by the number of rows, so there are enough of them here.
 """
 
 import json
@@ -34,7 +34,7 @@ def hall(ana: Any, cleo: Any) -> Room:
     """An open room with 2,000 messages of ana and 40 others, and as many elsewhere. The others have 40 rooms of their
     own, cleo has none.
 
-    Every tenth message of the last 1,000 replies to one far before it. Each has reactions of four of the people.
+    Every tenth message of the last 1,000 replies to one far before it. Each has reactions by four people.
     """
     others = get_user_model().objects.bulk_create(get_user_model()(username=f"person {n}") for n in range(PEOPLE))
     hall = rooms.create(by=ana, name="Hall")
@@ -91,7 +91,7 @@ def test_a_heartbeat_reads_the_versions_of_its_people_alone(ana: Any, cleo: Any,
     assert read == {"chat_membership": {frozenset({"user_key"})}}
 
 
-def test_who_comes_and_goes_is_found_by_room_and_person(cleo: Any, hall: Room) -> None:
+def test_joining_and_leaving_look_up_the_membership_by_room_and_person(cleo: Any, hall: Room) -> None:
     for change in (memberships.join, memberships.leave):
         found = lookups(lambda change=change: change(by=cleo, room_id=hall.pk))["chat_membership"]
         assert {"user_key", "room_id"} in found
@@ -106,9 +106,7 @@ def test_history_reads_its_page_and_its_quotes_and_no_other_message(ana: Any, ha
         assert read["chat_message"] == {frozenset({"room_id", "number"}), frozenset({"id"})}
 
 
-def test_who_came_and_went_beside_a_page_is_found_by_its_time_and_not_by_looking_at_everybody(
-    ana: Any, hall: Room
-) -> None:
+def test_history_finds_memberships_of_its_time_span_by_an_index(ana: Any, hall: Room) -> None:
     read = lookups(lambda: reads.history(ana, hall.pk, limit=10, before=1_500))["chat_membership"]
     assert read == {
         frozenset({"user_key", "room_id"}),
@@ -168,7 +166,7 @@ def test_each_foreign_key_is_found_by_an_index_so_deleting_what_it_names_reads_n
 
 
 def lookups(work: Callable[[], Any]) -> Lookups:
-    """How ``work`` finds rows of the chat's tables: for each way, by which columns. Without any it reads them all."""
+    """The columns by which ``work`` finds rows, for each of the chat's tables. An empty set means a full scan."""
     found: Lookups = defaultdict(set)
     for sql in _statements(work):
         for table, columns in _of_sqlite(sql) if connection.vendor == "sqlite" else _of_postgresql(sql):
@@ -178,7 +176,7 @@ def lookups(work: Callable[[], Any]) -> Lookups:
 
 
 def sorts_on_sqlite(work: Callable[[], Any], table: str) -> bool:
-    """Whether more rows of ``table`` are read than a page shows, to sort them. PostgreSQL has other ways."""
+    """Whether SQLite reads and sorts more rows of ``table`` than a page shows. PostgreSQL has other ways."""
     wanted = [sql for sql in _statements(work) if f'FROM "{table}"' in sql] if connection.vendor == "sqlite" else []
     return any("TEMP B-TREE" in step for sql in wanted for step in _steps(sql))
 
@@ -200,7 +198,7 @@ def _of_sqlite(sql: str) -> Iterator[tuple[str, frozenset[str]]]:
     for step in _steps(sql):
         if found := re.match(r"(?:SCAN|SEARCH) (\w+)(?: USING (.*))?", step):
             table, index = found[1], found[2] or ""
-            # An automatic index is made for the one statement, from all rows.
+            # SQLite builds an automatic index for this one statement, from all rows.
             by = "" if "AUTOMATIC" in index else index.partition("(")[2]
             columns = {"id" if each == "rowid" else each for each in re.findall(r"(\w+)[=<>]", by)}
             yield names.get(table, table), frozenset(columns)

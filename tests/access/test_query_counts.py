@@ -1,4 +1,4 @@
-"""What a socket costs the database, counted: reads don't grow with the rooms, members or messages they show."""
+"""How many queries a socket's reads take: the number does not grow with the rooms, members or messages they show."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from chat.services import messages, reactions, rooms
 
 
 def count(work: Callable[[], Any]) -> int:
-    """Queries of ``work``, leaving out what opens and closes its transaction."""
+    """The number of queries of ``work``, without those that open and close its transaction."""
     with CaptureQueriesContext(connection) as captured:
         work()
     marks = ("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT", "SET TRANSACTION")

@@ -1,4 +1,4 @@
-"""``history`` brings what its page's messages reply to, where the page itself does not hold it."""
+"""``history`` includes the messages that its page replies to, unless they are on the page itself."""
 
 from typing import Any
 
@@ -61,6 +61,6 @@ def test_quotes_take_what_the_page_leaves_of_a_frame_the_latest_first(ana: Any, 
     assert len(protocol.encode(found)) < 256 * 1024
 
 
-def test_a_client_takes_a_page_of_a_server_that_tells_no_quotes() -> None:
+def test_a_client_accepts_a_page_without_quotes_from_an_older_server() -> None:
     old = {"messages": [], "mine": {}, "more_before": False, "more_after": False, "epoch": "e1", "seq": 2}
     assert protocol.convert_result(old, protocol.HistoryPage).quoted == []

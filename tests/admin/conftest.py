@@ -10,7 +10,7 @@ from tests.cast import ana, ana_and_ben, ben, cleo, eve, lobby, make_person, sta
 
 @pytest.fixture(autouse=True)
 def a_plain_host(settings: Any) -> None:
-    """The chat's part of the admin leans on nothing of the site's own."""
+    """The chat's part of the admin depends on nothing of the site's own."""
     settings.ROOT_URLCONF = "tests.admin.urls"
     settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each.startswith("django.")]
     settings.TEMPLATES = [{**each, "DIRS": []} for each in settings.TEMPLATES]
@@ -26,7 +26,7 @@ def olga(make_person: Callable[..., Any]) -> Client:  # noqa: F811
 
 @pytest.fixture
 def clerk(make_person: Callable[..., Any]) -> Callable[..., Client]:  # noqa: F811
-    """``clerk("view_message")``: the browser of somebody of the staff who may do just that."""
+    """``clerk("view_message")``: the browser of a staff member with just this permission."""
 
     def make(*codenames: str) -> Client:
         user = make_person(f"clerk of {' and '.join(codenames) or 'nothing'}", is_staff=True)

@@ -13,14 +13,14 @@ def url(kind: str, page: str, *args: Any) -> str:
 
 
 def submit(client: Client, path: str, **wanted: Any) -> Any:
-    """Open the page, fill in the form as it is there with ``wanted``, and send it."""
+    """Open the page, fill ``wanted`` into its form, and send it."""
     page = client.get(path)
     assert page.status_code == 200, page
     return client.post(path, {**fields_in(page.content.decode()), "_save": "Save", **wanted})
 
 
 def act(client: Client, kind: str, action: str, rows: list[Any], **more: Any) -> Any:
-    """A bulk action of the list."""
+    """Run a bulk action of the list."""
     data = {"action": action, "_selected_action": [each.pk for each in rows], **more}
     return client.post(url(kind, "changelist"), data)
 
@@ -65,7 +65,7 @@ def fields_in(html: str) -> dict[str, str]:
     parser = _Fields()
     parser.feed(html)
     parser.found.pop("q", None)
-    # A browser leaves out the line break right after <textarea>, and sends line breaks as CR LF.
+    # A browser drops the line break right after <textarea>, and sends line breaks as CR LF.
     return {
         name: value.removeprefix("\n").replace("\r\n", "\n").replace("\n", "\r\n")
         for name, value in parser.found.items()

@@ -1,4 +1,4 @@
-"""A list has an end and says so: no page of it counts a whole table, or skips one row by row."""
+"""Lists are bounded and say so: no page counts a whole table, or skips it row by row."""
 
 import re
 from typing import Any
@@ -19,7 +19,7 @@ KINDS = ("message", "membership", "room", "token")
 
 @pytest.fixture
 def five(ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five of each kind or more, on pages of two, of which two can be turned to."""
+    """Five rows or more of each kind, on pages of two, of which only the first two can be opened."""
     for number in range(5):
         say(ana if number else ben, lobby, f"word {number}")
         rooms.create(by=ana, name=f"Room {number}")

@@ -27,7 +27,7 @@ def rows(client: Client, kind: str, query: str) -> list[Any]:
     return list(client.get(f"{url(kind, 'changelist')}?{query}").context["cl"].result_list)
 
 
-def test_somebody_is_added_and_told(olga: Client, staff: Room, cleo: Any) -> None:
+def test_a_person_is_added_and_told(olga: Client, staff: Room, cleo: Any) -> None:
     with published() as hints:
         done = submit(olga, url("membership", "add"), room=staff.pk, user=cleo.pk, role="moderator")
     assert done.status_code == 302
@@ -38,7 +38,7 @@ def test_somebody_is_added_and_told(olga: Client, staff: Room, cleo: Any) -> Non
     check_log(staff)
 
 
-def test_who_can_not_be_added_is_an_error_at_the_field(
+def test_a_person_who_cannot_be_added_is_an_error_at_the_field(
     olga: Client, staff: Room, ana_and_ben: Room, ben: Any, cleo: Any
 ) -> None:
     path = url("membership", "add")

@@ -49,7 +49,7 @@ def test_the_same_text_again_is_no_edit(olga: Client, lobby: Room, ana: Any) -> 
 
 
 @pytest.mark.parametrize("body", ["", "  \r\n ", "x" * 10_001, "a\x00b"])
-def test_what_can_not_be_said_is_an_error_at_the_field(olga: Client, lobby: Room, ana: Any, body: str) -> None:
+def test_a_text_that_cannot_be_posted_is_an_error_at_the_field(olga: Client, lobby: Room, ana: Any, body: str) -> None:
     message = said_by(ana, lobby)
     with published() as hints:
         page = submit(olga, url("message", "change", message.pk), body=body)
@@ -71,7 +71,7 @@ def test_the_delete_button_leaves_a_tombstone(olga: Client, lobby: Room, ana: An
     assert not Reaction.objects.exists()
     check_log(lobby)
     assert LogEntry.objects.get().is_deletion()
-    # A tombstone can be looked at, and neither written to nor deleted again.
+    # A tombstone can be viewed, but neither edited nor deleted again.
     page = olga.get(url("message", "change", message.pk)).content.decode()
     assert 'name="body"' not in page
     assert olga.post(path, {"post": "yes"}).status_code == 403

@@ -1,4 +1,4 @@
-"""Rooms in the admin: every way to change one is a numbered change that is told, or says why not."""
+"""Rooms in the admin: every change takes a seq and is published, or the page says why not."""
 
 from collections.abc import Callable
 from typing import Any
@@ -60,7 +60,7 @@ def test_a_room_that_is_made_private_is_looked_at_again_by_every_process(olga: C
     check_log(lobby)
 
 
-def test_a_new_room_belongs_to_who_made_it(olga: Client) -> None:
+def test_a_new_room_belongs_to_its_maker(olga: Client) -> None:
     with published() as hints:
         submit(olga, url("room", "add"), name="New", topic="", kind="private")
     room = Room.objects.get()
@@ -98,7 +98,7 @@ def test_the_last_owner_stays_one_and_is_replaced_when_removed(olga: Client, lob
     check_log(lobby)
 
 
-def test_who_is_in_the_room_or_unwelcome_is_not_added(olga: Client, lobby: Room, ben: Any, make_person: Any) -> None:
+def test_a_member_or_a_deactivated_person_is_not_added(olga: Client, lobby: Room, ben: Any, make_person: Any) -> None:
     gone = make_person("gone", is_active=False)
     with published() as hints:
         for person in (ben, gone):

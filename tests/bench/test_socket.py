@@ -1,4 +1,4 @@
-"""The generator counts what a real server sends, however TCP cuts it up, or its figures mean nothing."""
+"""The load generator counts what a server sends, however TCP splits it; otherwise its figures would mean nothing."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ EVENT = b'{"type":"message.posted","room":"1"}'
 
 
 def frame(text: bytes) -> bytes:
-    """As a server sends it: unmasked."""
+    """A frame as a server sends it, unmasked."""
     size = len(text)
     if size < 126:
         return b"\x81" + bytes((size,)) + text

@@ -1,5 +1,5 @@
-"""People in front of browsers: each has a signed-in context of their own, and nothing their pages complain about may
-go unseen."""
+"""People with browsers: each has a signed-in context of their own, and a test fails if one of their pages logs an
+error or a warning."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -16,7 +16,7 @@ from tests.rig.factory import SiteFactory
 from tests.rig.site import Site
 from tests.rig.templates import Templates
 
-# A page whose server is down can't do without these; everything else in the console is a fault.
+# A page logs these while its server is down. Everything else in the console is a fault.
 EXPECTED_WHILE_DOWN = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
 CUT_OFF = "net::ERR_CONNECTION_RESET"
 """What befalls a request that was under way when its server was killed: a fault while the server runs."""
@@ -25,8 +25,8 @@ STYLED = "() => [...document.querySelectorAll('link[rel=stylesheet]')].every(({ 
 
 @dataclass
 class Person:
-    """Somebody with a browser. ``complaints``: errors and warnings of all its pages, broken rules of the content
-    security policy among them, for the browser tells those as errors."""
+    """Somebody with a browser. ``complaints`` are the errors and warnings of all its pages. They include violations of
+    the Content Security Policy, which the browser reports as errors."""
 
     name: str
     site: Site
@@ -38,12 +38,12 @@ class Person:
         self.context.on("weberror", self._failed)
 
     async def sign_in(self) -> None:
-        """Also the way back in after the browser was closed."""
+        """Set the session cookie, also after the browser was closed."""
         cookie = {"name": "sessionid", "value": self.site.user(self.name).session, "url": self.site.url}
         await self.context.add_cookies([cookie])  # type: ignore[list-item]
 
     async def open(self, path: str = "/", **options: Any) -> Page:
-        """``path`` may be a whole address, of a proxy in front of the site for instance."""
+        """Open a page. ``path`` may be a whole URL, such as that of a proxy in front of the site."""
         page = await self.context.new_page()
         await page.goto(urljoin(self.site.url, path), **options)
         return page
@@ -71,7 +71,7 @@ def module_site(tmp_path_factory: pytest.TempPathFactory, templates: Templates) 
 
 @pytest.fixture
 def house(request: pytest.FixtureRequest, module_site: Site) -> Site:
-    """The site of this file's tests, up and running whatever the test before did to it."""
+    """The site of this file's tests, running whatever the previous test did to it."""
     request.node.sites = [module_site]
     process = module_site.processes[0]
     if not process.is_running:
@@ -84,7 +84,7 @@ Meet = Callable[..., Coroutine[Any, Any, Person]]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def meet(browser: Browser) -> AsyncIterator[Meet]:
-    """``await meet("ana", site)``: she, signed in. At the end the test fails if a page complained."""
+    """``await meet("ana", site)``: ana, signed in. At the end the test fails if a page logged an error."""
     people: list[Person] = []
 
     async def one(name: str, site: Site, **options: Any) -> Person:
@@ -98,7 +98,7 @@ async def meet(browser: Browser) -> AsyncIterator[Meet]:
 
 
 def messages(page: Page) -> Any:
-    """What stands in the timeline, in order."""
+    """The texts in the timeline, in order."""
     return page.locator(".message__body")
 
 
@@ -109,7 +109,7 @@ async def write(page: Page, *bodies: str) -> None:
 
 
 async def hold_scripts(person: Person) -> asyncio.Event:
-    """The person's pages run none until the event is set."""
+    """Keep the person's pages from running scripts until the event is set."""
     run = asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -132,7 +132,7 @@ async def is_live(page: Page) -> None:
 
 
 async def act(page: Page, body: str, what: str) -> None:
-    """Choose something in the menu of the message with that text."""
+    """Choose ``what`` in the menu of the message with the text ``body``."""
     message = page.locator(".message", has_text=body).first
     await message.hover()
     await message.get_by_label("Message actions").click()

@@ -1,9 +1,9 @@
-"""Takes pictures of every page in every state, on phones and desktops, by day and by night.
+"""Take screenshots of every page in every state, on phones and desktops, in light and dark.
 
     python -m tests.browser.screenshots FOLDER [PART_OF_A_NAME …]
 
 makes FOLDER/<state>-<width>-<light|dark>.png, for all states or for those whose names contain one of the parts.
-Not a test: somebody has to look at them.
+This is no test: somebody has to look at the pictures.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ Act = Callable[[Page], Awaitable[None]]
 
 @dataclass(frozen=True)
 class State:
-    """``act`` is done once the page is there. ``{name}`` in a path is the id of a room of states.py."""
+    """One page to photograph, after ``act`` was done on it. ``{name}`` in a path is the id of a room of states.py."""
 
     name: str
     path: str
@@ -130,7 +130,7 @@ class Studio:
         await expect(page.locator(".banner")).to_be_visible()
 
     async def offline(self) -> None:
-        """What one writes while the server is away, and what is refused once it is back."""
+        """A message written while the server is down, and one that is refused once it is back."""
         if self.wanted and not any(part in "room-offline room-failed" for part in self.wanted):
             return
         server, room = self.site.processes[0], self.rooms["empty"]
@@ -152,7 +152,7 @@ class Studio:
             await asyncio.to_thread(self.site.python, f"from chat import api; api.archive_room({room}, archived=False)")
 
     async def removed(self) -> None:
-        """Somebody is taken out of a room that they have open."""
+        """Somebody is removed from a room that they have open."""
         if self.wanted and not any(part in "room-removed" for part in self.wanted):
             return
         code = "from django.contrib.auth import get_user_model as users; from chat import api; "
@@ -239,7 +239,7 @@ async def main(folder: Path, wanted: list[str]) -> None:
             for work in (*takes, studio.removed, studio.offline, partial(studio.set_up, empty)):
                 try:
                     await work()
-                except Exception as error:  # one page that is broken must not cost the pictures of the others
+                except Exception as error:  # a broken page must not prevent the pictures of the others
                     print(f"{getattr(work, 'args', work)}: {str(error)[:400]}", file=sys.stderr)
             await browser.close()
     finally:

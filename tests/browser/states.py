@@ -1,4 +1,4 @@
-"""A site full of everything that a page can show: what the screenshots and the accessibility tests look at."""
+"""Fill a site with everything that a page can show, for the screenshots and the accessibility tests."""
 
 import json
 
@@ -117,6 +117,6 @@ print(json.dumps({
 
 
 def fill(site: Site) -> dict[str, int]:
-    """Rooms by name → their ids. ``ana`` is in all of them but the garden; ``olga`` owns the site."""
+    """Fill the site and return the room ids by name. ``ana`` is in all rooms but the garden; ``olga`` owns the site."""
     rooms: dict[str, int] = json.loads(site.python(FILL))
     return rooms

@@ -1,4 +1,4 @@
-"""Every page as axe-core sees it, by day and by night, on a desktop and on a phone; and at 320 px."""
+"""Every page passes axe-core, in light and dark, on a desktop and on a phone, and fits into 320 px."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,11 +16,11 @@ from tests.rig.site import Site
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 SERIOUS = ("serious", "critical")
 LANDMARKS = ("landmark-", "region", "skip-link", "page-has-heading-one")
-"""Lesser faults that are none of ours either."""
+"""Lesser faults that our pages must not have either."""
 DESKTOP, PHONE, SMALL = ({"width": 1280, "height": 800}, {"width": 390, "height": 844}, {"width": 320, "height": 640})
 LOOKS = [(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")]
 ROOM = ("/rooms/{kitchen}/", "/rooms/{long}/", "/rooms/{rtl}/", "/rooms/{busy}/40/")
-"""Pages with most on them: looked at in all sizes and schemes."""
+"""The pages with most on them, tested in all sizes and colour schemes."""
 PAGES = {
     "ana": (
         *("/", "/rooms/", "/new/", "/people/", "/settings/tokens/", "/rooms/{kitchen}/settings/"),
@@ -37,7 +37,7 @@ PAGES = {
 
 @dataclass
 class House:
-    """A site with something of everything. ``rooms``: by the names that states.py gives them."""
+    """A site with something of everything, and its room ids by the names in states.py."""
 
     site: Site
     rooms: dict[str, int]
@@ -50,7 +50,7 @@ def house(make_site: Callable[..., Site]) -> House:
 
 
 async def faults(page: Page) -> list[str]:
-    """What is wrong with the page as it stands, one line each."""
+    """The faults of the page as it is now, one line each."""
     if not await page.evaluate("() => 'axe' in window"):
         await page.evaluate(AXE)
     found = await page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
@@ -70,7 +70,7 @@ async def faults(page: Page) -> list[str]:
 
 
 async def too_wide(page: Page) -> list[str]:
-    """What sticks out where one can't scroll to it, or makes the whole page scroll sideways."""
+    """The elements that stick out of the page, or a line that says that the whole page scrolls sideways."""
     found: list[str] = await page.evaluate(
         """() => {
             const width = document.documentElement.clientWidth
@@ -103,7 +103,7 @@ async def visits(meet: Meet, house: House, who: str, paths: tuple[str, ...]) -> 
         if await page.locator("chat-room").count():
             await is_live(page)
         yield page, path
-    # The page of a room that isn't there is meant to fail.
+    # The page of a missing room is meant to fail.
     person.complaints[:] = [each for each in person.complaints if "404" not in each]
 
 

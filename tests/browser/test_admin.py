@@ -1,4 +1,4 @@
-"""A moderator at work in the admin, seen from the chairs of those whose pages are open meanwhile."""
+"""Changes made in the admin, as people with open pages see them."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ messages.post(by=ana, room_id=room.pk, body="Soop today")
 messages.post(by=ben, room_id=room.pk, body="Rude words")
 print(room.pk)
 """
-# Not even a busy machine takes so long to show what it is told: only what is told can show in time.
+# Enough for a published change even on a busy machine, and too short for anything that is only found by polling.
 NO_POLLS = {"CHAT_POLL_S": "300", "CHAT_REVALIDATE_S": "300"}
 
 
@@ -38,7 +38,7 @@ async def save(page: Page) -> None:
 
 
 async def on_selected(page: Page, rows: list[str], action: str) -> None:
-    """Choose rows of a list by a text in them, and do something with them."""
+    """Choose rows of a list by a text in them, and run an action on them."""
     for text in rows:
         await page.locator("#result_list tr", has_text=text).get_by_role("checkbox").check()
     await page.get_by_label("Action:").select_option(label=action)
@@ -84,7 +84,7 @@ async def test_what_a_moderator_does_shows_at_once_in_every_open_page(meet: Meet
     await expect(in_bens.get_by_text("You are not in this room any more.")).to_be_visible()
     await expect(in_bens.get_by_label("Message", exact=True)).to_be_hidden()
 
-    # It is archived, and made private: who was removed can't even read it now.
+    # It is archived, and made private: the removed person can't even read it now.
     await admin.goto(f"{site.url}/admin/chat/room/")
     await on_selected(admin, ["Canteen"], "Archive selected rooms")
     await expect(in_anas.get_by_text("This room is archived")).to_be_visible()
@@ -110,7 +110,7 @@ async def test_what_a_moderator_does_shows_at_once_in_every_open_page(meet: Meet
 
 
 async def test_the_admins_other_pages_break_no_rule_of_the_site(meet: Meet, site: Site) -> None:
-    """Lists, filters, chooser and delete page; that nothing complains is looked at when the test ends."""
+    """Lists, filters, chooser and delete page. The fixture checks at the end that no page logged an error."""
     room = (await asyncio.to_thread(site.python, MAKE_ROOM)).strip()
     admin = await (await meet("olga", site)).open("/admin/")
     await admin.goto(f"{site.url}/admin/chat/message/")

@@ -1,5 +1,5 @@
-"""What browsers and readers do that nobody plans for: storage that is forbidden, a server that refuses, a page that is
-hidden while others write."""
+"""Unusual conditions in the browser: storage is forbidden, the server refuses, the page is hidden while others
+write."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ if (globalThis.LockManager) LockManager.prototype.request = denied
 globalThis.BroadcastChannel = class { constructor() { refuse() } }
 """
 
-# As the browser does when another tab comes before this one. No test can do it with the real thing.
+# What the browser does when another tab covers this one. A test can't cause it for real.
 HIDE = """isHidden => {
   Object.defineProperty(document, "hidden", { value: isHidden, configurable: true })
   Object.defineProperty(document, "visibilityState", { value: isHidden ? "hidden" : "visible", configurable: true })
@@ -48,7 +48,8 @@ HIDE = """isHidden => {
 
 @pytest.fixture(scope="module")
 def edges(shared_sites: Callable[[Backend], Site]) -> Iterator[Site]:
-    """The shared site with the room "Edges", which goes with what is unread in it: titles elsewhere would count it."""
+    """The shared site with the room "Edges". It is deleted at the end, because the titles of other tests' pages would
+    count its unread messages."""
     site = shared_sites(BACKENDS[0])
     site.python(LONG)
     yield site
@@ -56,7 +57,7 @@ def edges(shared_sites: Callable[[Backend], Site]) -> Iterator[Site]:
 
 
 async def refuse_history(page: Page) -> list[dict[str, Any]]:
-    """The server has no time for pages of the past. Returns the commands that asked for one."""
+    """Answer requests for older messages with ``server.busy``, and return a list that collects these requests."""
     asked: list[dict[str, Any]] = []
     error = {"code": "server.busy", "message": "Busy.", "retry": True}
 
@@ -79,21 +80,21 @@ async def refuse_history(page: Page) -> list[dict[str, Any]]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def ben(edges: Site) -> AsyncIterator[Talk]:
-    """ben at a connection of his own, without a browser."""
+    """ben's own connection, without a browser."""
     talk = await talk_as(edges.ws_url, edges.user("ben"))
     yield talk
     await talk.close()
 
 
 async def post(talk: Talk, *bodies: str) -> list[int]:
-    """Messages in the room of this file; their numbers."""
+    """Post messages in the room of this file and return their numbers."""
     rooms = (await talk.call("room.list", scope="mine"))["rooms"]
     room = next(each["id"] for each in rooms if each["slug"] == "edges")
     posts = [await talk.call("message.post", room=room, client_id=str(uuid4()), body=body) for body in bodies]
     return [each["number"] for each in posts]
 
 
-async def test_who_is_refused_older_messages_is_told_and_what_others_write_meanwhile_asks_for_none(
+async def test_a_refused_request_for_older_messages_shows_an_error_and_new_messages_do_not_repeat_it(
     meet: Meet, edges: Site, ben: Talk
 ) -> None:
     ana = await meet("ana", edges)
@@ -151,7 +152,7 @@ async def test_what_came_while_the_page_was_hidden_is_read_from_its_first_messag
     await expect(page.locator(".room-link--unread", has_text="Edges")).to_have_count(0)
 
 
-async def test_who_clicks_before_the_scripts_have_run_joins_and_leaves(meet: Meet, edges: Site) -> None:
+async def test_joining_and_leaving_work_before_the_scripts_have_run(meet: Meet, edges: Site) -> None:
     cleo = await meet("cleo", edges)
     run = await hold_scripts(cleo)
     page = await cleo.open("/rooms/edges/", wait_until="commit")
@@ -163,13 +164,13 @@ async def test_who_clicks_before_the_scripts_have_run_joins_and_leaves(meet: Mee
     await expect(page.get_by_label("Message", exact=True)).to_be_visible()
     run.set()
     await is_live(page)
-    # From then on one is asked first, and stays on the page meanwhile.
+    # From now on the page asks first, and stays open meanwhile.
     await page.get_by_role("button", name="Leave").click()
     await page.get_by_role("dialog").get_by_role("button", name="Leave").click()
     await expect(page).to_have_url(f"{edges.url}/")
 
 
-async def test_who_clicks_before_there_is_a_connection_joins_as_soon_as_there_is_one(meet: Meet, edges: Site) -> None:
+async def test_a_click_on_join_before_there_is_a_connection_joins_once_there_is_one(meet: Meet, edges: Site) -> None:
     dan = await meet("dan", edges)
     page = await dan.context.new_page()
     connect = asyncio.Event()
@@ -192,7 +193,7 @@ async def test_who_clicks_before_there_is_a_connection_joins_as_soon_as_there_is
     await expect(page.locator(".message__state")).to_have_count(0)
 
 
-async def test_the_menu_of_ones_account_closes_by_escape_by_a_press_elsewhere_and_when_the_focus_leaves(
+async def test_the_account_menu_closes_by_escape_by_a_press_elsewhere_and_when_the_focus_leaves(
     meet: Meet, edges: Site
 ) -> None:
     page = await (await meet("ana", edges)).open("/rooms/edges/")
@@ -210,21 +211,21 @@ async def test_the_menu_of_ones_account_closes_by_escape_by_a_press_elsewhere_an
     await expect(menu).to_be_hidden()
     await expect(button).to_be_focused()
 
-    # A menu whose browser left the focus nowhere.
+    # The menu closes although the browser has focused nothing.
     await open_menu()
     await button.blur()
     await page.keyboard.press("Escape")
     await expect(menu).to_be_hidden()
     await expect(button).to_be_focused()
 
-    # What can't take the focus, and the menu's own edge: a press beside its words is none elsewhere.
+    # A press on the menu's own edge keeps it open. A press elsewhere closes it, also on what can't take the focus.
     await open_menu()
     await menu.click(position={"x": 2, "y": 2})
     await expect(menu).to_be_visible()
     await page.locator(".room__name").click()
     await expect(menu).to_be_hidden()
 
-    # Forwards past the last entry, and back past the button.
+    # The focus leaves forwards past the last entry, and backwards past the button.
     entries = page.locator(".account__menu :is(a, button)")
     for key, times in (("Tab", await entries.count() + 1), ("Shift+Tab", 1)):
         await open_menu()
@@ -233,14 +234,14 @@ async def test_the_menu_of_ones_account_closes_by_escape_by_a_press_elsewhere_an
         await expect(menu).to_be_hidden()
         await expect(button).not_to_be_focused()
 
-    # A text that one is in keeps its own Escape, and no key is taken from it.
+    # The text field keeps its focus and its own Escape.
     await open_menu()
     await page.get_by_label("Message", exact=True).click()
     await expect(menu).to_be_hidden()
     await expect(page.get_by_label("Message", exact=True)).to_be_focused()
 
 
-async def test_the_menu_of_ones_account_closes_by_a_finger_elsewhere(meet: Meet, edges: Site) -> None:
+async def test_the_account_menu_closes_by_a_tap_elsewhere(meet: Meet, edges: Site) -> None:
     page = await (await meet("ana", edges, has_touch=True, viewport={"width": 390, "height": 844})).open("/")
     await expect(page.locator("[data-part=banner]")).to_have_attribute("data-state", "live")
     menu = page.get_by_role("navigation", name="Your account")

@@ -1,4 +1,4 @@
-"""Writing, from the chair in front of the screen: what one has begun is kept, what one does is told, by keys alone."""
+"""Writing messages in the browser: drafts are kept, actions are shown to others, and the keyboard is enough."""
 
 import asyncio
 import re
@@ -79,7 +79,7 @@ async def test_what_one_has_begun_outlives_the_tab_is_the_same_in_both_and_never
     await box(page).press_sequentially("Half a thought")
     await page.reload()
     await expect(box(page)).to_have_value("Half a thought")
-    # An edit comes between, the tab goes meanwhile, and all of it is there again.
+    # The draft survives an edit of another message and a closed tab.
     await page.locator(".message").focus()
     await page.keyboard.press("e")
     await box(page).fill("Soup")
@@ -90,7 +90,7 @@ async def test_what_one_has_begun_outlives_the_tab_is_the_same_in_both_and_never
     await box(page).press("Enter")
     await expect(messages(page)).to_contain_text(["Soup"])
     await expect(box(page)).to_have_value("Half a thought")
-    # Another tab shows it too; sent in one, it is gone from both, whatever the other one does when it closes.
+    # Another tab shows the draft too. Once sent in one tab it is gone from both, whatever the other saves on closing.
     other = await room_of(ana)
     await expect(box(other)).to_have_value("Half a thought")
     await box(other).press("Enter")
@@ -107,7 +107,7 @@ async def test_what_one_types_before_the_scripts_run_is_kept(meet: Meet, kitchen
     box = page.get_by_label("Message", exact=True)
     await box.fill("Typed early")
     await expect(page.get_by_role("button", name="Send")).to_be_disabled()
-    # Should they never come, the page says so after a while.
+    # If the scripts never come, the page says so after a while.
     late = page.get_by_text("The page is not ready yet.")
     await expect(late).to_be_hidden()
     await page.wait_for_function(
@@ -172,7 +172,7 @@ async def test_the_menu_needs_no_mouse(meet: Meet, kitchen: Site) -> None:
     await press("Enter")
     await ben.locator(".reaction").hover()
     await expect(ben.get_by_role("button", name="❤️, 1: ana")).to_be_visible()
-    # What is no emoji is said where one can try another; Escape gives the focus back to where the menu was opened.
+    # An invalid emoji is refused beside its field. Escape returns the focus to the message whose menu was opened.
     await page.locator(".message[data-number='1']").focus()
     await press("Enter")
     await expect(page.locator(".message--open")).to_have_attribute("data-number", "1")
@@ -187,7 +187,7 @@ async def test_the_menu_needs_no_mouse(meet: Meet, kitchen: Site) -> None:
     await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     await press("Escape")
     await expect(page.locator(".message[data-number='1']")).to_be_focused()
-    # Who looks them up by a click goes on writing where they were.
+    # A person who opens the shortcuts by a click returns to the text they were writing.
     await box(page).focus()
     await page.get_by_role("button", name="Keyboard shortcuts").click()
     await press("Escape")
@@ -210,7 +210,7 @@ async def test_the_focus_stays_in_the_page_when_what_has_it_is_taken_away(meet: 
     await expect(page.locator(".message[data-number='2']")).to_be_focused()
     await press("+")
     await expect(page.locator(".menu")).to_be_hidden()
-    # What was to be another text for a message that is gone is a text of its own.
+    # The edit of a message that was deleted meanwhile becomes the draft of a new one.
     await press("End")
     await press("e")
     await page.keyboard.type(", four")
@@ -220,7 +220,7 @@ async def test_the_focus_stays_in_the_page_when_what_has_it_is_taken_away(meet: 
     await expect(page.get_by_text("There is no such message")).to_be_visible()
     await expect(page.get_by_role("button", name="Send")).to_be_visible()
     await expect(box(page)).to_have_value("three, four")
-    # A question about something in a room that is closed meanwhile, and then the text itself.
+    # The room is archived, which hides the text field. Then the message that a dialog asks about disappears.
     await asyncio.to_thread(kitchen.python, ARCHIVE.format(True))
     await expect(box(page)).to_be_hidden(timeout=10_000)
     await expect(log).to_be_focused()
@@ -282,7 +282,7 @@ async def test_the_list_shows_the_room_one_is_in_and_says_what_waits_further_dow
     await expect(page.get_by_role("link", name=re.compile("^Attic 39 ?, private ?, unread: 1$"))).to_be_visible()
 
 
-async def test_who_loses_the_account_is_told_so_and_offered_nothing(meet: Meet, kitchen: Site) -> None:
+async def test_a_person_whose_account_ends_is_told_so_and_offered_nothing(meet: Meet, kitchen: Site) -> None:
     ben, sockets = await meet("ben", kitchen), []
     page = await ben.context.new_page()
 
@@ -321,7 +321,7 @@ async def test_a_text_that_is_too_long_or_refused_says_why_and_is_not_lost(meet:
     await write(page, "too late", "never mind")
     await box(page).press_sequentially("and another thing")
     await expect(page.get_by_text("Waiting for the connection")).to_have_count(2)
-    # A link would lead to the browser's page of errors.
+    # A link would lead to the browser's error page.
     await expect(page.locator("[data-part=banner]")).to_contain_text("The connection is lost")
     await page.get_by_role("link", name="Browse rooms").click(delay=2_000)
     toast, writing = page.locator(".toast"), page.locator(".composer")
@@ -346,7 +346,7 @@ async def test_a_text_that_is_too_long_or_refused_says_why_and_is_not_lost(meet:
     await expect(page.locator(".message__state")).to_have_count(0)
 
 
-async def test_what_waits_elsewhere_is_drawn_on_the_way_back_of_a_phone(meet: Meet, kitchen: Site) -> None:
+async def test_a_phone_shows_unread_counts_of_other_rooms_on_the_way_back(meet: Meet, kitchen: Site) -> None:
     await asyncio.to_thread(kitchen.python, GARDEN)
     person = await meet("ana", kitchen, viewport={"width": 390, "height": 844})
     page, ben = await room_of(person, "garden"), await room_of(await meet("ben", kitchen))

@@ -1,4 +1,4 @@
-"""What a line looks like is said once, by the template that the server prints; what a person may do, by the policy."""
+"""The server's templates alone decide what a line looks like, and the policy alone what a person may do."""
 
 import asyncio
 from collections.abc import Callable
@@ -30,7 +30,7 @@ OWN_MESSAGE = """
   {% if row.is_deleted or row.is_prototype %}<i data-part="gone">gone</i>{% endif %}
 </article>
 """
-"""A host's own look, without quotes, reactions, times and menus, and with something of its own."""
+"""A host's own template, without quotes, reactions, times and menus, and with something of its own."""
 LOOKS = """each => [
   [...each.classList].sort().join(" "),
   ...[...each.querySelectorAll("*")].map(({ tagName, textContent }) => tagName + textContent.trim()),
@@ -74,7 +74,7 @@ async def test_a_superuser_gets_the_buttons_that_the_policy_grants_and_they_work
     await page.get_by_role("button", name="Delete").click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(page.get_by_text("This message was deleted.")).to_be_visible()
-    # Somebody else who only reads has no such button.
+    # Other people who only read have no such button.
     page = await (await meet("cleo", kitchen)).open("/rooms/kitchen/")
     await is_live(page)
     await page.locator("[data-number='2']").hover()

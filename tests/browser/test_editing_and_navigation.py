@@ -1,4 +1,4 @@
-"""What one takes back, and places one comes back to."""
+"""Edits, deletions and removals, and returning to the place where one was reading."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -42,7 +42,7 @@ def site(shared_sites: Callable[[Backend], Site]) -> Site:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def ana(site: Site) -> AsyncIterator[Talk]:
-    """ana at a connection of her own, without a browser."""
+    """ana's own connection, without a browser."""
     talk = await talk_as(site.ws_url, site.user("ana"))
     yield talk
     await talk.close()
@@ -59,7 +59,7 @@ TOP = """() => {
   const [{ dataset }, { top }] = all.find(([, { bottom }]) => bottom > edge)
   return [Number(dataset.number), top]
 }"""
-# So far from the oldest message that is here nothing more is asked for, and what is on the screen stays.
+# Far enough from the oldest loaded message that no more are requested, and what is on the screen stays.
 RESTS = """() => {
   const log = document.querySelector("[role=log]")
   return log.scrollHeight - log.clientHeight + log.scrollTop > 600 && log.ariaBusy === "false"
@@ -67,7 +67,7 @@ RESTS = """() => {
 
 
 async def top(page: Page) -> tuple[int, float]:
-    """The first message on the screen, and where it is."""
+    """The first message on the screen, and its position."""
     number, at = await page.evaluate(TOP)
     return number, at
 
@@ -169,7 +169,7 @@ async def test_an_emptied_edit_offers_to_delete_and_a_deleted_message_leaves_the
     await expect(page.locator(".message__quote").last).to_have_text("ben: Message deleted")
 
 
-async def test_who_is_removed_from_an_open_room_may_come_back_at_once_and_the_title_follows(
+async def test_a_person_removed_from_an_open_room_may_rejoin_at_once_and_the_title_follows(
     meet: Meet, site: Site, ana: Talk
 ) -> None:
     ben: Any = site.user("ben")

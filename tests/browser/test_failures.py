@@ -38,7 +38,7 @@ print(private.pk)
 
 @pytest.fixture(scope="module")
 def private(module_site: Site) -> str:
-    """The id of the private room among those that the site is filled with: nobody can know its short name."""
+    """The id of the private room that the site is filled with, because nobody can know its slug."""
     return module_site.python(FILL).strip()
 
 
@@ -49,7 +49,7 @@ def filled(module_site: Site, private: str) -> Site:
 
 @pytest.fixture
 def site(filled: Site, house: Site) -> Site:
-    """With a room of ana, ben and cleo for each test."""
+    """The site with a room of ana, ben and cleo for each test."""
     return house
 
 
@@ -65,7 +65,7 @@ def through(proxy: Proxy, room: str) -> str:
 
 
 class Network:
-    """That of one page alone: the others of its context keep theirs."""
+    """The network of one page. The other pages of its context keep theirs."""
 
     def __init__(self, page: Page):
         self._page = page
@@ -73,7 +73,7 @@ class Network:
         self._routes: list[WebSocketRoute] = []
 
     async def connect(self) -> None:
-        """Before the page opens."""
+        """Call this before the page opens."""
         await self._page.route_web_socket("**/ws/chat/", self._opened)
         self._session = await self._page.context.new_cdp_session(self._page)
         await self._session.send("Network.enable")
@@ -96,7 +96,7 @@ class Network:
             await route.close()
 
     async def _emulate(self) -> None:
-        """Tells the page; sockets that are open go on."""
+        """Tell the page that it is on- or offline. Open sockets are not affected."""
         speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         await self._session.send("Network.emulateNetworkConditions", {"offline": not self._is_there, **speed})
 
@@ -116,7 +116,7 @@ async def is_lost(page: Page) -> None:
 
 
 async def find_network(page: Page) -> None:
-    """The device says that there is one again; that pages come back by themselves is tested elsewhere."""
+    """Let the device report a network. Reconnecting without this report is tested elsewhere."""
     while await banner(page).get_attribute("data-state") != "live":
         await page.evaluate("dispatchEvent(new Event('online'))")
         await asyncio.sleep(0.1)
@@ -132,8 +132,8 @@ async def all_sent(*pages: Page) -> None:
         await expect(page.locator(".message__state")).to_have_count(0, timeout=20_000)
 
 
-# What the room holds, reactions, edited marks and notices with it. Where the unread messages begin, and so who is named
-# again above a message, is different for each person.
+# The contents of the room, with reactions, edited marks and notices. The unread line is left out: it is different for
+# each person.
 SHOWN = """() => [...document.querySelectorAll(".message, .notice-line, .day")].map(each => {
   const parts = each.querySelectorAll(".message__author, .message__quote, .message__gone, .message__body, .reaction")
   return [each.dataset.number, ...[...(parts.length ? parts : [each])].map(part => part.textContent.trim())].join(" | ")
@@ -141,7 +141,7 @@ SHOWN = """() => [...document.querySelectorAll(".message, .notice-line, .day")].
 
 
 async def show_the_same(*pages: Page) -> list[str]:
-    """Wait until all of them do, and return it: also the same as what each page shows when it is loaded anew."""
+    """Wait until all pages show the same, check that they still do after a reload, and return it."""
     texts: list[list[str]] = []
     for _ in range(200):
         texts = [await page.evaluate(SHOWN) for page in pages]
@@ -190,7 +190,7 @@ async def test_what_the_others_did_while_one_was_cut_off_is_all_there_afterwards
     await act(in_bens, "Bread?", "Reply")
     await write(in_bens, "Yes, please")
     await expect(in_bens.locator(".message", has_text="Bread?").get_by_role("button", name="👍, 1")).to_be_visible()
-    # What can't wait says so.
+    # Actions that can't wait for a connection say so.
     await in_cleos.get_by_role("button", name="👍, 1").click()
     await expect(in_cleos.get_by_text("There is no connection right now.")).to_be_visible()
     await is_lost(in_cleos)
@@ -311,13 +311,13 @@ async def test_what_a_room_refuses_for_good_says_why_and_holds_up_no_other_room(
     reader = await ana.open("/rooms/elsewhere/")
     await expect(messages(reader)).to_have_text(["in time"])
 
-    # Removed while he was not connected: nothing is left but what is his own, and why it wasn't sent.
+    # He was removed while he was not connected: only his own message is left, with the reason why it was not sent.
     await expect(away.get_by_text("You are not in this room any more.")).to_be_visible()
     await expect(away.get_by_text("Not sent: There is no such room, or you may not see it.")).to_be_visible()
     await expect(messages(away)).to_have_text(["to nobody"])
     await expect(elsewhere.locator(".room-link__name").get_by_text("Away")).to_have_count(0)
 
-    # Thrown away in one tab, it is gone from the other, and stays so.
+    # A message discarded in one tab disappears from the other, and does not come back.
     again = await open_live(ben, through(proxy, "closing"))
     for page in (closing, again):
         await expect(page.get_by_text("Not sent: This room is archived")).to_have_count(2)
@@ -350,7 +350,7 @@ async def test_tabs_of_one_person_share_what_is_unsent_and_begun_and_one_that_is
     for page in (one, same, in_bens):
         await expect(messages(page)).to_have_text(["Begun in one"])
 
-    # The tab that sends, the first one, loses its network; what is written in it goes out through the others.
+    # The first tab, which sends for all, loses its network. What is written in it is sent by the others.
     await network.lose()
     await expect(banner(one)).to_contain_text("You are offline. You can go on writing")
     await write(one, "Written offline")
@@ -366,7 +366,7 @@ async def test_tabs_of_one_person_share_what_is_unsent_and_begun_and_one_that_is
     await show_the_same(one, same, in_bens)
 
 
-# Reads of the browser's own store fail as long as the page says so; what is written there is written.
+# Reads of the browser's store fail while the page sets ``isUnreadable``. Writes succeed.
 UNREADABLE = """(() => {
   const { getAll } = IDBIndex.prototype
   IDBIndex.prototype.getAll = function (...given) {
@@ -394,7 +394,7 @@ async def test_what_is_unsent_stays_to_be_seen_and_is_sent_once_whatever_the_bro
     await expect(messages(in_bens)).to_have_text(["one", "two", "three"])
     await all_sent(page)
 
-    # A page that could not read it from the start: it goes out as soon as that works, and before what came later.
+    # A page that could not read the store from the start: the message is sent once it can be read, before later ones.
     proxy.refuse()
     await write(page, "four")
     await expect(page.get_by_text("Waiting for the connection")).to_be_visible()
@@ -411,13 +411,13 @@ async def test_what_is_unsent_stays_to_be_seen_and_is_sent_once_whatever_the_bro
     await show_the_same(page, in_bens)
 
 
-async def test_who_has_no_network_is_told_so_within_a_second_and_is_back_as_soon_as_there_is_one(
+async def test_a_page_without_network_says_so_within_a_second_and_reconnects_as_soon_as_there_is_one(
     meet: Meet, site: Site, proxy: Proxy
 ) -> None:
     ana = await meet("ana", site)
     room, home = await open_live(ana, through(proxy, "offline")), await ana.open(f"http://127.0.0.1:{proxy.port}/")
     await expect(banner(home)).to_have_attribute("data-state", "live")
-    # Nobody says that the connections are dead: they are silent from now on.
+    # The connections are not closed: they are silent from now on.
     proxy.swallow_answers()
     await ana.context.set_offline(True)
     for page in (room, home):
@@ -431,8 +431,8 @@ async def test_who_has_no_network_is_told_so_within_a_second_and_is_back_as_soon
     await all_sent(room)
 
 
-# The last one of this file: ana has no session afterwards.
-async def test_who_signs_out_in_one_tab_is_told_in_the_others_and_what_was_unsent_goes_out_once_they_are_back(
+# This is the last test of the file, because ana has no session afterwards.
+async def test_signing_out_in_one_tab_is_told_in_the_others_and_unsent_messages_leave_after_signing_in(
     meet: Meet, site: Site
 ) -> None:
     ana, ben = await meet("ana", site), await meet("ben", site)
@@ -445,7 +445,7 @@ async def test_who_signs_out_in_one_tab_is_told_in_the_others_and_what_was_unsen
     await expect(banner(page)).to_contain_text("What you have written stays in this browser.")
     await write(page, "after it")
     await expect(page.get_by_text("Waiting for the connection")).to_be_visible()
-    # Somebody else signs in meanwhile: it is not theirs to send.
+    # Somebody else signs in meanwhile, and must not send ana's message.
     await sign_in(other, "cleo")
     await other.goto(f"{site.url}/rooms/signed/")
     await is_live(other)

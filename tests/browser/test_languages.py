@@ -53,7 +53,7 @@ async def test_a_german_browser_gets_german_from_the_server_and_from_the_scripts
     await expect(page.locator(".message__state")).to_have_text("Wartet auf die Verbindung")
     await asyncio.to_thread(kitchen.python, ARCHIVE)
     await asyncio.to_thread(kitchen.processes[0].start)
-    # The back-off has grown while the server was away.
+    # The back-off has grown while the server was down.
     await expect(page.get_by_text("Nicht gesendet: Dieser Raum ist archiviert")).to_be_visible(timeout=40_000)
     await expect(page.get_by_role("button", name="Noch einmal versuchen")).to_be_visible()
 

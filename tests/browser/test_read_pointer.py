@@ -1,4 +1,4 @@
-"""What counts as read, and in which time zone one reads."""
+"""Which messages count as read, and the time zone of the reader."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -75,7 +75,7 @@ async def test_what_a_page_has_scrolled_away_is_not_read_and_where_nothing_scrol
     await ben.post((await room(ana, "few"))["id"], "fourth")
     await ben.close()
     await expect(page.locator(".message")).to_have_count(4)
-    # On leaving it tells at once what it has not told yet.
+    # A page that is left sends a pending read pointer at once.
     await page.goto(f"{story.url}/rooms/")
     await expect(page.locator("[data-part=banner]")).to_have_attribute("data-state", "live")
     assert (await room(ana, "few"))["read"] == 3
@@ -118,10 +118,10 @@ async def test_a_permalink_past_what_is_unread_reads_none_of_it_until_the_reader
     await expect(line(beside).locator(".room-link__count")).to_have_count(0)
     await expect(page.get_by_role("button", name="Newest messages")).to_be_hidden()
 
-    # Marked unread elsewhere, it stays so, on the screen that shows the newest as well.
+    # A room marked unread elsewhere stays unread, even on the screen that shows its newest message.
     await ana.call("read", room=(await room(ana, "ahead"))["id"], number=0, force=True)
     await expect(line(beside)).to_contain_text("99+")
-    # Who follows a permalink to one of the last has not come to the newest of their own accord either.
+    # A reader who follows a permalink to one of the last messages has not scrolled to the newest either.
     await page.goto(f"{story.url}/rooms/ahead/199/")
     await is_live(page)
     await expect(number(page, 200)).to_be_in_viewport(ratio=1)

@@ -1,4 +1,4 @@
-"""The style sheets in a page of somebody else: none of ours reaches it, none of theirs reaches us."""
+"""The style sheets in a host's page: ours do not affect the host's elements, and the host's do not affect ours."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ import chat
 STATIC = Path(chat.__path__[0]) / "static"
 LINKED = re.findall(r"static '([^']+)'", (STATIC.parent / "templates/chat/_styles.html").read_text())
 OURS = "\n".join((STATIC / name).read_text() for name in LINKED)
-# What a host's style sheet says about bare elements, at its worst.
+# The worst that a host's style sheet may say about bare elements.
 THEIRS = """
 * { letter-spacing: 1px; box-sizing: content-box; border-radius: 0 }
 button, input, textarea, select { inline-size: 100%; margin: 9px; border: 5px solid lime; padding: 20px; color: blue }

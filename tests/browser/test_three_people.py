@@ -1,4 +1,4 @@
-"""Three people, and what each of them sees of what the others do: rooms, roles, counts, conversations."""
+"""What each of three people sees of the others' actions: rooms, roles, counts, conversations."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ BREAKS = {
 
 
 async def test_an_error_or_a_broken_security_rule_of_any_page_is_heard(meet: Meet, house: Site) -> None:
-    """The premise of every other test in a browser; so each of them fails for any of these."""
+    """The premise of all browser tests: each of them fails if a page has such an error."""
     ana = await meet("ana", house)
     await ana.open("/rooms/")
     page = await ana.context.new_page()
@@ -47,7 +47,7 @@ def path_of(page: Page) -> str:
 
 
 async def make_room(page: Page, name: str, *, members: tuple[str, ...] = (), private: bool = False) -> str:
-    """Make a room as people do; its address."""
+    """Make a room as people do, and return its URL."""
     await page.locator(".sidebar").get_by_role("link", name="New room").click()
     await page.get_by_label("Name").fill(name)
     if private:
@@ -74,7 +74,7 @@ async def test_a_private_room_is_there_for_its_people_alone_and_they_see_at_once
     in_anas = await home_of(ana)
     address = await make_room(in_anas, "Pantry", members=("ben",), private=True)
 
-    # It comes to ben by itself; for eve there is nothing.
+    # The room appears for ben by itself; eve sees nothing of it.
     await line(in_bens, "Pantry").get_by_role("link").click()
     await is_live(in_bens)
     await expect(line(in_cleos, "Pantry")).to_have_count(0)
@@ -98,7 +98,7 @@ async def test_a_private_room_is_there_for_its_people_alone_and_they_see_at_once
     await expect(in_bens.locator(".notice-line").last).to_contain_text("cleo")
     await expect(in_bens.locator("[data-part=people]")).to_have_text("People: 3")
 
-    # A moderator may remove what others wrote, from the moment on that he is one.
+    # A moderator may delete other people's messages as soon as he is one.
     await write(in_anas, "Rude words", "Soup")
     await expect(messages(in_bens)).to_have_text(["Rude words", "Soup"])
     await in_bens.locator(".message").first.hover()
@@ -110,7 +110,7 @@ async def test_a_private_room_is_there_for_its_people_alone_and_they_see_at_once
     await settings.get_by_label("Role of ben", exact=True).select_option("moderator")
     await settings.get_by_role("button", name="Change the role of ben").click()
     await expect(settings.get_by_text("The role is changed.")).to_be_visible()
-    await write(in_anas, "after it")  # in order: once this is there, the role is too
+    await write(in_anas, "after it")  # events come in order: once this has arrived, so has the role
     await expect(messages(in_bens)).to_have_count(3)
     await act(in_bens, "Rude words", "Delete")
     await in_bens.get_by_role("dialog").get_by_role("button", name="Delete").click()
@@ -118,7 +118,7 @@ async def test_a_private_room_is_there_for_its_people_alone_and_they_see_at_once
         await expect(page.get_by_text("This message was deleted.")).to_be_visible()
         await expect(messages(page)).to_have_text(["Soup", "after it"])
 
-    # Whoever is removed keeps nothing of it on the screen, and finds nothing behind its address.
+    # A removed member sees nothing of the room on the screen, and nothing at its URL.
     await settings.get_by_role("link", name="Remove cleo").click()
     await settings.get_by_role("button", name="Remove").click()
     await expect(in_cleos.get_by_text("You are not in this room any more.")).to_be_visible()
@@ -129,7 +129,7 @@ async def test_a_private_room_is_there_for_its_people_alone_and_they_see_at_once
     assert (await cleo.context.request.get(in_cleos.url)).status == 404
     await expect(in_bens.locator(".notice-line").last).to_have_text("cleo removed by ana")
 
-    # Opened, it is there for everybody, its past too; made private again, for its people alone, and at once.
+    # Once open, the room with its history is there for everybody. Made private again, it is at once only for members.
     await settings.get_by_role("link", name="Open to everybody").click()
     await settings.get_by_role("button", name="Open to everybody").click()
     in_eves = await eve.open(address)
@@ -140,7 +140,7 @@ async def test_a_private_room_is_there_for_its_people_alone_and_they_see_at_once
     await expect(in_eves.locator("[data-part=outside-text]")).to_have_text("You are not in this room any more.")
     await expect(messages(in_eves)).to_have_count(0)
 
-    # Archived, it can be read: in the pages that are open and in a new one.
+    # Once archived, it can still be read, in open pages and in a new one.
     await settings.get_by_role("link", name="Archive this room").click()
     await settings.get_by_role("button", name="Archive").click()
     for page in (in_anas, in_bens, await ben.open(address)):
@@ -154,9 +154,7 @@ async def test_a_private_room_is_there_for_its_people_alone_and_they_see_at_once
     await expect(messages(in_anas).last).to_have_text("Open again")
 
 
-async def test_who_joins_from_the_lobby_and_leaves_again_is_told_of_in_a_third_persons_timeline(
-    meet: Meet, house: Site
-) -> None:
+async def test_joining_from_the_lobby_and_leaving_show_in_a_third_persons_timeline(meet: Meet, house: Site) -> None:
     ana, ben, cleo = [await meet(name, house) for name in ("ana", "ben", "cleo")]
     in_anas = await home_of(ana)
     address = await make_room(in_anas, "Orchard")
@@ -187,7 +185,7 @@ async def test_who_joins_from_the_lobby_and_leaves_again_is_told_of_in_a_third_p
     await write(in_cleos, "Pears")
     await expect(messages(in_anas)).to_have_text(["Apples", "Pears"])
     told = [text for text in await notices.all_inner_texts() if "cleo" in text]
-    # Who joins page after page is told by where they are now, as a newly loaded page tells it.
+    # Notices of people who join again are merged, as a reloaded page shows them.
     await in_anas.reload()
     await is_live(in_anas)
     assert [text for text in await notices.all_inner_texts() if "cleo" in text] == told
@@ -211,7 +209,7 @@ async def test_a_direct_conversation_comes_to_the_other_with_its_first_message_a
     await expect(messages(in_anas)).to_have_text(["Are you there, @ben?", "Yes"])
     await expect(line(in_bens, "ana").locator(".room-link__count")).to_have_count(0)
 
-    # Of three: each sees the two others' names.
+    # In a conversation of three, each person sees the names of the two others.
     group = await ana.open("/people/")
     for name in ("ben", "cleo"):
         await group.get_by_role("checkbox", name=name).check()
@@ -227,9 +225,9 @@ async def test_a_direct_conversation_comes_to_the_other_with_its_first_message_a
     await expect(messages(group)).to_have_text(["Lunch?", "With pleasure"])
     await expect(line(in_bens, "ana, cleo").locator(".room-link__count")).to_contain_text("2")
 
-    # Hidden, it comes back with the next message, and with all that was said before.
+    # A hidden conversation comes back with its next message, history included.
     hidden = await ben.open(f"{path_of(in_bens)}settings/")
-    await line(in_bens, "ana, cleo").get_by_role("link").click()  # a page that shows it would read what comes
+    await line(in_bens, "ana, cleo").get_by_role("link").click()  # a page that shows the room would mark it as read
     await is_live(in_bens)
     await hidden.get_by_role("link", name="Hide this conversation").click()
     await hidden.get_by_role("button", name="Hide").click()
@@ -261,7 +259,7 @@ async def test_counts_rise_while_one_is_elsewhere_and_fall_on_every_device_once_
     for page in (on_laptop, on_phone):
         counts = line(page, "Bakery").locator(".room-link__count")
         await expect(counts).to_have_text(["@2, mentions: 2", "3, unread: 3"])
-    # Printed by the server, they are the same.
+    # The counts that the server prints are the same.
     await on_phone.reload()
     await expect(line(on_phone, "Bakery").locator(".room-link__count")).to_have_text(
         ["@2, mentions: 2", "3, unread: 3"]
@@ -270,11 +268,11 @@ async def test_counts_rise_while_one_is_elsewhere_and_fall_on_every_device_once_
     await expect(messages(on_phone)).to_have_count(3)
     for page in (on_phone, on_laptop):
         await expect(line(page, "Bakery").locator(".room-link__count")).to_have_count(0)
-    # What comes while it is open on one of them is read there, and so on the other.
+    # A message that arrives while the room is open on one device is read there, and so on the other.
     await write(in_anas, "Cake, @ben")
     await expect(messages(on_phone)).to_have_count(4)
     await expect(line(on_laptop, "Bakery").locator(".room-link__count")).to_have_count(0)
-    # Marked unread there, it is unread everywhere.
+    # A room marked unread there is unread everywhere.
     await act(on_phone, "and @ben again", "Mark unread from here")
     for page in (on_phone, on_laptop):
         await expect(line(page, "Bakery").locator(".room-link__count")).to_have_text(

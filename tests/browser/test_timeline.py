@@ -1,4 +1,4 @@
-"""A room's conversation: printed by the server, taken over without a move, read in both directions."""
+"""A room's timeline: the server prints it, scripts take it over without a layout shift, and it scrolls both ways."""
 
 import asyncio
 import json
@@ -103,8 +103,8 @@ def frames_of(person: Person) -> list[dict[str, Any]]:
     return sent
 
 
-# Everything that is there, attribute by attribute; but not what one side alone says and nobody sees: where the focus
-# goes first and from there, and that what needs scripts is disabled until they are there.
+# All elements with their attributes, except those that only one side sets and nobody sees: autofocus and tabindex, and
+# ``disabled`` on controls that need scripts.
 STRUCTURE = """log => [...log.querySelectorAll("*")].map(each => [
   each.tagName, ...[...each.attributes]
     .filter(({ name }) => name !== "autofocus" && name !== "disabled")
@@ -149,7 +149,7 @@ async def test_what_the_server_prints_is_taken_over_without_a_request_and_withou
 
 
 async def looks(page: Page) -> dict[str, Any]:
-    """What is there, and where."""
+    """The elements, and their positions."""
     rows = page.locator(".timeline__rows")
     return {"structure": await rows.evaluate(STRUCTURE), "boxes": await rows.evaluate(BOXES)}
 
@@ -210,7 +210,7 @@ async def test_a_permalink_opens_the_past_and_both_ways_lead_on_from_there(meet:
     await expect(messages(page).last).to_be_in_viewport(ratio=1)
     await expect(page.get_by_role("button", name="Newest messages")).to_be_hidden()
 
-    # A quoted message that is not here: the way there is the same.
+    # Following a quote to a message that is not loaded works the same way.
     await number(page, 301).locator(".message__quote").click()
     await expect(number(page, 20)).to_be_focused()
     await expect(number(page, 20)).to_be_in_viewport(ratio=1)
@@ -247,7 +247,7 @@ async def test_reading_starts_at_the_first_unread_message_and_the_pointer_follow
     await page.get_by_role("dialog").get_by_role("button", name="Mark unread from here").click()
     await expect(page.get_by_role("button", name="Newest messages: 73")).to_be_visible()
     assert await line.evaluate("line => line.nextElementSibling.dataset.number") == "48"
-    # It is on the screen, and a new message draws it again: still unread.
+    # The message is on the screen, and a new message draws it again: it is still unread.
     await ben.post((await room(ben, "unread"))["id"], "one more")
     await expect(page.get_by_role("button", name="Newest messages: 74")).to_be_visible()
     assert (await room(ana, "unread"))["read"] == 47
@@ -258,7 +258,7 @@ async def test_reading_starts_at_the_first_unread_message_and_the_pointer_follow
 
 
 async def read_to(ana: Talk, *wanted: int) -> None:
-    """Wait until her stored pointer stands at one of these; it may not be past them."""
+    """Wait until her stored read pointer is at one of ``wanted``. It must not be past them."""
     async with asyncio.timeout(10):
         while (read := (await room(ana, "unread"))["read"]) not in wanted:
             assert read <= max(wanted), "the pointer went past what was seen"
@@ -281,7 +281,7 @@ async def test_the_keyboard_makes_one_stop_at_the_messages_and_knows_the_way_the
     await expect(all_messages.first).to_be_focused()
     await press("ArrowDown")
     await press("ArrowDown")
-    # What is in a message can be had from there.
+    # The keyboard reaches the controls inside a message from there.
     for part in (".message__time", ".message__quote", ".message__menu"):
         await press("Tab")
         await expect(all_messages.nth(2).locator(part)).to_be_focused()
@@ -296,7 +296,7 @@ async def test_the_keyboard_makes_one_stop_at_the_messages_and_knows_the_way_the
     await expect(page.locator(".message__quote bdi")).to_have_text(["ben", "Which one? leek pea soup = 1"])
 
 
-async def test_who_comes_and_goes_is_told_between_the_messages(meet: Meet, story: Site, ana: Talk) -> None:
+async def test_joins_and_removals_show_between_the_messages(meet: Meet, story: Site, ana: Talk) -> None:
     page = await (await meet("ana", story)).open("/rooms/mixed/")
     await is_live(page)
     notices = page.locator(".notice-line")
@@ -308,7 +308,7 @@ async def test_who_comes_and_goes_is_told_between_the_messages(meet: Meet, story
     await expect(notices).to_have_text(["ana and ben joined", "cleo and dan joined", "dan removed by ana"])
 
 
-async def test_a_quote_says_who_and_what_though_that_is_on_another_page(meet: Meet, story: Site, ben: Talk) -> None:
+async def test_a_quote_shows_author_and_text_of_a_message_on_another_page(meet: Meet, story: Site, ben: Talk) -> None:
     ana = await meet("ana", story)
     sent, scripts = frames_of(ana), await hold_scripts(ana)
     page = await ana.open("/rooms/long/", wait_until="commit")
@@ -319,7 +319,7 @@ async def test_a_quote_says_who_and_what_though_that_is_on_another_page(meet: Me
     await is_live(page)
     await expect(quotes).to_have_text([words])
 
-    # Live: what a reply quotes is asked for once, and what happens to it then is seen.
+    # A live reply: the message that it quotes is requested once, and later changes of that message show.
     long = (await room(ben, "long"))["id"]
     quoted = (await ben.call("history", room=long, around=30, limit=1))["messages"][0]
     for _ in range(2):
@@ -332,9 +332,7 @@ async def test_a_quote_says_who_and_what_though_that_is_on_another_page(meet: Me
     assert [each.get("around") for each in sent if each["type"] == "history"] == [30]
 
 
-async def test_of_a_room_that_one_was_removed_from_nothing_stays_on_the_screen(
-    meet: Meet, story: Site, ana: Talk
-) -> None:
+async def test_nothing_of_a_room_stays_on_the_screen_of_a_removed_member(meet: Meet, story: Site, ana: Talk) -> None:
     secret = (await room(ana, "secret"))["id"]
     page = await (await meet("ben", story)).open(f"/rooms/{secret}/")
     await is_live(page)

@@ -1,4 +1,4 @@
-"""The promise, seen from the chair in front of the screen: nothing lost, nothing doubled, everybody sees the same."""
+"""The guarantee as people see it on the screen: nothing lost, nothing doubled, everybody sees the same."""
 
 import asyncio
 import os
@@ -95,7 +95,7 @@ async def test_after_the_server_was_killed_both_catch_up_and_nothing_is_missing_
 
 
 def kill_browser(profile: Path) -> None:
-    """SIGKILL to every process of the browser that was started with this profile: it saves nothing more."""
+    """Kill every process of the browser with this profile by SIGKILL, so that it saves nothing more."""
     started = 0
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended while we looked
@@ -149,7 +149,7 @@ async def test_two_tabs_of_one_person_send_each_message_once_and_in_order(meet: 
     for tab in tabs:
         await expect(messages(tab)).to_have_text(wanted)
         await expect(tab.locator(".message__state")).to_have_count(0)
-    # The tab that sends goes; the other one takes over.
+    # The tab that sends is closed, and the other one takes over.
     await tabs[0].close()
     await write(tabs[1], "alone")
     await expect(messages(tabs[1])).to_have_text([*wanted, "alone"])
@@ -185,7 +185,7 @@ async def test_an_edit_a_deletion_and_a_reaction_show_on_the_other_screen(meet: 
     await expect(ana.locator(".message__quote")).to_have_text("ana: Soup")
 
 
-async def test_the_one_who_types_is_named_on_the_other_screen_and_unread_counts_rise(meet: Meet, kitchen: Site) -> None:
+async def test_a_typing_person_is_named_on_the_other_screen_and_unread_counts_rise(meet: Meet, kitchen: Site) -> None:
     ana, ben = await both(meet, kitchen)
     await ana.get_by_label("Message", exact=True).press_sequentially("So")
     await expect(ben.get_by_text("ana is typing …")).to_be_visible()
@@ -233,7 +233,7 @@ async def test_a_missing_room_and_somebody_elses_are_the_same_404(browser: Brows
     assert "/accounts/login/" in answer.url
 
 
-async def test_who_signs_out_elsewhere_is_told(meet: Meet, kitchen: Site) -> None:
+async def test_a_page_says_so_when_its_person_signs_out_elsewhere(meet: Meet, kitchen: Site) -> None:
     ana = await meet("ana", kitchen)
     page = await ana.open("/rooms/kitchen/")
     await is_live(page)
@@ -340,7 +340,7 @@ SECRET = (
 )
 
 
-async def test_somebody_who_is_removed_is_told_and_can_write_no_more(meet: Meet, kitchen: Site) -> None:
+async def test_a_removed_member_is_told_and_can_no_longer_write(meet: Meet, kitchen: Site) -> None:
     room = (await asyncio.to_thread(kitchen.python, SECRET)).strip()
     page = await (await meet("ben", kitchen)).open(f"/rooms/{room}/")
     await is_live(page)

@@ -18,7 +18,7 @@ async def server() -> AsyncIterator[FakeServer]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Back-off in hundredths of a second, so that tests of reconnecting are quick."""
+    """Shorten the back-off to hundredths of a second, so that tests of reconnecting are quick."""
     monkeypatch.setattr(reconnecting, "FIRST_RETRY_S", 0.01)
     monkeypatch.setattr(reconnecting, "RETRY_CAP_S", 0.05)
 

@@ -35,7 +35,7 @@ class Link:
 
 
 class FakeServer:
-    """Serves ``rooms`` to whoever has a token of ``tokens``."""
+    """Serves ``rooms`` to clients with a token of ``tokens``."""
 
     def __init__(self) -> None:
         self.rooms = {"1": ModelRoom("1")}
@@ -52,14 +52,14 @@ class FakeServer:
         self.kill_after_storing = 0
         self.refuse: list[protocol.ErrorBody] = []
         self.hollow: list[dict[str, Any]] = []
-        """What the next replies hold instead of what they should; the commands are obeyed."""
+        """Unusable contents for the next replies. The commands themselves are carried out."""
         self.heartbeat_s = 20.0
         self.flow: protocol.Flow | None = None
         self.limits = LIMITS
         self.catch_up = 1000
         self.hidden: set[str] = set()
         self.is_mute = False
-        """Whether commands are taken and neither obeyed nor answered."""
+        """Whether commands are received, but neither carried out nor answered."""
         self.muted: list[dict[str, Any]] = []
         self._server: Server | None = None
         self.port = 0
@@ -76,7 +76,7 @@ class FakeServer:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen; on the same port as before, if there was one."""
+        """Listen, on the same port as before if there was one."""
         self._server = await serve(
             self._serve, "127.0.0.1", self.port, process_request=self._admit, ping_interval=None, max_size=None,
             compression=None, close_timeout=0.2, select_subprotocol=lambda _, offered: offered[0],
@@ -84,7 +84,7 @@ class FakeServer:
         self.port = next(iter(self._server.sockets)).getsockname()[1]
 
     async def stop(self) -> None:
-        """As a crash: nothing is said to anybody."""
+        """Stop as in a crash, without close frames."""
         assert self._server is not None
         for link in self.links:
             link.socket.transport.abort()

@@ -1,4 +1,4 @@
-"""The client and the real server, over real sockets, on each back-end: the guarantee as an application sees it."""
+"""The Python client with the real server, over real sockets, on each back-end: the guarantee as applications see it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

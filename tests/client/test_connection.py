@@ -1,4 +1,4 @@
-"""Connections come and go: who signs in how, what brings a client back, and what ends it for good."""
+"""Connections of the client: how it signs in, when it reconnects, and what ends it for good."""
 
 import asyncio
 import http

@@ -1,4 +1,4 @@
-"""A room is what the server's log says, and its messages are handed out by number, each once."""
+"""A room of the client equals the server's log, and its messages are handed out once each, by number."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Connect = Callable[..., Any]
 
 
 async def bodies(room: Room, count: int) -> list[str]:
-    """The next so many messages that the room hands out."""
+    """The next ``count`` messages that the room hands out."""
     found: list[str] = []
     if count:
         async for event in room.events():

@@ -1,4 +1,4 @@
-"""Waiting for what the fake server, or a client, comes to."""
+"""Wait for a state of the fake server or of a client."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ async def until(condition: Callable[[], bool]) -> None:
     """Return once ``condition()`` holds.
 
     Raises:
-        TimeoutError: It doesn't, within 30 s.
+        TimeoutError: It does not hold within 30 s.
     """
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - the fake server has no events to wait for

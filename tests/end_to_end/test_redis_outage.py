@@ -139,7 +139,7 @@ async def test_a_site_started_without_redis_works_and_finds_it_later(
 
 
 @pytest.mark.parametrize("backend", [Backend("sqlite", "redis")], ids=str, indirect=True)
-async def test_a_subscription_that_died_without_a_word_is_taken_anew(
+async def test_a_subscription_that_ended_silently_is_renewed(
     make_site: SiteFactory, backend: Any, redis_server: RedisServer
 ):
     """The connection stays open and nothing comes: no error tells, only the seat's own probe."""

@@ -70,21 +70,21 @@ async def test_a_full_window_is_told_and_a_sync_catches_up(staff: tuple[Talk, Ta
 
 
 @pytest.mark.parametrize("site", [IMPATIENT], indirect=True, ids=["impatient"])
-async def test_who_stays_behind_is_closed(staff: tuple[Talk, Talk, str, dict[str, Any]]):
+async def test_a_client_that_stays_behind_is_closed(staff: tuple[Talk, Talk, str, dict[str, Any]]):
     ana, ben, room, _ = staff
     await post_some(ana, room, 1, 40)
     assert await ben.closed(wait_s=15.0) == 4008
     assert ana.code is None
 
 
-async def test_who_claims_frames_that_were_not_sent_is_told(staff: tuple[Talk, Talk, str, dict[str, Any]]):
+async def test_a_client_that_acknowledges_unsent_frames_gets_an_error(staff: tuple[Talk, Talk, str, dict[str, Any]]):
     _, ben, _, _ = staff
     await received(ben, 10_000)
     assert (await ben.event("error"))["error"]["field"] == "frames"
 
 
 @pytest.mark.parametrize("site", [IMPATIENT], indirect=True, ids=["impatient"])
-async def test_who_asks_without_reading_is_closed(staff: tuple[Talk, Talk, str, dict[str, Any]]):
+async def test_a_client_that_asks_without_reading_is_closed(staff: tuple[Talk, Talk, str, dict[str, Any]]):
     _, ben, _, _ = staff
     for _ in range(200):
         if ben.code is not None:

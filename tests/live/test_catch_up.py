@@ -124,7 +124,7 @@ async def test_a_sync_racing_with_live_posts_leaves_no_hole_and_no_repeat(
     assert raced > SEEDS // 4, "the barrier must have been used"
 
 
-async def test_who_lost_the_room_between_read_and_attachment_gets_nothing_after_the_cut(
+async def test_a_person_removed_between_read_and_attach_gets_nothing_after_the_cut(
     rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
 ):
     other, _ = rig.connect(ana)
@@ -151,7 +151,7 @@ async def test_who_lost_the_room_between_read_and_attachment_gets_nothing_after_
     assert lobby.pk not in connection.rooms
 
 
-async def test_how_many_are_in_the_room_is_told_whichever_way_one_hears_of_who_came_and_went(
+async def test_the_member_count_is_the_same_live_and_after_catching_up(
     rig: LiveRig, ana: Any, ben: Any, eve: Any, lobby: Room
 ):
     """Things changed several times come once: nobody can count by adding and taking away."""

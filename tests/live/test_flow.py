@@ -59,7 +59,7 @@ def test_few_large_frames_are_given_the_time_that_the_client_was_promised():
     assert window.is_stalled(20.1)
 
 
-def test_progress_starts_the_clock_anew():
+def test_progress_restarts_the_clock():
     window = Window(frames=100, size=1 << 30, ack_frames=10, stall_s=10.0)
     for _ in range(100):
         window.sending(1, 0.0)

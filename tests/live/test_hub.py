@@ -148,7 +148,9 @@ async def test_a_hint_of_what_the_database_lost_does_not_make_it_read_for_ever(
     assert reads <= 2
 
 
-async def test_who_leaves_gets_the_event_and_nothing_after_it(rig: LiveRig, ana: Any, ben: Any, quiet_lobby: Room):
+async def test_a_leaving_member_gets_the_event_and_nothing_after_it(
+    rig: LiveRig, ana: Any, ben: Any, quiet_lobby: Room
+):
     staying, leaving = await follow(rig, ana, quiet_lobby), await follow(rig, ben, quiet_lobby)
     head = quiet_lobby.head
     hint(
@@ -281,7 +283,7 @@ async def test_a_person_may_have_so_many_sockets_and_no_more(rig: LiveRig, ana: 
     assert not rig.hub.open(third)
 
 
-async def test_typing_is_shed_for_who_has_no_room(rig: LiveRig, ana: Any, ben: Any, quiet_lobby: Room):
+async def test_typing_is_not_sent_to_a_full_window(rig: LiveRig, ana: Any, ben: Any, quiet_lobby: Room):
     full, socket = rig.connect(ben)
     await rig.catch_up.sync(full, cursor(quiet_lobby))
     other = await follow(rig, ana, quiet_lobby)

@@ -54,7 +54,7 @@ async def test_a_sync_denies_that_room_alone(
 
 
 @pytest.mark.parametrize("barred", [UNSEEN, UNREAD], ids=["unseen", "unread"])
-async def test_who_follows_it_loses_it_when_the_host_says_so(
+async def test_a_follower_loses_the_room_when_the_host_says_so(
     rig: LiveRig, eve: Any, hall: Room, barred: set[int]
 ) -> None:
     await sync_to_async(tokens.issue)(by=eve, user=eve)

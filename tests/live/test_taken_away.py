@@ -60,7 +60,7 @@ async def test_a_deleted_room_leaves_members_and_watchers_at_once(
 
 
 @pytest.mark.parametrize("lost", [(), (CompareRoom,)], ids=["told", "the hint is lost"])
-async def test_a_room_made_private_is_cut_from_who_only_watched_before_the_next_word(
+async def test_a_room_made_private_is_cut_from_watchers_before_its_next_message(
     rig: LiveRig, ana: Any, eve: Any, quiet: Room, lost: tuple[type, ...]
 ) -> None:
     (_, member), (watching, watcher) = [await watch(rig, user, quiet) for user in (ana, eve)]
@@ -86,7 +86,7 @@ async def test_a_room_made_private_is_cut_from_who_only_watched_before_the_next_
     assert "live again" not in "".join(watcher.frames)
 
 
-async def test_who_watched_does_not_get_back_in_by_what_the_feed_remembers(
+async def test_a_watcher_does_not_get_back_in_through_the_events_that_the_feed_holds(
     rig: LiveRig, ana: Any, eve: Any, quiet: Room
 ) -> None:
     """A sync whose access was looked at just before the room became private joins a feed that is past that point."""
@@ -158,7 +158,7 @@ async def test_what_a_hosts_rule_takes_away_is_cut_where_it_says_so(
     assert [len(connections[name].rooms) for name in ("ana", "ben", "eve")] == [2, 0, 0]
 
 
-async def test_who_is_being_caught_up_when_the_right_ends_does_not_stay(
+async def test_a_person_whose_right_ends_during_a_catch_up_loses_the_room(
     rig: LiveRig, eve: Any, quiet: Room, hall: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, review = pools.readers.run, rig.revalidation._review_rooms

@@ -90,7 +90,7 @@ def test_a_transaction_that_froze_with_a_rooms_lock_delays_a_post_and_no_more(
     check_log(lobby)
 
 
-def test_who_waits_too_long_for_a_lock_is_told_to_try_again(ana: Any, lobby: Room, settings: Any) -> None:
+def test_waiting_too_long_for_a_lock_is_a_retryable_error(ana: Any, lobby: Room, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "LOCK_WAIT_S": 0.2, "WRITER_RETRY_S": 0.0}
     locked, over = threading.Event(), threading.Event()
 

@@ -41,7 +41,7 @@ def fail(logger: logging.Logger, error: Exception, text: str = RECEIVING) -> Non
         logger.exception(text)
 
 
-def test_a_trouble_of_each_second_is_one_line_a_minute_with_a_count(
+def test_an_error_each_second_is_one_line_a_minute_with_a_count(
     log: tuple[logging.Logger, io.StringIO], clock: Clock
 ) -> None:
     logger, written = log
@@ -53,7 +53,7 @@ def test_a_trouble_of_each_second_is_one_line_a_minute_with_a_count(
     assert written.getvalue().splitlines() == [line, line + again, line + again]
 
 
-def test_another_trouble_is_told_at_once(log: tuple[logging.Logger, io.StringIO], clock: Clock) -> None:
+def test_a_different_error_is_logged_at_once(log: tuple[logging.Logger, io.StringIO], clock: Clock) -> None:
     logger, written = log
     fail(logger, ConnectionError())
     fail(logger, RuntimeError("read() called while another coroutine is already waiting"))
@@ -77,7 +77,7 @@ def test_a_mistake_in_the_code_keeps_its_traceback(log: tuple[logging.Logger, io
     assert "Traceback" in written.getvalue()
 
 
-def test_what_is_remembered_has_an_end(log: tuple[logging.Logger, io.StringIO]) -> None:
+def test_the_number_of_remembered_lines_is_bounded(log: tuple[logging.Logger, io.StringIO]) -> None:
     logger, _ = log
     (repeats,) = logger.filters
     for each in range(3 * KINDS_AT_MOST):

@@ -102,7 +102,7 @@ def test_every_page_that_only_shows_something_shows_it(
     assert "hello" in shown(client.get(f"/rooms/{room.pk}/"))
 
 
-def test_pages_are_read_while_a_session_would_be_signed_anew(
+def test_pages_can_be_read_while_a_session_cannot_be_signed_again(
     olga: Any, sign_in: Any, settings: Any, read_only: Callable[[bool], None]
 ) -> None:
     client = sign_in(olga)
@@ -115,7 +115,7 @@ def test_pages_are_read_while_a_session_would_be_signed_anew(
     assert client.get("/rooms/").status_code == 200
 
 
-def test_a_session_that_a_new_password_ended_is_nobodys(
+def test_a_session_that_a_new_password_ended_signs_nobody_in(
     olga: Any, sign_in: Any, read_only: Callable[[bool], None]
 ) -> None:
     client = sign_in(olga)
@@ -222,7 +222,7 @@ def test_a_note_costs_no_more_than_itself(ana: Any) -> None:
 # What rate limits count in -------------------------------------------------------------------------------------------
 
 
-def test_of_those_who_add_at_once_one_succeeds() -> None:
+def test_of_simultaneous_adds_one_succeeds() -> None:
     for lock in ("first", "second"):
         outcomes = at_once([lambda lock=lock: cache.add(lock, True, 10)] * 6)
         assert sorted(outcomes) == [False] * 5 + [True], outcomes

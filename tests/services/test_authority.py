@@ -167,9 +167,7 @@ def test_rooms_that_nobody_owns_are_made_by_the_site_alone(ana: Any, ben: Any) -
     assert rooms.room_for(ben, by=SITE).member_count == 0
 
 
-def test_people_whom_the_maker_of_a_room_cannot_find_are_brought_in_by_the_site(
-    ana: Any, eve: Any, settings: Any
-) -> None:
+def test_the_site_brings_people_into_a_room_whom_its_maker_cannot_find(ana: Any, eve: Any, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "POLICY": "chat.access.policy.Policy"}
     with pytest.raises(UserNotFound):
         rooms.create(by=ana, name="Hall", user_ids=[str(eve.pk)])

@@ -72,7 +72,7 @@ def rows() -> list[int]:
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_who_is_gone_is_answered_like_who_was_never_there(
+def test_a_deleted_account_is_answered_like_one_that_never_existed(
     name: str, square: None, ana: Any, ben: Any, cleo: Any, eve: Any, lobby: Room
 ) -> None:
     message = said(ana, lobby)
@@ -109,7 +109,7 @@ def test_whichever_is_first_nobody_is_left_without_an_account_and_nothing_breaks
     check_log(fresh(lobby))
 
 
-def test_a_direct_room_that_is_there_and_an_account_of_it_that_goes_wait_for_each_other_in_one_order(ana: Any) -> None:
+def test_opening_a_direct_room_and_deleting_its_person_do_not_deadlock(ana: Any) -> None:
     for place in range(6):
         eve = person(f"eve-{place}")
         room = rooms.open_direct(by=ana, user_ids=[str(eve.pk)], invited_by=SITE)

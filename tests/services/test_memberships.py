@@ -83,7 +83,7 @@ def test_leaving_twice_is_one_change(ben: Any, lobby: Room) -> None:
     check_log(lobby)
 
 
-def test_who_comes_back_gets_the_old_place_as_a_plain_member(ana: Any, ben: Any, lobby: Room) -> None:
+def test_a_returning_member_gets_the_old_row_as_a_plain_member(ana: Any, ben: Any, lobby: Room) -> None:
     memberships.change_role(by=ana, room_id=lobby.pk, user_id=str(ben.pk), role="moderator")
     memberships.leave(by=ben, room_id=lobby.pk)
     memberships.join(by=ben, room_id=lobby.pk)
@@ -138,7 +138,9 @@ def test_adding_and_removing_twice_are_one_change_each(ana: Any, cleo: Any, staf
     check_log(staff)
 
 
-def test_who_added_or_removed_somebody_is_told_alike_live_and_later(ana: Any, cleo: Any, staff: Room) -> None:
+def test_the_person_who_added_or_removed_a_member_is_told_alike_live_and_later(
+    ana: Any, cleo: Any, staff: Room
+) -> None:
     place = {"room_id": staff.pk, "user_id": str(cleo.pk)}
     acts = [
         (lambda: memberships.add(by=ana, **place), "ana"),
@@ -164,7 +166,9 @@ def test_who_added_or_removed_somebody_is_told_alike_live_and_later(ana: Any, cl
             assert live.by == live.member.by
 
 
-def test_who_added_somebody_is_forgotten_with_their_account(ana: Any, ben: Any, cleo: Any, staff: Room) -> None:
+def test_the_person_who_added_a_member_is_forgotten_with_their_account(
+    ana: Any, ben: Any, cleo: Any, staff: Room
+) -> None:
     memberships.add(by=ana, room_id=staff.pk, user_id=str(cleo.pk))
     added = Membership.objects.get(room=staff, user=cleo)
     assert added.moved_by == ana
@@ -209,7 +213,7 @@ def test_the_same_role_again_changes_nothing(ana: Any, ben: Any, lobby: Room) ->
 
 
 @pytest.mark.parametrize(("role", "heir"), [("member", "ben"), ("moderator", "cleo")])
-def test_the_last_owners_place_goes_to_the_moderator_or_else_who_is_here_longest(
+def test_the_last_owner_is_succeeded_by_the_moderator_or_else_the_longest_member(
     ana: Any, ben: Any, cleo: Any, lobby: Room, role: str, heir: str
 ) -> None:
     memberships.add(by=ana, room_id=lobby.pk, user_id=str(cleo.pk), role=role)
@@ -226,7 +230,7 @@ def test_the_last_person_of_a_room_may_leave(ana: Any) -> None:
     assert fresh(room).member_count == 0
 
 
-def test_who_is_not_here_has_no_role(ana: Any, ben: Any, eve: Any, lobby: Room) -> None:
+def test_a_person_who_is_not_a_member_has_no_role(ana: Any, ben: Any, eve: Any, lobby: Room) -> None:
     memberships.leave(by=ben, room_id=lobby.pk)
     for absent in (ben, eve):
         with pytest.raises(MemberNotFound):
@@ -238,7 +242,7 @@ def test_who_is_not_here_has_no_role(ana: Any, ben: Any, eve: Any, lobby: Room) 
 @pytest.mark.parametrize(
     "user_id", ["", "0", "-1", "1e5", "٣", "９", "+1", " 1", "1_0", "x", "9" * 30, "9" * 64, "None"]
 )
-def test_an_odd_user_id_is_nobody(ana: Any, lobby: Room, user_id: str) -> None:
+def test_an_odd_user_id_names_nobody(ana: Any, lobby: Room, user_id: str) -> None:
     with pytest.raises(UserNotFound):
         memberships.add(by=ana, room_id=lobby.pk, user_id=user_id)
     with pytest.raises(UserNotFound):
@@ -247,7 +251,7 @@ def test_an_odd_user_id_is_nobody(ana: Any, lobby: Room, user_id: str) -> None:
         memberships.remove(by=ana, room_id=lobby.pk, user_id=user_id)
 
 
-def test_another_spelling_of_an_id_is_nobody(ana: Any, ben: Any, cleo: Any, lobby: Room) -> None:
+def test_another_spelling_of_an_id_names_nobody(ana: Any, ben: Any, cleo: Any, lobby: Room) -> None:
     """They reached the person that Python's int() makes of them, and so made a second direct room's key."""
     arabic = "".join(chr(0x660 + int(digit)) for digit in str(cleo.pk))
     for spelling in (arabic, f"+{cleo.pk}", f" {cleo.pk}", f"0{cleo.pk}"):
@@ -294,7 +298,9 @@ def test_the_other_sees_a_direct_room_from_its_first_message_on(ana: Any, ben: A
     assert [each.name for each in reads.own_rooms(ben)[0]] == ["ana"]
 
 
-def test_opening_a_hidden_direct_room_brings_it_back_for_who_opens_it(ana: Any, ben: Any, ana_and_ben: Room) -> None:
+def test_opening_a_hidden_direct_room_brings_it_back_for_the_opener_alone(
+    ana: Any, ben: Any, ana_and_ben: Room
+) -> None:
     memberships.leave(by=ana, room_id=ana_and_ben.pk)
     with published() as hints:
         assert rooms.open_direct(by=ana, user_ids=[str(ben.pk)]) == ana_and_ben
@@ -321,7 +327,7 @@ def test_a_deactivated_person_neither_acts_nor_is_added(ana: Any, ben: Any, cleo
         rooms.create(by=ben, name="Mine")
 
 
-def test_the_site_may_place_somebody_who_is_deactivated(ana: Any, cleo: Any, lobby: Room) -> None:
+def test_the_site_may_add_a_deactivated_person(ana: Any, cleo: Any, lobby: Room) -> None:
     """Telling them of their new room failed, and with it the whole call."""
     cleo.is_active = False
     cleo.save()
@@ -426,7 +432,7 @@ def test_the_site_gives_roles_but_keeps_an_owner(ana: Any, ben: Any, cleo: Any, 
     check_log(lobby)
 
 
-def test_when_the_site_removes_the_last_owner_the_place_goes_on(ana: Any, ben: Any, lobby: Room) -> None:
+def test_a_last_owner_removed_by_the_site_is_succeeded(ana: Any, ben: Any, lobby: Room) -> None:
     with published() as hints:
         memberships.remove(by=SITE, room_id=lobby.pk, user_id=str(ana.pk))
     assert [type(each).__name__ for each in events_in(hints, lobby)] == ["MemberChanged", "MemberLeft"]
@@ -434,7 +440,7 @@ def test_when_the_site_removes_the_last_owner_the_place_goes_on(ana: Any, ben: A
     check_log(lobby)
 
 
-def test_who_is_brought_into_a_room_while_their_account_is_deleted_does_not_stay_in_it(
+def test_a_person_added_to_a_room_while_their_account_is_deleted_does_not_stay_in_it(
     transactional_db: None, ana: Any, lobby: Room, cleo: Any
 ) -> None:
     end_all, ended = memberships.end_all, threading.Event()

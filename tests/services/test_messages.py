@@ -57,7 +57,7 @@ def test_an_authors_post_moves_their_own_read_pointer_and_nobody_elses(ana: Any,
         ("a\ud800b", MessageInvalidText),
     ],
 )
-def test_a_body_that_cannot_be_is_refused_on_posting_and_on_editing(
+def test_an_invalid_body_is_refused_on_posting_and_on_editing(
     ana: Any, lobby: Room, body: str, error: type[ChatError]
 ) -> None:
     message = said(ana, lobby)
@@ -73,7 +73,9 @@ def test_a_body_of_the_greatest_length_is_stored_whole(ana: Any, lobby: Room) ->
     assert said(ana, lobby, "é" * 10_000).body == "é" * 10_000
 
 
-def test_who_may_not_post_gets_the_reason_that_they_may_know(ana: Any, eve: Any, lobby: Room, staff: Room) -> None:
+def test_a_refused_post_tells_only_the_reason_that_its_author_may_know(
+    ana: Any, eve: Any, lobby: Room, staff: Room
+) -> None:
     with pytest.raises(RoomForbidden):
         say(eve, lobby)  # open: she sees it
     with pytest.raises(RoomNotFound):
@@ -83,7 +85,7 @@ def test_who_may_not_post_gets_the_reason_that_they_may_know(ana: Any, eve: Any,
         say(ana, lobby)
 
 
-def test_who_was_deactivated_a_moment_ago_does_not_post(ben: Any, lobby: Room) -> None:
+def test_a_person_deactivated_a_moment_ago_cannot_post(ben: Any, lobby: Room) -> None:
     stale = fresh(ben)
     ben.is_active = False
     ben.save()
@@ -156,7 +158,7 @@ def test_own_messages_are_edited_and_moderators_delete(ana: Any, ben: Any, eve: 
     messages.delete(by=ana, message_id=bens.pk)
 
 
-def test_who_left_edits_nothing(ben: Any, lobby: Room) -> None:
+def test_a_former_member_cannot_edit_or_delete(ben: Any, lobby: Room) -> None:
     message = said(ben, lobby)
     memberships.leave(by=ben, room_id=lobby.pk)
     with pytest.raises(MessageForbidden):

@@ -76,7 +76,7 @@ def test_this_is_an_emoji(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NO_EMOJI)
-def test_this_is_none(name: str) -> None:
+def test_this_is_no_emoji(name: str) -> None:
     assert not reactions.is_emoji(NO_EMOJI[name])
 
 
@@ -147,7 +147,7 @@ def test_members_react_to_what_is_there(ana: Any, eve: Any, lobby: Room, staff: 
         reactions.add(by=ana, message_id=message.pk, emoji="👍")
 
 
-def test_who_left_keeps_reactions_and_makes_none(ana: Any, ben: Any, lobby: Room) -> None:
+def test_a_former_members_reactions_stay_and_cannot_be_changed(ana: Any, ben: Any, lobby: Room) -> None:
     message = said(ana, lobby)
     reactions.add(by=ben, message_id=message.pk, emoji="👍")
     memberships.leave(by=ben, room_id=lobby.pk)

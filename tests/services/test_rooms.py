@@ -25,7 +25,7 @@ from tests.cast import at_once, events_in, fresh, published, say
 from tests.services.log import check_log
 
 
-def test_who_makes_a_room_owns_it_and_is_told(ana: Any, ben: Any) -> None:
+def test_the_maker_of_a_room_owns_it_and_is_told(ana: Any, ben: Any) -> None:
     with published() as hints:
         room = rooms.create(
             by=ana,
@@ -47,7 +47,7 @@ def test_who_makes_a_room_owns_it_and_is_told(ana: Any, ben: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\x00b", "\u200b", "\ud800"])
-def test_a_name_that_cannot_be_is_refused(ana: Any, lobby: Room, name: str) -> None:
+def test_an_invalid_name_is_refused(ana: Any, lobby: Room, name: str) -> None:
     with pytest.raises(RoomInvalid) as refused:
         rooms.create(by=ana, name=name)
     assert refused.value.field == "name"
@@ -87,7 +87,7 @@ def test_rooms_of_one_name_made_at_once_are_all_made(transactional_db: None, ana
     assert len({each.slug for each in made}) == 6
 
 
-def test_who_makes_a_room_does_not_learn_whether_a_hidden_one_has_its_name(
+def test_the_maker_of_a_room_does_not_learn_whether_a_hidden_one_has_its_name(
     transactional_db: None, ana: Any, eve: Any
 ) -> None:
     hidden = rooms.create(by=ana, name="Layoffs", kind="private")
@@ -142,9 +142,7 @@ def test_private_rooms_of_before_get_slugs_that_nobody_can_guess(ana: Any, lobby
     assert {pk: Room.with_deleted.get(pk=pk).slug for pk in before} == before
 
 
-def test_two_who_bring_each_other_into_a_room_do_not_wait_in_a_circle(
-    transactional_db: None, ana: Any, ben: Any
-) -> None:
+def test_two_people_who_add_each_other_to_rooms_do_not_deadlock(transactional_db: None, ana: Any, ben: Any) -> None:
     both, welcome = threading.Barrier(2), people.welcome
 
     def once_both_hold_their_own_row(*args: Any, **options: Any) -> Any:
@@ -320,7 +318,7 @@ def test_what_a_room_can_not_be_is_refused(lobby: Room, ana_and_ben: Room) -> No
         rooms.update(by=SITE, room_id=987654, name="Nowhere")
 
 
-def test_the_sites_own_code_brings_together_who_could_not_find_each_other(
+def test_the_sites_own_code_brings_people_together_who_cannot_find_each_other(
     ana: Any, ben: Any, make_person: Any, settings: Any
 ) -> None:
     settings.CHAT = {**settings.CHAT, "POLICY": "chat.access.policy.Policy"}
@@ -338,7 +336,7 @@ class NoOpenRooms(Policy):
         return kind != "open"
 
 
-def test_who_may_not_make_an_open_room_makes_none_of_a_private_one(ana: Any, staff: Room, settings: Any) -> None:
+def test_a_person_who_may_not_make_open_rooms_cannot_open_a_private_one(ana: Any, staff: Room, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.NoOpenRooms"}
     with pytest.raises(RoomForbidden):
         rooms.update(by=ana, room_id=staff.pk, kind="open")

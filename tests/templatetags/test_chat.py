@@ -44,7 +44,7 @@ def counts(html: str) -> dict[str, int]:
     return {name: html.count(part) for name, part in PARTS.items()}
 
 
-def test_who_may_read_gets_the_room_with_all_it_needs(staff: Room, ana: Any, ben: Any) -> None:
+def test_a_reader_gets_the_room_with_all_it_needs(staff: Room, ana: Any, ben: Any) -> None:
     say(ana, staff, "Good **morning**")
     html = page(ben, room=staff)
     assert counts(html) == {"styles": 1, "config": 1, "script": 1}
@@ -68,7 +68,7 @@ def test_an_object_stands_for_its_room(ana: Any, ben: Any) -> None:
     assert f'room="{room.pk}"' in page(ana, room=ben)
 
 
-def test_looking_makes_no_room(ana: Any, ben: Any) -> None:
+def test_rendering_the_tag_makes_no_room(ana: Any, ben: Any) -> None:
     before = Room.objects.count()
     assert page(ana, room=ben) == ""
     assert Room.objects.count() == before
@@ -100,7 +100,7 @@ def test_the_head_may_have_them_instead(staff: Room, ana: Any) -> None:
     assert "<chat-room" in body
 
 
-def test_who_is_not_signed_in_is_led_to_the_sites_own_page(staff: Room, settings: Any) -> None:
+def test_an_anonymous_visitor_is_led_to_the_sites_own_login_page(staff: Room, settings: Any) -> None:
     settings.LOGIN_URL = "/door/?from=shop"
     html = page(AnonymousUser(), "{% load chat %}{% chat_scripts %}{% chat_room room %}", room=staff)
     assert 'href="/door/?from=shop&amp;next=/orders/7/%3Ftab%3Dchat"' in html
@@ -111,7 +111,7 @@ def test_who_is_not_signed_in_is_led_to_the_sites_own_page(staff: Room, settings
     )
 
 
-def test_missing_and_not_yours_are_both_nothing(staff: Room, eve: Any) -> None:
+def test_a_missing_room_and_a_hidden_one_both_render_nothing(staff: Room, eve: Any) -> None:
     assert page(eve, room=staff) == page(eve, room=987654321) == page(eve, room="no-such-room") == ""
     assert page(eve, room=None) == page(eve, room="") == page(eve, room=Room()) == ""
 

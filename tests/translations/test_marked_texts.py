@@ -182,7 +182,7 @@ def test_forms_and_what_they_answer(german: Client, olga: Any) -> None:
     assert not found, "\n".join(found)
 
 
-def test_the_pages_of_who_is_not_signed_in(german: Client, olga: Any) -> None:
+def test_the_pages_of_somebody_signed_out(german: Client, olga: Any) -> None:
     german.logout()
     code = invitations.create(by=olga).code
     gone = [each for path in PAGES_FOR_ALL for each in wrong(german, path.format(code=code))]

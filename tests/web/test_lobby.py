@@ -110,7 +110,7 @@ def test_the_busiest_room_comes_first_and_the_rest_on_further_pages(
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "٣", "9" * 50, "999"])
-def test_a_page_that_is_none_is_no_error(ana: Any, lobby: Room, browser_of: Any, page: str):
+def test_an_invalid_page_number_is_no_error(ana: Any, lobby: Room, browser_of: Any, page: str):
     opened(browser_of(ana), "lobby", page=page)
 
 
@@ -139,7 +139,7 @@ def test_more_rooms_cost_no_more_queries(ana: Any, ben: Any, browser_of: Any):
     assert fill(3) == fill(20)
 
 
-def test_who_is_not_signed_in_is_asked_to(client: Any, lobby: Room):
+def test_an_anonymous_visitor_is_asked_to_sign_in(client: Any, lobby: Room):
     wanted = [address(name) for name in ("home", "lobby", "people", "tokens", "new_room")]
     wanted += [address(name, lobby.pk) for name in ("room", "room_settings")]
     for place in wanted:

@@ -11,7 +11,7 @@ ODD = ("\x00", "a\x00b", "9" * 300, "٣", "-1")
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_an_id_that_can_not_be_is_one_of_nothing(ana: Any, lobby: Room, browser_of: Any, odd: str):
+def test_an_impossible_id_is_not_found(ana: Any, lobby: Room, browser_of: Any, odd: str):
     client, settings = browser_of(ana), address("room_settings", lobby.pk)
     assert client.get(address("room", odd)).status_code == 404
     assert client.get(address("message", odd, 1)).status_code == 404

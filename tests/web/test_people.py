@@ -54,7 +54,7 @@ def test_writing_to_those_ticked_opens_one_room_of_all(ana: Any, ben: Any, cleo:
 
 
 @pytest.mark.parametrize("user", ["999999", "nonsense", "-1", "\u0663", "x" * 300, "a\0b"])
-def test_who_does_not_exist_cant_be_written_to(ana: Any, browser_of: Any, user: str):
+def test_a_person_who_does_not_exist_cannot_be_written_to(ana: Any, browser_of: Any, user: str):
     assert "There is no such person." in sent(browser_of(ana), "direct", only=user)
     assert not Room.objects.exists()
 
@@ -106,7 +106,7 @@ def test_a_name_is_never_markup(ana: Any, make_person: Any, browser_of: Any):
 # The policy at the door and in the transaction -------------------------------------------------------------------
 
 
-def test_by_default_one_finds_only_those_one_shares_a_room_with(
+def test_by_default_people_find_only_those_they_share_a_room_with(
     ana: Any, ben: Any, eve: Any, staff: Room, browser_of: Any, settings: Any
 ):
     settings.CHAT = {**settings.CHAT, "POLICY": PLAIN}
@@ -116,7 +116,7 @@ def test_by_default_one_finds_only_those_one_shares_a_room_with(
     assert "ben" not in opened(browser_of(ana), "people")
 
 
-def test_whom_one_cant_find_one_can_neither_write_to_nor_add(
+def test_people_who_cannot_be_found_can_neither_be_written_to_nor_added(
     ana: Any, eve: Any, staff: Room, browser_of: Any, settings: Any
 ):
     settings.CHAT = {**settings.CHAT, "POLICY": PLAIN}
@@ -134,7 +134,9 @@ def test_whom_one_cant_find_one_can_neither_write_to_nor_add(
     assert Room.objects.count() == 1 and fresh(staff).member_count == 2
 
 
-def test_a_policy_of_a_host_decides_whom_one_finds(ana: Any, ben: Any, cleo: Any, browser_of: Any, settings: Any):
+def test_a_hosts_policy_decides_which_people_can_be_found(
+    ana: Any, ben: Any, cleo: Any, browser_of: Any, settings: Any
+):
     settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.OnlyCleo"}
     page = opened(browser_of(ana), "people")
     assert "cleo" in page and "ben" not in page

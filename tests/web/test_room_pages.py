@@ -19,9 +19,7 @@ def test_a_room_is_found_by_id_and_by_short_name(ben: Any, lobby: Room, browser_
         assert "Lobby" in opened(browser_of(ben), "room", name)
 
 
-def test_what_is_not_ones_own_is_as_missing_as_what_never_was(
-    eve: Any, staff: Room, ana_and_ben: Room, browser_of: Any
-):
+def test_a_hidden_room_is_answered_like_a_missing_one(eve: Any, staff: Room, ana_and_ben: Room, browser_of: Any):
     client = browser_of(eve)
     for room in (staff.pk, staff.slug, ana_and_ben.pk, 999_999, "no-such-room", "9" * 30):
         for name, rest in (("room", ()), ("message", (1,)), ("room_settings", ())):
@@ -56,7 +54,7 @@ def test_a_direct_room_is_called_after_the_others(ana: Any, ben: Any, ana_and_be
     assert "<title>ana · " in browser_of(ben).get(address("room", ana_and_ben.pk)).content.decode()
 
 
-def test_who_is_gone_is_called_so_wherever_they_are_named(ana: Any, ben: Any, ana_and_ben: Room, browser_of: Any):
+def test_a_deleted_account_is_named_as_such_everywhere(ana: Any, ben: Any, ana_and_ben: Room, browser_of: Any):
     client = browser_of(ana)
     room = rooms.create(by=ana, name="Kitchen", user_ids=[str(ben.pk)], invited_by=SITE)
     theirs = say(ben, room, "theirs")
@@ -104,7 +102,7 @@ class LookingOnly(Policy):
         return False
 
 
-def test_who_may_only_read_is_told_so_and_not_asked_in(
+def test_a_person_who_may_only_read_is_told_so_and_not_offered_to_join(
     ana: Any, eve: Any, lobby: Room, staff: Room, browser_of: Any, settings: Any
 ):
     html = browser_of(eve).get(address("room", lobby.pk)).content.decode()
@@ -140,7 +138,7 @@ def form_around(response: Any, button: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def test_who_could_not_come_back_by_themselves_is_asked_before_they_leave(
+def test_leaving_asks_first_where_a_member_could_not_rejoin(
     ana: Any, ben: Any, lobby: Room, staff: Room, ana_and_ben: Room, browser_of: Any
 ):
     client = browser_of(ben)
@@ -196,7 +194,7 @@ def test_two_forms_make_two_rooms(ana: Any, browser_of: Any):
     assert len(ids) == 2
 
 
-def test_a_private_room_begins_with_those_who_are_ticked(ana: Any, ben: Any, cleo: Any, browser_of: Any):
+def test_a_private_room_begins_with_the_ticked_people(ana: Any, ben: Any, cleo: Any, browser_of: Any):
     sent(browser_of(ana), "new_room", **NEW, kind="private", user=[ben.pk, cleo.pk], client_id=uuid4())
     room = Room.objects.get(name="Garden")
     assert set(room.memberships.values_list("user__username", "role")) == {
@@ -253,7 +251,7 @@ def test_a_search_for_people_keeps_what_was_typed_and_ticked(ana: Any, ben: Any,
     assert not Room.objects.exists()
 
 
-def test_who_may_make_no_room_is_told_so(ana: Any, browser_of: Any, settings: Any):
+def test_a_person_who_may_not_make_rooms_is_told_so(ana: Any, browser_of: Any, settings: Any):
     settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.NobodyMakesRooms"}
     page = sent(browser_of(ana), "new_room", **NEW, kind="open", client_id=uuid4())
     assert "You may not do that" in page and not Room.objects.exists()

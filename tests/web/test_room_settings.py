@@ -44,7 +44,7 @@ def test_it_says_why_there_is_nobody_to_add(ana: Any, make_person: Any, browser_
     assert "Nobody found." in opened(browser_of(ana), "room_settings", room.pk, add="zebra")
 
 
-def test_a_member_sees_who_is_there_and_can_leave(ben: Any, staff: Room, browser_of: Any):
+def test_a_member_sees_the_members_and_can_leave(ben: Any, staff: Room, browser_of: Any):
     html = browser_of(ben).get(address("room_settings", staff.pk)).content.decode()
     assert "ana" in html and "Leave this room" in html
     for words in ("Name and topic", "Add people", "Archive this room", "Role of", "Remove ana", "Open to everybody"):
@@ -83,7 +83,7 @@ def test_a_superuser_manages_open_rooms_without_being_in_them(
     assert root.get(address("room_settings", staff.pk)).status_code == 404
 
 
-def test_a_question_is_asked_only_of_who_may_say_yes(
+def test_a_confirmation_is_shown_only_to_people_who_may_confirm(
     ana: Any, ben: Any, cleo: Any, eve: Any, staff: Room, lobby: Room, browser_of: Any
 ):
     memberships.change_role(by=ana, room_id=staff.pk, user_id=str(ben.pk), role="moderator")
@@ -129,7 +129,7 @@ def test_an_owner_renames_and_everybody_hears_of_it(ana: Any, staff: Room, brows
     ("fields", "says"),
     [({"name": ""}, "This field is required."), ({"name": "x" * 101}, "at most 100"), ({"name": "\u200b \t"}, "")],
 )
-def test_a_name_that_cant_be_is_refused_at_its_field(ana: Any, staff: Room, browser_of: Any, fields: Any, says: str):
+def test_an_invalid_name_is_an_error_at_its_field(ana: Any, staff: Room, browser_of: Any, fields: Any, says: str):
     page = read(act(browser_of(ana), staff, "update", topic="", **fields))
     assert says in page
 
@@ -173,12 +173,12 @@ def test_people_are_added_and_the_room_is_told(ana: Any, cleo: Any, eve: Any, st
 
 
 @pytest.mark.parametrize("user", ["999999", "nonsense", "0", "\u0663"])
-def test_nobody_who_is_not_there_can_be_added(ana: Any, staff: Room, browser_of: Any, user: str):
+def test_an_unknown_person_cannot_be_added(ana: Any, staff: Room, browser_of: Any, user: str):
     page = read(act(browser_of(ana), staff, "add", user=[user]))
     assert "There is no such person." in page and len(people_of(staff)) == 2
 
 
-def test_people_are_added_all_or_none_and_it_is_said_who_can_not_be(
+def test_people_are_added_all_or_none_and_the_refusal_names_those_who_cannot_be(
     ana: Any, ben: Any, cleo: Any, eve: Any, staff: Room, lobby: Room, browser_of: Any
 ):
     memberships.join(by=eve, room_id=lobby.pk)  # so ana knows her name
@@ -209,7 +209,7 @@ def test_a_forged_form_cant_add_thousands(ana: Any, staff: Room, browser_of: Any
     assert "Add fewer people at once." in page and len(people_of(staff)) == 2
 
 
-def test_a_search_for_people_to_add_leaves_out_who_is_in(ana: Any, cleo: Any, staff: Room, browser_of: Any):
+def test_a_search_for_people_to_add_leaves_out_members(ana: Any, cleo: Any, staff: Room, browser_of: Any):
     client = browser_of(ana)
     response = act(client, staff, "enter", q="e", searched="", user=[cleo.pk])
     html = response.content.decode()
@@ -218,7 +218,7 @@ def test_a_search_for_people_to_add_leaves_out_who_is_in(ana: Any, cleo: Any, st
     assert "cleo" in added and ">ben<" not in added
 
 
-def test_the_enter_key_adds_who_is_ticked_when_nothing_new_is_searched(
+def test_the_enter_key_adds_the_ticked_people_when_nothing_new_is_searched(
     ana: Any, cleo: Any, staff: Room, browser_of: Any
 ):
     act(browser_of(ana), staff, "enter", q="cle", searched="cle", user=[cleo.pk])
@@ -306,7 +306,7 @@ def test_members_have_pages_and_a_search(
     assert "Nobody in this room is called that." in opened(client, "room_settings", staff.pk, q="nobody")
 
 
-def test_who_lost_the_room_between_page_and_form_gets_the_answer_of_a_missing_one(
+def test_a_form_for_a_room_lost_since_the_page_was_opened_is_answered_like_a_missing_one(
     ana: Any, ben: Any, staff: Room, browser_of: Any
 ):
     client = browser_of(ben)

@@ -50,7 +50,9 @@ def test_lines_and_data_show_one_and_the_same_page(ana: Any, ben: Any, lobby: Ro
     assert "unread-line" not in html
 
 
-def test_who_has_much_unread_starts_at_the_first_of_it(ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf) -> None:
+def test_a_room_with_much_unread_opens_at_the_first_unread_message(
+    ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf
+) -> None:
     for _ in range(100):
         say(ana, lobby)
     read_pointers.move(by=ben, room_id=lobby.pk, number=20)
@@ -105,7 +107,7 @@ def test_a_tombstone_an_edit_and_a_lost_author_are_told(ana: Any, ben: Any, lobb
     assert re.search(r'</ul>\s*<span class="message__edited"', html)
 
 
-def test_who_came_and_went_is_told_and_in_direct_rooms_nobody(
+def test_joins_and_leaves_are_shown_but_not_in_direct_rooms(
     ana: Any, ben: Any, cleo: Any, lobby: Room, ana_and_ben: Room, browser_of: BrowserOf
 ) -> None:
     memberships.join(by=cleo, room_id=lobby.pk)

@@ -29,7 +29,7 @@ def test_it_says_when_a_token_was_used_and_when_it_ends(ana: Any, browser_of: An
     assert "last used on" in page and "expires on" in page
 
 
-def test_a_revoked_one_is_gone_and_others_can_revoke_nothing(ana: Any, ben: Any, browser_of: Any):
+def test_a_revoked_token_is_gone_and_other_people_cannot_revoke_it(ana: Any, ben: Any, browser_of: Any):
     tokens.issue(by=ana, user=ana, name="robot")
     token = Token.objects.get()
     for nonsense in (token.pk, "x", "", "9" * 40):

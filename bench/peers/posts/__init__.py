@@ -1,1 +1,1 @@
-"""The one table of the peer that stores."""
+"""The only table of the peer that stores messages."""

@@ -2,7 +2,7 @@ from django.db import models
 
 
 class Post(models.Model):
-    """A message as a first version of a chat stores it."""
+    """A message as a simple chat stores it."""
 
     room = models.CharField(max_length=50, db_index=True)
     author = models.CharField(max_length=50)

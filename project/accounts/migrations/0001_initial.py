@@ -9,7 +9,7 @@ import project.accounts.models
 
 
 def make_the_row(apps: Any, schema_editor: Any) -> None:
-    """What sign-ups and the set-up lock exists before the first of them."""
+    """Create the row that sign-ups and the set-up lock."""
     apps.get_model("accounts", "SiteSettings").objects.using(schema_editor.connection.alias).get_or_create(pk=1)
 
 

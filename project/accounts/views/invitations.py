@@ -1,4 +1,4 @@
-"""The list of invitations: making, sharing and revoking them."""
+"""The page of invitations, where they are made, shared and revoked."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from project.accounts.forms import InvitationForm
 from project.accounts.models import Invitation
 
 SHOWN = 100
-"""Newest first; older ones are in the admin."""
+"""The newest are shown; older ones are in the admin."""
 
 
 @never_cache
@@ -44,14 +44,14 @@ def invitations(request: HttpRequest) -> HttpResponse:
             service.create(by=request.user, **form.options())
         except AccountError as error:
             messages.error(request, str(error))
-            return redirect("chat:home")  # this page is not theirs any more
+            return redirect("chat:home")  # they may no longer open this page
         messages.success(request, _("Here is the new link."))
         return redirect("invitations")
     found = service.visible_to(request.user)
     usable = [_shown(request, each) for each in found.usable()[:SHOWN]]
     past = [_shown(request, each) for each in found.exclude(pk__in=found.usable().values("pk"))[:SHOWN]]
     context = {"form": form, "usable": usable, "past": past, "sign_up": settings.sign_up}
-    if "ready" in request.GET and usable:  # the end of the set-up: the first link, and the way on
+    if "ready" in request.GET and usable:  # the end of the set-up shows the first link and the way on
         context |= {"first": usable[0], "usable": usable[1:]}
     return render(request, "accounts/invitations.html", context)
 
@@ -83,7 +83,7 @@ def _shown(request: HttpRequest, invitation: Invitation) -> dict[str, Any]:
 
 
 def qr_code(text: str) -> SafeString:
-    """An SVG for the page itself: no style attribute, so the strict policy for content lets it be."""
+    """An inline SVG without style attributes, which the Content Security Policy would block."""
     drawn = segno.make(text, error="m", boost_error=False).svg_inline(
         scale=4, border=3, dark="#000", light="#fff", omitsize=True, svgclass="qr-code", title=_("QR code of the link")
     )

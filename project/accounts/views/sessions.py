@@ -1,4 +1,4 @@
-"""Where a person is signed in, and how to end that from here."""
+"""The page that lists where a person is signed in, and ends sessions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ from project.accounts.devices import describe
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def sessions(request: HttpRequest) -> HttpResponse:
-    """The list; posting ends one other ``session``, or all others."""
+    """Show the list. A POST ends one other ``session``, or all others."""
     if request.method == "POST":
         _end(request)
         return redirect("usersessions_list")
@@ -32,7 +32,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 
 def _live(user: Any) -> Iterator[Any]:
-    """The person's sessions. Those that ended in some other way are struck off."""
+    """The person's live sessions. The rows of those that have ended elsewhere are deleted."""
     for session in UserSession.objects.filter(user=user):
         if identity.from_session(session.session_key):
             yield session

@@ -24,13 +24,13 @@ from project.accounts.forms import DeleteAccountForm, ProfileForm, SiteForm
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
-    """Display name and user name."""
+    """Change the display name and user name."""
     me: Any = request.user
     if request.method != "POST":
         form = _profile_form(request)
     else:
         with transaction.atomic():
-            site.locked()  # of two who take one name, the second is told; and a deleted account stays deleted
+            site.locked()  # if two take one name at once, the second gets an error; and a deleted account stays deleted
             form = _profile_form(request)
             if form.is_valid():
                 form.save()
@@ -41,7 +41,8 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 
 def _profile_form(request: HttpRequest) -> ProfileForm:
-    # A fresh row: the form writes into it, also what is wrong, and the page around shows the person as they are.
+    # Read the row again: the form changes its instance even if it is invalid, and the rest of the page must show the
+    # person unchanged.
     person = get_object_or_404(get_user_model()._default_manager, pk=request.user.pk)
     return ProfileForm(request.POST or None, instance=person)
 
@@ -51,7 +52,7 @@ def _profile_form(request: HttpRequest) -> ProfileForm:
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_post_parameters()
 def delete_account(request: HttpRequest) -> HttpResponse:
-    """Ends the account for good, once the password was given again."""
+    """Delete the account for good, after asking for the password again."""
     form = DeleteAccountForm(request.POST or None, user=request.user)
     if form.is_valid():
         try:
@@ -69,7 +70,7 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def site_settings(request: HttpRequest) -> HttpResponse:
-    """The site's name, and who may sign up and invite."""
+    """Change the site's name, and who may sign up and invite."""
     if not request.user.is_superuser:
         raise PermissionDenied
     if request.method != "POST":

@@ -1,4 +1,4 @@
-"""The first run, at one address: it shows the step that comes next, and nothing once all are done."""
+"""The first run, at one URL: it shows the next step, and redirects once all are done."""
 
 from contextlib import suppress
 from typing import Any
@@ -26,9 +26,9 @@ STEPS = (Stage.OWNER, Stage.ROOMS, Stage.ACCESS)
 @never_cache
 @sensitive_post_parameters()
 def setup(request: HttpRequest) -> HttpResponse:
-    """The next step of the first run."""
+    """Show or take the next step of the first run."""
     stage = first_run.stage()
-    # A form sent by somebody who came second is answered as such, not with the login page.
+    # Tell somebody whose form came second that they are too late, instead of showing the login page.
     if stage != Stage.OWNER and not request.user.is_authenticated:
         return _too_late(request) if request.method == "POST" else redirect("account_login")
     if stage == Stage.DONE or (stage != Stage.OWNER and not request.user.is_superuser):
@@ -71,7 +71,7 @@ def _rooms(request: HttpRequest) -> HttpResponse:
     form = FirstRoomsForm(request.POST or None, initial=suggested)
     if not form.is_valid():
         return _show(request, Stage.ROOMS, form)
-    with suppress(AlreadySetUp):  # sent twice: what comes next is shown
+    with suppress(AlreadySetUp):  # the form was sent twice: show the next step
         first_run.name_site(request.user, name=form.cleaned_data["name"], rooms=form.cleaned_data["rooms"])
     return redirect("setup")
 

@@ -1,4 +1,4 @@
-"""Signing up, with or without an invitation, and getting in again without the password."""
+"""Sign up, with or without an invitation, and reset a forgotten password."""
 
 from allauth.account.views import PasswordResetView as AllauthPasswordResetView
 from allauth.account.views import SignupView as AllauthSignupView
@@ -14,7 +14,7 @@ from project.accounts.forms import ResetPasswordForm, SignupForm
 
 
 class SignupView(AllauthSignupView):  # type: ignore[misc]
-    """allauth's, which tells at the form what was found out only while the account was being made."""
+    """allauth's view, which shows in the form the errors that occur while the account is being made."""
 
     def form_valid(self, form: SignupForm) -> HttpResponse:
         try:
@@ -25,7 +25,7 @@ class SignupView(AllauthSignupView):  # type: ignore[misc]
 
 
 class PasswordResetView(AllauthPasswordResetView):  # type: ignore[misc]
-    """allauth's, which stays at the form when no mail could be sent."""
+    """allauth's view, which shows the form again if no mail could be sent."""
 
     def form_valid(self, form: ResetPasswordForm) -> HttpResponse:
         answer: HttpResponse = super().form_valid(form)
@@ -36,9 +36,9 @@ class PasswordResetView(AllauthPasswordResetView):  # type: ignore[misc]
 
 @never_cache
 def invite(request: HttpRequest, code: str) -> HttpResponse:
-    """What an invitation link shows: who invites, to what. Going on keeps the code in the session.
+    """Show who invites to what. A POST stores the code in the session and continues to the sign-up.
 
-    Only a click does: programs that look at links in other people's messages must leave nothing behind.
+    A GET stores nothing, because link previews in other people's messages must leave nothing behind.
     """
     try:
         invitation = invitations.find(code)

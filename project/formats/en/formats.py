@@ -1,6 +1,6 @@
-"""Times of day in English as the chat tells them (chat/web/timeline.py), in the admin and on account pages too.
+"""English times in the admin and on account pages have the same format as in the chat (chat/web/timeline.py).
 
-Django's own would be "3:04 p.m." beside the messages' 15:04. In German it is that way already.
+Django's own would be "3:04 p.m." beside the messages' 15:04. Its German format needs no change.
 """
 
 TIME_FORMAT = "H:i"

@@ -1,7 +1,7 @@
-"""A small model of a server, for tests of the client core: one connection at a time, and every fault on demand.
+"""A small model of a server for tests of the client core: one connection at a time, and every fault on demand.
 
-What the server commits is certain (``ModelRoom``). What it tells a client live goes through ``channel``, where tests
-lose, double and reorder it; answers to commands stay in order, as they do on a TCP connection.
+What the server commits is certain (``ModelRoom``). Its live events go through ``channel``, where tests lose, double and
+reorder them. Replies to commands stay in order, as on a TCP connection.
 """
 
 import copy
@@ -27,7 +27,7 @@ class SyncJob:
 
 
 class ModelServer:
-    """``outgoing`` is what the connection carries, in order; ``channel`` what may still be lost on its way there."""
+    """``outgoing`` is what the connection carries, in order. ``channel`` is what may still be lost on the way to it."""
 
     def __init__(self, *, catch_up: int = 1000, page: int = 2, rooms: tuple[str, ...] = ("1",)):
         self.rooms = {room: ModelRoom(room) for room in rooms}
@@ -36,13 +36,13 @@ class ModelServer:
         self.outgoing: list[protocol.Event] = []
         self.channel: list[protocol.RoomEvent] = []
         self.attached: dict[str, int] = {}
-        """Room → the seq after which live events go to the connection."""
+        """By room, the seq after which live events go to the connection."""
         self.jobs: list[SyncJob] = []
         self.is_connected = False
         self.reads: list[protocol.ReplyEvent] = []
-        """Answers to reads: their snapshot is taken, they have not left yet, and live events overtake them."""
+        """Replies to reads whose snapshot is taken but which are not sent yet. Live events may overtake them."""
         self.replica: dict[str, ModelRoom] | None = None
-        """Where reads are served from, if it is behind."""
+        """A lagging replica that serves the reads, or None."""
         self.posted: list[str] = []
         self.fails_next: protocol.ErrorBody | None = None
 
@@ -73,7 +73,7 @@ class ModelServer:
             self.channel.append(event)
 
     def repair(self, room_id: str) -> None:
-        """What the channel holds of a room comes as its present state instead, with ``prev``."""
+        """Replace a room's events in the channel by the present state of what they changed, with ``prev``."""
         held = [event for event in self.channel if event.room == room_id]
         if not held:
             return
@@ -159,7 +159,7 @@ class ModelServer:
         self.jobs.append(SyncJob(ref, room.id, room.epoch, cursor.seq))
 
     def step(self) -> None:
-        """The next page of a catch-up under way."""
+        """Send the next page of the catch-up in progress."""
         job = self.jobs[0]
         room = self.rooms[job.room]
         if room.epoch != job.epoch:
@@ -188,5 +188,5 @@ class ModelServer:
 
 
 def half() -> float:
-    """Chance, without chance."""
+    """A constant in place of a random number."""
     return 0.5

@@ -1,4 +1,4 @@
-"""The machines of test_client_guarantee, driven by a seeded scheduler: every seed is one long run with many faults."""
+"""Drive the machines of test_guarantee with a seeded scheduler: every seed is one long run with many faults."""
 
 import random
 
@@ -12,7 +12,7 @@ OPERATIONS = {
 
 
 def simulate(kind: type[ClientAndServer], seed: int, steps: int = 120) -> ClientAndServer:
-    """Run ``kind`` with the faults that ``seed`` stands for; fails if the guarantee does."""
+    """Run ``kind`` with the faults that ``seed`` stands for. Fails if the guarantee is broken."""
     dice = random.Random(seed)
     machine = kind()
     machine.begin(dice.randrange(9), dice.random() < 0.5)

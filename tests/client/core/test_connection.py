@@ -1,4 +1,4 @@
-"""A whole core, spoken to by hand: pages that cross with events, limits, lost connections."""
+"""A whole client core, driven by hand: pages that race with events, limits, lost connections."""
 
 import random
 from collections import Counter
@@ -28,7 +28,7 @@ from tests.client.core.model_room import BEN, LIMITS, ME, events
 
 
 class Conversation:
-    """A core that is live in room 1, spoken to by hand."""
+    """A core that is live in room 1, driven by hand."""
 
     def __init__(self) -> None:
         self.core = ClientCore(rng=random.Random(1).random)

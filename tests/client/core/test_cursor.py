@@ -1,4 +1,4 @@
-"""What is applied, dropped, held, and when something is missed (docs/protocol.md, section 4)."""
+"""Which events are applied, dropped or held, and when one counts as missed (docs/protocol.md, section 4)."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""How often a client says what it has taken in."""
+"""How often a client acknowledges what it has received."""
 
 from chat.client.core.flow_control import FlowControl
 from chat.wire import protocol

@@ -1,4 +1,4 @@
-"""The guarantee, whatever happens in between: what a client shows is the log, and each message is handed out once."""
+"""The guarantee, whatever happens in between: the client ends up with the log, and hands out each message once."""
 
 import itertools
 import random
@@ -75,7 +75,7 @@ class ClientAndServer(RuleBasedStateMachine):
             self.do(self.core.frame([self.server.outgoing.pop(0)], 100, self.now))
 
     def settle(self) -> None:
-        """Nothing fails any more: everything arrives, and time passes until nobody has anything left to do."""
+        """End all faults: everything arrives, and time passes until client and server have nothing left to do."""
         self.server.fails_next = self.server.replica = None
         for turn in range(400):
             server = self.server
@@ -125,7 +125,7 @@ class ClientAndServer(RuleBasedStateMachine):
 
     @rule(what=st.lists(st.tuples(st.sampled_from("pppeem"), st.integers(0, 9)), min_size=1, max_size=8))
     def others_are_busy(self, what: list[tuple[str, int]]) -> None:
-        """They post, edit, come and go."""
+        """Other people post, edit, join and leave."""
         room = self.server.rooms[ROOM]
         for kind, which in what:
             if kind == "p":
@@ -133,7 +133,7 @@ class ClientAndServer(RuleBasedStateMachine):
             elif kind == "m":
                 self.server.publish(room.move((BEN, CAL)[which % 2]))
             elif room.messages:
-                # The newest ones: that is where edits, deliveries and pages meet.
+                # Edit the newest messages, because there edits, deliveries and pages meet.
                 self.server.publish(room.edit(max(1, len(room.messages) - which)))
 
     @rule()
@@ -182,7 +182,7 @@ class ClientAndServer(RuleBasedStateMachine):
 
     @rule()
     def all_but_the_channel_moves(self) -> None:
-        """So that most of what follows happens to a client that is live."""
+        """Make sure that most of what follows happens to a client that is live."""
         for _ in range(50):
             while self.server.outgoing:
                 self.carry_one()
@@ -242,7 +242,7 @@ class ClientAndServer(RuleBasedStateMachine):
 
     @rule(chance=st.integers(0, 5))
     def now_and_then_all_is_quiet(self, chance: int) -> None:
-        if chance == 0:  # more often, and few faults would have the time to meet
+        if chance == 0:  # if this happened more often, few faults would have the time to meet
             self.at_rest_the_client_shows_the_log()
 
     def at_rest_the_client_shows_the_log(self) -> None:
@@ -275,19 +275,19 @@ class ClientAndServer(RuleBasedStateMachine):
 
 
 class ShortMemories(ClientAndServer):
-    """The server gives up after three changes (``too_far``), the client keeps four messages."""
+    """The server resets a client after three missed changes (``too_far``), and the client keeps four messages."""
 
     catch_up = 3
     keep = 4
 
     def check_taken(self, log: list[protocol.Message]) -> None:
-        # A reset forgets changes of old messages, and says so; new messages still come one by one.
+        # A reset loses changes of old messages, and says so. New messages are still handed out one by one.
         assert [each.number for each in self.taken] == list(range(self.start_number + 1, len(log) + 1))
         assert [each.client_id for each in self.taken] == [each.client_id for each in log[self.start_number :]]
 
 
 class RestoredBackups(ClientAndServer):
-    """Numbers go back now and then, and are given to other messages: under another epoch."""
+    """Now and then numbers go back, and are given to other messages under another epoch."""
 
     @rule()
     def the_server_is_backed_up(self) -> None:
@@ -296,7 +296,7 @@ class RestoredBackups(ClientAndServer):
     @rule()
     def a_backup_is_restored(self) -> None:
         if self.server.rooms[ROOM].backups:
-            # Only what is promised is posted here: an acknowledged message may be gone with the storage.
+            # A restored backup loses acknowledged messages, so this client posts none.
             self.server.restore(ROOM)
 
     def check_taken(self, log: list[protocol.Message]) -> None:
@@ -308,7 +308,7 @@ class RestoredBackups(ClientAndServer):
 
     @rule()
     def the_client_posts(self) -> None:
-        """Not here: what a restored backup lost is outside the promise."""
+        """Post nothing: messages that a restored backup has lost are not part of the guarantee."""
 
 
 quick = settings(

@@ -1,4 +1,4 @@
-"""What an application is handed: every message once, by number, without holes."""
+"""An application is handed every message once, by number, without gaps."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Who is in a room, whatever the order in which one hears of it."""
+"""The members of a room, whatever the order in which changes arrive."""
 
 from chat.client.core.members import Members
 from tests.client.core.model_room import BEN, ModelRoom

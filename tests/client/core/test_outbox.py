@@ -1,4 +1,4 @@
-"""The order in which messages leave, and what stays or goes after a refusal."""
+"""The order in which messages are sent, and which of them stay after a refusal."""
 
 import uuid
 
@@ -26,7 +26,7 @@ def test_one_unanswered_at_a_time_for_each_room() -> None:
     assert outbox.ready("1", (), 0) == [second]
 
 
-def test_what_may_be_retried_stays_at_the_head_as_long_as_it_is_told() -> None:
+def test_a_retryable_message_stays_at_the_head_as_long_as_the_server_says() -> None:
     outbox = Outbox(half)
     first, second = item("1"), item("1")
     outbox.add(first)
@@ -38,7 +38,7 @@ def test_what_may_be_retried_stays_at_the_head_as_long_as_it_is_told() -> None:
     assert outbox.ready("1", (), 4.25) == [first]
 
 
-def test_what_may_not_is_out() -> None:
+def test_a_message_that_may_not_be_retried_leaves_the_outbox() -> None:
     outbox = Outbox(half)
     first, second = item("1"), item("1")
     outbox.add(first)

@@ -1,4 +1,4 @@
-"""When a client connects, gives up, and comes back (docs/protocol.md, section 5)."""
+"""When a client connects, gives up and reconnects (docs/protocol.md, section 5)."""
 
 from typing import Any
 

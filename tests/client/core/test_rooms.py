@@ -1,4 +1,4 @@
-"""The list of one's rooms, and when to ask for it anew."""
+"""The list of the user's rooms, and when it is requested again."""
 
 from chat.client.core.rooms import RoomList
 from chat.wire import protocol

@@ -1,4 +1,4 @@
-"""The one window of messages that a client holds."""
+"""The window of messages that a client holds."""
 
 import msgspec
 

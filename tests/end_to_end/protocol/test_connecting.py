@@ -7,7 +7,7 @@ from tests.end_to_end.talk import Talk, open_talk
 from tests.rig.site import Site
 
 
-async def test_hello_says_who_and_what(site: Site, ana: Talk):
+async def test_hello_names_the_user_the_limits_and_the_flow_control(site: Site, ana: Talk):
     hello = await ana.event("hello")
     assert hello["protocol"] == 1
     assert hello["user"] == {"id": site.user("ana").id, "name": "ana", "avatar": None}

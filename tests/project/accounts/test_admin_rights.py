@@ -215,7 +215,7 @@ def test_staff_end_and_change_their_own_invitations_and_see_the_others(olga: Any
     assert list(left) == [("olga", None, None), ("for Ben", None, None)]
 
 
-def test_the_admin_writes_no_use_of_an_invitation_away(olga: Any, sign_in: Any) -> None:
+def test_saving_an_invitation_in_the_admin_does_not_overwrite_its_uses(olga: Any, sign_in: Any) -> None:
     browser = sign_in(olga)
     assert submit(browser, f"{LINKS}add/", note=" Two  words ", max_uses="5").status_code == 302
     made = Invitation.objects.get()
@@ -232,7 +232,7 @@ def test_the_admin_writes_no_use_of_an_invitation_away(olga: Any, sign_in: Any) 
     assert (made.uses, made.max_uses) == (3, 4)
 
 
-def test_who_may_invite_no_more_in_the_moment_of_asking_is_told(olga: Any, host: Any, sign_in: Any) -> None:
+def test_a_person_who_has_just_lost_the_right_to_invite_is_told(olga: Any, host: Any, sign_in: Any) -> None:
     browser = sign_in(host)
     with patch.object(invitations, "create", side_effect=InvitingForbidden):
         answer = browser.post("/settings/invitations/", {"note": "", "days": "7"}, follow=True)

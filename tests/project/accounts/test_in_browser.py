@@ -48,7 +48,7 @@ async def is_narrow_enough(page: Page) -> None:
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
-async def test_an_owner_sets_up_the_site_on_a_phone_and_talks_to_whom_they_invited(new_site: Site, come: Come) -> None:
+async def test_an_owner_sets_up_the_site_on_a_phone_and_talks_to_an_invited_person(new_site: Site, come: Come) -> None:
     olga = await (await come(new_site, **PHONE)).open("/")
     await expect(olga.get_by_role("heading", level=1)).to_have_text("Welcome to Hearth")
     await is_narrow_enough(olga)

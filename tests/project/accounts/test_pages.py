@@ -117,7 +117,7 @@ def test_a_forged_form_is_refused_in_the_same_look(olga: Any) -> None:
     assert_is_a_card(shown(answer))
 
 
-def test_a_page_that_is_not_for_one_says_so(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_a_forbidden_page_says_so(olga: Any, ana: Any, sign_in: Any) -> None:
     answer = sign_in(ana).get("/settings/site/")
     assert answer.status_code == 403
     assert_is_a_card(shown(answer))

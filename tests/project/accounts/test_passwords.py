@@ -88,7 +88,9 @@ def addresses(person: Any) -> set[tuple[str, bool, bool]]:
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
-def test_who_took_somebodys_address_first_has_no_way_back_after_a_reset(olga: Any, ana: Any, confirmed: bool) -> None:
+def test_a_person_who_signed_up_with_anothers_address_is_locked_out_by_a_reset(
+    olga: Any, ana: Any, confirmed: bool
+) -> None:
     """ana's address was never confirmed: somebody else made the account, and put an address of their own beside it."""
     EmailAddress.objects.create(user=ana, email="ana@example.com", primary=not confirmed)
     EmailAddress.objects.create(user=ana, email="eve@example.com", verified=confirmed, primary=confirmed)
@@ -104,7 +106,7 @@ def test_who_took_somebodys_address_first_has_no_way_back_after_a_reset(olga: An
     assert "/password/reset/key/" not in mail.outbox[0].body
 
 
-def test_who_has_confirmed_addresses_keeps_them_through_a_reset(olga: Any, ana: Any) -> None:
+def test_confirmed_addresses_survive_a_reset(olga: Any, ana: Any) -> None:
     EmailAddress.objects.create(user=ana, email="ana@example.com", verified=True, primary=True)
     EmailAddress.objects.create(user=ana, email="ana@work.example", verified=True)
     EmailAddress.objects.create(user=ana, email="new@example.com")
@@ -152,7 +154,7 @@ def test_the_box_looks_like_every_other_box(ana: Any, bot: str, sign_in: Any) ->
     assert box, page
 
 
-def test_who_has_no_tokens_is_not_asked_about_them(ana: Any, sign_in: Any) -> None:
+def test_a_person_without_tokens_is_not_asked_about_them(ana: Any, sign_in: Any) -> None:
     browser = sign_in(ana)
     assert "revoke_tokens" not in as_shown(browser, CHANGE)
     tokens.issue(by=ana, user=ana)

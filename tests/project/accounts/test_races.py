@@ -101,7 +101,7 @@ def test_two_owners_who_leave_together_do_not_leave_the_others_alone() -> None:
     assert len(people()) == 2
 
 
-def test_two_who_take_one_name_in_different_cases_do_not_both_get_it(settings: Any) -> None:
+def test_two_people_cannot_take_one_name_in_different_case_at_once(settings: Any) -> None:
     """Signing in takes either case: with both, neither would be found."""
     manager = get_user_model()._default_manager
     ben = manager.create_user("ben", "", PASSWORD)
@@ -136,7 +136,7 @@ def test_two_owners_who_switch_each_other_off_do_not_both_go() -> None:
     assert manager.filter(is_active=True).count() == 1
 
 
-def test_who_lost_their_rights_meanwhile_switches_nobody_off() -> None:
+def test_an_owner_who_has_lost_their_rights_meanwhile_switches_nobody_off() -> None:
     manager = get_user_model()._default_manager
     olga, omar = (manager.create_superuser(name, f"{name}@example.com", PASSWORD) for name in ("olga", "omar"))
     manager.filter(pk=olga.pk).update(is_superuser=False)  # after her request had begun

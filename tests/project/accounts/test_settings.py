@@ -156,7 +156,7 @@ def test_the_last_owner_stays_while_others_are_here(olga: Any, ana: Any, sign_in
     assert people() == {"ana"}
 
 
-def test_an_address_is_added_only_by_who_knows_the_password(olga: Any, ana: Any, sign_in: Any, settings: Any) -> None:
+def test_adding_an_address_takes_the_password(olga: Any, ana: Any, sign_in: Any, settings: Any) -> None:
     browser = sign_in(ana)
     answer = browser.post("/accounts/email/", NEW_ADDRESS, follow=True)
     assert "Give your password once more" in shown(answer)

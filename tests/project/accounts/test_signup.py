@@ -189,7 +189,7 @@ def test_mail_that_can_not_be_sent_does_not_cost_the_account(client: Client, olg
     assert "was sent" not in shown(answer)
 
 
-def test_who_waits_for_mail_that_can_not_be_sent_is_told(
+def test_a_person_waiting_for_mail_is_told_that_it_could_not_be_sent(
     client: Client, olga: Any, settings: Any, mail_is_down: None
 ) -> None:
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"

@@ -110,7 +110,7 @@ def test_an_empty_site_gets_an_owner_who_can_sign_in(few_rooms: None, db: None, 
     assert first_run.stage() == first_run.Stage.OWNER, "as if nothing had been"
 
 
-def test_who_came_to_depend_on_the_demos_owner_keeps_it(few_rooms: None, db: None) -> None:
+def test_the_demos_owner_stays_if_the_site_would_be_left_without_an_owner(few_rooms: None, db: None) -> None:
     demo()
     colleague = People.objects.create_user("ben")
     assert "stays" in demo("--remove")

@@ -1,4 +1,4 @@
-"""``manage.py changepassword``: Django's, which also revokes the person's tokens, as every new password here does."""
+"""``manage.py changepassword``: Django's command, which here also revokes the person's tokens."""
 
 import getpass
 from typing import Any

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         except team.NoOwner:
             raise CommandError("Nobody here has all rights, so nobody could see it: make superuser") from None
         if password:
-            # At once: if the run is interrupted, this is the only time that it was shown.
+            # Print the password before the rooms are made: it is not shown again, even if the run is interrupted.
             self.stdout.write(f"The site was empty. Its owner is now: {owners[0].get_username()}, password {password}")
         started, stored = time.monotonic(), 0
         for filled in team.fill(team.people(), owners, now=timezone.now(), scale=scale, seed=seed):
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         self.stdout.write("The demo is gone." if count else "There is no demo here.")
 
     def _progress(self, line: str) -> None:
-        """One line that changes, on a terminal; elsewhere a line for each step."""
+        """Show the step: on a terminal in one changing line, elsewhere in a line of its own."""
         if self.stdout.isatty():
             self.stdout.write(f"\r\033[K{line[:70]}", ending="")
             self.stdout.flush()
@@ -73,7 +73,7 @@ class Command(BaseCommand):
 
 
 def is_private() -> bool:
-    """Whether nobody but this machine's own people can reach the site."""
+    """Whether only this machine can reach the site, or DEBUG is on."""
     if settings.DEBUG:
         return True
     try:
