@@ -9,7 +9,7 @@ ARGS ?=
 # process; the order is that of tests/conftest.py.
 PARALLEL = -n 3 --dist loadfile --no-loadscope-reorder
 # What runs on PostgreSQL as well, in pytest's own process. Tests with servers choose their databases themselves.
-ON_POSTGRESQL = tests/services tests/models tests/access tests/live/test_hub.py tests/project/test_odd_fields.py \
+ON_POSTGRESQL = tests/services tests/models tests/access tests/live/test_hub.py tests/live/test_runs.py tests/project/test_odd_fields.py \
 	tests/project/test_unwritable.py tests/project/accounts/test_races.py tests/web/test_odd_addresses.py
 
 .PHONY: run test quick check full format bench requirements superuser demo clean

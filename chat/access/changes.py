@@ -5,18 +5,19 @@
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from chat.access import lookup, reads, serializers
-from chat.models import Membership, Message, Room
+from chat.models import Membership, Message, Room, RoomRun
 from chat.models.database import snapshot
 from chat.wire import protocol
 from chat.wire.errors import RoomNotFound
 from chat.wire.feed_event import FeedEvent
+from chat.wire.position import Position
 
 PAGE_THINGS = 200
 
@@ -26,17 +27,19 @@ class Standing:
     """The position of a room that the person may watch."""
 
     room_id: int
-    epoch: str
-    head: int
+    at: Position
+    is_superseded: bool
+    """Whether the database no longer has what the client's cursor stands for."""
     read_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
 class Page:
-    """The changes in ``(cursor, upto]``. ``upto == head`` means that the page reaches the room's present state."""
+    """The changes in ``(cursor, upto]``. ``upto == at.seq`` means that the page reaches the room's present state."""
 
-    epoch: str
-    head: int
+    at: Position
+    runs: list[tuple[int, str]]
+    """The first seq of each run that reaches past the cursor, and its id, in order."""
     upto: int
     messages: list[Message]
     members: list[Membership]
@@ -53,7 +56,7 @@ class Page:
     def as_event(self, room_id: str) -> protocol.Changes:
         return protocol.Changes(
             room=room_id,
-            epoch=self.epoch,
+            epoch=self.at.epoch,
             messages=[serializers.message(each) for each in self.messages],
             mine=self.mine,
             members=[serializers.member(each) for each in self.members],
@@ -65,11 +68,53 @@ class Page:
     def is_empty(self) -> bool:
         return not (self.messages or self.members or self.is_room_changed)
 
+    @property
+    def reached(self) -> Position:
+        """The position that a reader of this page comes to."""
+        first, run = next(each for each in reversed(self.runs) if each[0] <= self.upto)
+        return Position(self.at.epoch, self.upto, run, first)
 
-def standings(user: Any, room_ids: Iterable[str]) -> dict[str, Standing]:
-    """Epoch and head of the rooms that ``user`` may watch, in two queries. Other rooms are left out."""
-    watched = lookup.watched_rooms(user, room_ids)
-    return {wire_id: Standing(each.room.pk, each.room.epoch, each.room.head) for wire_id, each in watched.items()}
+    def run_at(self, seq: int) -> str | None:
+        """The run of a seq from the cursor on; None of a cursor that is too old to tell."""
+        return next((run for first, run in reversed(self.runs) if first <= seq), None if seq else "")
+
+
+def standings(user: Any, cursors: Mapping[str, protocol.Cursor | None]) -> dict[str, Standing]:
+    """Where the rooms stand that ``user`` may watch, in two queries, or three if a cursor is of an earlier run.
+
+    Other rooms are left out.
+    """
+    watched = lookup.watched_rooms(user, cursors)
+    at = {wire_id: each.room.position for wire_id, each in watched.items()}
+    held = {
+        each.room.pk: (each.room.position, cursor.seq, cursor.run)
+        for wire_id, each in watched.items()
+        if (cursor := cursors[wire_id]) is not None and cursor.run is not UNSET and cursor.epoch == each.room.epoch
+    }
+    superseded = _superseded(held)
+    return {
+        wire_id: Standing(each.room.pk, at[wire_id], each.room.pk in superseded) for wire_id, each in watched.items()
+    }
+
+
+def _superseded(held: Mapping[int, tuple[Position, int, str]]) -> set[int]:
+    """Those rooms of which somebody holds a seq of a run that ended below it, or that is not known.
+
+    Args:
+        held: By room: where it stands, the seq that is held, and the run of that seq.
+    """
+    found = {room_id for room_id, (at, seq, run) in held.items() if seq >= at.run_seq and run != at.run}
+    earlier = {room_id: (seq, run) for room_id, (at, seq, run) in held.items() if 0 < seq < at.run_seq}
+    if earlier:
+        runs = RoomRun.objects.filter(room__in=earlier, run__in={run for _, run in earlier.values()})
+        ended = runs.values_list("room_id", "run", "first_seq", "last_seq")
+        kept = {
+            room_id
+            for room_id, run, first, last in ended
+            if run == earlier[room_id][1] and first <= earlier[room_id][0] <= last
+        }
+        found |= earlier.keys() - kept
+    return found
 
 
 def is_more_than(room_id: int, cursor: int, most: int) -> bool:
@@ -101,19 +146,27 @@ def for_feed(room_id: int, cursor: int) -> Page | None:
         return _read(room, cursor) if room and room.private_seq <= cursor else None
 
 
-def reset_state(user: Any, room_id: int) -> protocol.RoomState | None:
-    """The room's present state, for a reset; None if ``user`` may not watch it."""
+def reset_state(user: Any, room_id: int) -> tuple[protocol.RoomState, Position] | None:
+    """The room's present state, for a reset, and its position; None if ``user`` may not watch it."""
     with snapshot():
         try:
-            return reads.state_of(user, lookup.watched_room(user, room_id))
+            entry = lookup.watched_room(user, room_id)
         except RoomNotFound:
             return None
+        return reads.state_of(user, entry), entry.room.position
 
 
-def heads(room_ids: Iterable[int]) -> dict[int, tuple[str, int]]:
-    """Epoch and head of each room that exists, in one query."""
-    rows = Room.objects.filter(pk__in=list(room_ids)).values_list("pk", "epoch", "head")
-    return {pk: (epoch, head) for pk, epoch, head in rows}
+def positions(held: Mapping[int, tuple[int, str]]) -> dict[int, tuple[Position, bool]]:
+    """Where each room stands that exists, and whether the database still has what is held of it. One or two queries.
+
+    Args:
+        held: By room: a seq, and the run that it was given in.
+    """
+    with snapshot():
+        rows = Room.objects.filter(pk__in=list(held)).values_list("pk", "epoch", "head", "run", "run_seq")
+        found = {pk: Position(epoch, head, run, run_seq) for pk, epoch, head, run, run_seq in rows}
+        superseded = _superseded({pk: (at, *held[pk]) for pk, at in found.items()})
+    return {pk: (at, pk not in superseded) for pk, at in found.items()}
 
 
 def _read(room: Room, cursor: int) -> Page:
@@ -124,8 +177,8 @@ def _read(room: Room, cursor: int) -> Page:
     members = list(Membership.objects.filter(**changed).with_people().order_by("changed_seq")[: PAGE_THINGS + 1])
     upto = _cut(room.head, messages, members)
     return Page(
-        epoch=room.epoch,
-        head=room.head,
+        at=room.position,
+        runs=_runs(room, cursor),
         upto=upto,
         messages=[each for each in messages if each.changed_seq <= upto],
         members=[each for each in members if each.changed_seq <= upto],
@@ -133,6 +186,14 @@ def _read(room: Room, cursor: int) -> Page:
         is_room_changed=cursor < room.changed_seq <= upto,
         mine={},
     )
+
+
+def _runs(room: Room, cursor: int) -> list[tuple[int, str]]:
+    ended: list[tuple[int, str]] = []
+    if cursor < room.run_seq:
+        rows = RoomRun.objects.filter(room=room, last_seq__gte=cursor).order_by("first_seq")
+        ended = list(rows.values_list("first_seq", "run"))
+    return [*ended, (room.run_seq, room.run)]
 
 
 def _cut(head: int, messages: list[Message], members: list[Membership]) -> int:
@@ -158,16 +219,18 @@ def as_events(page: Page, cursor: int) -> list[FeedEvent]:
         things.append(page.room)
     events = []
     for thing in sorted(things, key=lambda each: each.changed_seq):
-        event = _event(thing, cursor, page.room)
+        seq = thing.changed_seq
+        run, run_before = page.run_at(seq) or "", page.run_at(cursor) or ""
+        event = _event(thing, cursor, page.room, UNSET if run == run_before else run)
         leaver = thing.user_key if isinstance(thing, Membership) and not thing.is_present else None
-        events.append(FeedEvent(thing.changed_seq, cursor, protocol.encode(event), leaver))
-        cursor = thing.changed_seq
+        events.append(FeedEvent(seq, cursor, protocol.encode(event), leaver, run, run_before))
+        cursor = seq
     return events
 
 
-def _event(thing: Message | Membership | Room, prev: int, room: Room) -> protocol.RoomEvent:
+def _event(thing: Message | Membership | Room, prev: int, room: Room, run: str | UnsetType) -> protocol.RoomEvent:
     seq = thing.changed_seq
-    link: Any = {"seq": seq} if prev == seq - 1 else {"seq": seq, "prev": prev}
+    link: Any = {"seq": seq, "run": run} if prev == seq - 1 else {"seq": seq, "prev": prev, "run": run}
     if isinstance(thing, Message):
         posted = protocol.MessagePosted if thing.seq == seq else protocol.MessageChanged
         return posted(room=str(thing.room_id), message=serializers.message(thing), **link)

@@ -181,6 +181,7 @@ def members(user: Any, room_id: int, *, after: str | None = None, limit: int | N
             more=len(page) > limit,
             epoch=entry.room.epoch,
             seq=entry.room.head,
+            run=entry.room.run or UNSET,
         )
 
 
@@ -245,6 +246,7 @@ def _history_page(
         seq=room.head,
         members=[serializers.member(each) for each in moved],
         quoted=[serializers.message(each) for each in _quoted(room, page)],
+        run=room.run or UNSET,
     )
 
 

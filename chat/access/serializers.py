@@ -79,6 +79,7 @@ def room_state(
         may_moderate=may_moderate,
         why_silent=why_silent,
         gone=(direct_name.gone if direct_name else 0) or UNSET,
+        run=row.run or UNSET,
     )
 
 

@@ -9,6 +9,8 @@ import logging
 import time
 from typing import Any, Literal
 
+from msgspec import UNSET
+
 from chat.access import changes, lookup, reads
 from chat.conf import conf
 from chat.live.background import BackgroundTasks
@@ -18,6 +20,7 @@ from chat.runtime import pools
 from chat.wire import protocol
 from chat.wire.errors import ServerBusy
 from chat.wire.feed_event import FeedEvent
+from chat.wire.position import Position
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ class CatchUp:
             ServerBusy: A room changes faster than it can be read. The rooms before it are live.
         """
         await connection.room_for_page()
-        standings = await pools.readers.run(changes.standings, connection.user, list(cursors))
+        standings = await pools.readers.run(changes.standings, connection.user, cursors)
         outcomes: dict[str, Outcome] = {}
         for wire_id, cursor in cursors.items():
             standing = standings.get(wire_id)
@@ -77,12 +80,12 @@ class CatchUp:
         await connection.room_for_page()
         if cursor is None:
             return await self._reset(connection, room_id, "new")
-        if cursor.epoch != standing.epoch or cursor.seq > standing.head:
+        if cursor.epoch != standing.at.epoch or cursor.seq > standing.at.seq or standing.is_superseded:
             return await self._reset(connection, room_id, "epoch")
         if self._join(connection, room_id, standing, cursor.seq):
             return "live"
         # There are at most as many changed things as seqs between the cursor and the head.
-        is_far = standing.head - cursor.seq > conf.catch_up
+        is_far = standing.at.seq - cursor.seq > conf.catch_up
         if is_far and await pools.readers.run(changes.is_more_than, room_id, cursor.seq, conf.catch_up):
             return await self._reset(connection, room_id, "too_far")
         if (reading := self._first_reads.get(room_id)) is not None:
@@ -101,22 +104,21 @@ class CatchUp:
         room = self._hub.rooms.get(room_id)
         if time.monotonic() - standing.read_at > STANDING_S:
             return False
-        if seq == standing.head:
-            return self._hub.attach(connection, room_id, standing.epoch, seq, _synced(room_id, standing.epoch, seq))
-        if room is None or room.feed.epoch != standing.epoch or room.feed.head < standing.head:
+        if seq == standing.at.seq:
+            return self._hub.attach(connection, room_id, standing.at, _synced(room_id, standing.at))
+        if room is None or not room.feed.is_on(standing.at) or room.feed.head < standing.at.seq:
             return False
         missing = room.feed.since(seq)
         if missing is None or sum(len(event.encoded) for event in missing) > reads.PAGE_BYTES:
             return False
-        if any(event.leaver == connection.user_id for event in missing if event.seq > standing.head):
+        if any(event.leaver == connection.user_id for event in missing if event.seq > standing.at.seq):
             return False
-        head = room.feed.head
         # The events first, then `synced`: only that moves the cursor to the head.
         self._hub.send(connection, *[event.encoded for event in missing])
-        return self._hub.attach(connection, room_id, standing.epoch, head, _synced(room_id, standing.epoch, head))
+        return self._hub.attach(connection, room_id, room.feed.position, _synced(room_id, room.feed.position))
 
     async def _pages(self, connection: Connection, room_id: int, cursor: protocol.Cursor) -> Outcome:
-        seq = cursor.seq
+        seq, run = cursor.seq, cursor.run
         joins = 0
         while joins < JOINS_AT_MOST:
             await connection.room_for_page()
@@ -126,16 +128,15 @@ class CatchUp:
             if read is None:
                 return "denied"
             page, encoded, events = read
-            if page.epoch != cursor.epoch:
+            if page.at.epoch != cursor.epoch or page.at.seq < seq or (run is not UNSET and page.run_at(seq) != run):
                 return await self._reset(connection, room_id, "epoch")
             if not page.is_empty:
                 self._hub.send(connection, encoded)
-            seq = page.upto
-            if page.upto < page.head:
+            seq, run = page.upto, page.run_at(page.upto) or UNSET
+            if page.upto < page.at.seq:
                 continue
             joins += 1
-            announcement = _synced(room_id, page.epoch, page.head)
-            if self._hub.attach(connection, room_id, page.epoch, page.head, announcement, past=events):
+            if self._hub.attach(connection, room_id, page.at, _synced(room_id, page.at), past=events):
                 return "live"
         raise ServerBusy
 
@@ -155,11 +156,14 @@ class CatchUp:
     async def _reset(self, connection: Connection, room_id: int, reason: Reason) -> Outcome:
         for _ in range(JOINS_AT_MOST):
             await connection.room_for_page()
-            state = await pools.readers.run(changes.reset_state, connection.user, room_id)
-            if state is None:
+            read = await pools.readers.run(changes.reset_state, connection.user, room_id)
+            if read is None:
                 return "denied"
-            told = protocol.Reset(room=str(room_id), epoch=state.epoch, seq=state.seq, reason=reason, state=state)
-            if self._hub.attach(connection, room_id, state.epoch, state.seq, protocol.encode(told)):
+            state, at = read
+            told = protocol.Reset(
+                room=str(room_id), epoch=at.epoch, seq=at.seq, reason=reason, state=state, run=at.run or UNSET
+            )
+            if self._hub.attach(connection, room_id, at, protocol.encode(told)):
                 return "reset"
         raise ServerBusy
 
@@ -178,5 +182,5 @@ def _read_page(user: Any, room_id: int, seq: int, *, for_memory: bool) -> _Read 
     return page, protocol.encode(page.as_event(str(room_id))), changes.as_events(page, seq) if for_memory else []
 
 
-def _synced(room_id: int, epoch: str, seq: int) -> bytes:
-    return protocol.encode(protocol.Synced(room=str(room_id), epoch=epoch, seq=seq))
+def _synced(room_id: int, at: Position) -> bytes:
+    return protocol.encode(protocol.Synced(room=str(room_id), epoch=at.epoch, seq=at.seq, run=at.run or UNSET))

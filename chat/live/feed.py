@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from chat.wire.feed_event import FeedEvent
+from chat.wire.position import Position
 
 HELD_AT_MOST = 1_000
 """Events held ahead of their turn. If there are more, they are dropped and read from the database."""
@@ -15,19 +16,26 @@ HELD_AT_MOST = 1_000
 
 @dataclass(slots=True)
 class Feed:
-    """Deliver the events of one run of numbers in order.
+    """Deliver the events of one numbering in order.
 
     Args:
-        epoch: The run of numbers. Another one needs another feed.
+        epoch: The numbering. Another one needs another feed.
         head: The seq that the feed starts after.
+        run: The run of the database that ``head`` was given in, and in which the feed stands from then on.
+        run_seq: A seq from which on the room has been in this run.
         hold_s: How long what is missing may take to come by itself.
         ring_events: Recent events kept for clients that come back.
     """
 
     epoch: str
     head: int
+    run: str = ""
+    run_seq: int = 0
     hold_s: float = 0.1
     ring_events: int = 256
+    is_in_doubt: bool = False
+    """Whether an event contradicted what this feed has delivered: it, or the feed, is of a history that the database
+    has lost. ``confirmed`` ends the doubt."""
     _held: dict[int, FeedEvent] = field(default_factory=dict)
     _known_head: int = 0
     _behind_since: float | None = None
@@ -35,6 +43,15 @@ class Feed:
 
     def __post_init__(self) -> None:
         self._ring = deque(maxlen=self.ring_events)
+
+    @property
+    def position(self) -> Position:
+        """The position that the feed has come to."""
+        return Position(self.epoch, self.head, self.run, self.run_seq)
+
+    def is_on(self, at: Position) -> bool:
+        """Whether the feed stands in the same numbering and the same run."""
+        return (self.epoch, self.run) == (at.epoch, at.run)
 
     @property
     def known_head(self) -> int:
@@ -54,6 +71,8 @@ class Feed:
     def offer(self, event: FeedEvent, now: float) -> list[FeedEvent]:
         """Take an event, in any order and any number of times; return the events to deliver now."""
         if event.seq <= self.head:
+            # Before `run_seq` lie earlier runs, and it may well be a repeat out of one of them.
+            self.is_in_doubt |= event.run != self.run and event.seq >= self.run_seq
             return []
         if event.prev > self.head:
             if len(self._held) >= HELD_AT_MOST:
@@ -61,7 +80,14 @@ class Feed:
             self._held[event.seq] = event
             self.expect(event.seq, now)
             return []
+        if not self._continues(event):
+            return []
         return self._deliver(event, now)
+
+    def confirmed(self, head: int, now: float) -> None:
+        """Learn that the database has what this feed has delivered, and that the room has reached ``head``."""
+        self.is_in_doubt = False
+        self.expect(head, now)
 
     def expect(self, head: int, now: float) -> None:
         """Learn that the room has reached ``head``. Events up to it are due within the hold time."""
@@ -69,8 +95,8 @@ class Feed:
         if self.is_behind and self._behind_since is None:
             self._behind_since = now
 
-    def repaired(self, events: list[FeedEvent], upto: int, now: float) -> list[FeedEvent]:
-        """Take the database's events of ``(head, upto]``; return those to deliver now, later held ones included.
+    def repaired(self, events: list[FeedEvent], upto: Position, now: float) -> list[FeedEvent]:
+        """Take the database's events of ``(head, upto.seq]``; return those to deliver now, later held ones included.
 
         ``events`` may have begun before the feed's present head: hints may have come during the read.
         """
@@ -79,9 +105,9 @@ class Feed:
             if event.seq > self.head:
                 # Hints may have filled part of the gap meanwhile, so the event follows the feed's own head.
                 out += self._deliver(event, now)
-        if upto > self.head:
+        if upto.seq > self.head:
             # The room's present state has nothing between here and ``upto``: only the number moves.
-            self.head = upto
+            self.head, self.run, self.run_seq = upto.seq, upto.run, upto.run_seq
             out += self._release(now)
         return out
 
@@ -105,6 +131,12 @@ class Feed:
             return None
         return [event for event in self._ring if event.seq > cursor]
 
+    def _continues(self, event: FeedEvent) -> bool:
+        """Whether a hint's event, next by its number, follows what was delivered: two histories with the same run are
+        the same up to where that run ended. Otherwise there is a doubt."""
+        self.is_in_doubt |= event.run_before != self.run
+        return event.run_before == self.run
+
     def _deliver(self, event: FeedEvent, now: float) -> list[FeedEvent]:
         self._append(event)
         return [event, *self._release(now)]
@@ -114,6 +146,8 @@ class Feed:
             self._ring.clear()  # a gap: the events before it cannot be replayed
         self._ring.append(event)
         self.head = event.seq
+        if event.run != self.run:
+            self.run, self.run_seq = event.run, event.seq
 
     def _release(self, now: float) -> list[FeedEvent]:
         """Take out the held events whose turn has come, and set or clear the alarm for what is still missing."""
@@ -123,7 +157,7 @@ class Feed:
             if seq > self.head and self._held[seq].prev > self.head:
                 break
             event = self._held.pop(seq)
-            if event.seq > self.head:
+            if event.seq > self.head and self._continues(event):
                 self._append(event)
                 out.append(event)
         # Progress restarts the hold time: hints are arriving, if out of order.

@@ -69,7 +69,7 @@ class RoomEvents(_ToRoom):
     events: list[FeedEvent]
 
     def to_layer(self) -> dict[str, Any]:
-        rows = [(each.seq, each.prev, each.encoded, each.leaver) for each in self.events]
+        rows = [(each.seq, each.prev, each.encoded, each.leaver, each.run, each.run_before) for each in self.events]
         return {"type": self.kind, "room_id": self.room_id, "epoch": self.epoch, "events": rows}
 
 

@@ -34,6 +34,7 @@ from chat.live.sending import Sender
 from chat.wire import protocol
 from chat.wire.errors import Close
 from chat.wire.feed_event import FeedEvent
+from chat.wire.position import Position
 
 ENDING_S = 10.0
 """How long a sign-in may take from the check of its session or token until it is in the hub."""
@@ -142,43 +143,43 @@ class Hub:
         self,
         connection: Connection,
         room_id: int,
-        epoch: str,
-        seq: int,
+        at: Position,
         announcement: bytes,
         past: list[FeedEvent] | None = None,
     ) -> bool:
-        """Let a connection that holds a room's state at ``seq`` follow the room from there, after ``announcement``.
+        """Let a connection that holds a room's state at a position follow the room from there, after ``announcement``.
 
-        False, with nothing sent, if the feed is past ``seq`` and no longer has what lies between, or is of another
-        epoch: the caller reads again. A connection that has closed meanwhile is left alone.
+        False, with nothing sent, if the feed is past the position and no longer has what lies between, or is of another
+        epoch or run: the caller reads again. A connection that has closed meanwhile is left alone.
 
         Args:
-            past: Events that lead up to ``seq``, for a feed whose ring is empty.
+            past: Events that lead up to the position, for a feed whose ring is empty.
         """
         if connection.is_closed:
             return True
         room = self.rooms.get(room_id)
         if room is None:
-            room = self.rooms[room_id] = LiveRoom(room_id, self._new_feed(epoch, seq), self.loop.time())
+            room = self.rooms[room_id] = LiveRoom(room_id, self._new_feed(at), self.loop.time())
             self._groups.join(room_group(room_id))
-        if room.feed.epoch != epoch:
+        # A feed that is behind may yet come to the run of the position. One that is not has left it, or never saw it.
+        if room.feed.epoch != at.epoch or (at.seq <= room.feed.head and not room.feed.is_on(at)):
             self.owner.compare_soon([room_id])
             return False
         if past:
             room.feed.remember(past)
-        missing = room.feed.since(seq) if seq < room.feed.head else []
+        missing = room.feed.since(at.seq) if at.seq < room.feed.head else []
         if missing is None:
             return False
         if room_id in connection.rooms:
             room.detach(connection, self.loop.time())
         room.hand_out(self._sender.touched)
         self.send(connection, announcement)
-        if not room.attach(connection, seq, missing, self._sender.touched):
+        if not room.attach(connection, at.seq, missing, self._sender.touched):
             self.owner.room_lost(connection.user_id, room_id)
         if self._sender.touched:
             self._sender.at_tick()
-        if seq > room.feed.head:
-            room.feed.expect(seq, self.loop.time())
+        if at.seq > room.feed.head:
+            room.feed.expect(at.seq, self.loop.time())
             self.owner.repair_soon(room)
         return True
 
@@ -197,8 +198,8 @@ class Hub:
             self._groups.leave(room_group(room.room_id))
         return followers
 
-    def _new_feed(self, epoch: str, head: int) -> Feed:
-        return Feed(epoch, head, hold_s=conf.hold_s, ring_events=conf.ring_events)
+    def _new_feed(self, at: Position) -> Feed:
+        return Feed(at.epoch, at.seq, at.run, at.run_seq, hold_s=conf.hold_s, ring_events=conf.ring_events)
 
     # Hints -------------------------------------------------------------------------------------------------------
 
@@ -254,6 +255,8 @@ class Hub:
         for event in hint.events:
             ready += room.feed.offer(event, now)
         self.deliver(room, ready)
+        if room.feed.is_in_doubt:
+            self.owner.compare_soon([hint.room_id])
         if room.feed.repair_at is not None:
             self.owner.repair_soon(room)
 

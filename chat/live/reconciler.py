@@ -7,6 +7,7 @@ what it lacks is read from the tables. None of this needs a channel layer, which
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from chat.access import changes
 from chat.conf import conf
@@ -17,6 +18,7 @@ from chat.live.rooms import LiveRoom
 from chat.runtime import pools
 from chat.wire import protocol
 from chat.wire.feed_event import FeedEvent
+from chat.wire.position import Position
 
 logger = logging.getLogger(__name__)
 
@@ -72,26 +74,31 @@ class Reconciler:
 
     async def _compare(self, room_ids: list[int]) -> None:
         # Taken before the query: the database must know whatever a feed had delivered, or been told of, by then.
-        before = {each: self._hub.rooms[each].feed.known_head for each in room_ids if each in self._hub.rooms}
-        heads = await pools.readers.run(changes.heads, list(before))
-        for room_id, known in before.items():
+        feeds = {each: self._hub.rooms[each].feed for each in room_ids if each in self._hub.rooms}
+        known = {room_id: feed.known_head for room_id, feed in feeds.items()}
+        held = {room_id: (feed.head, feed.run) for room_id, feed in feeds.items()}
+        found = await pools.readers.run(changes.positions, held)
+        for room_id, feed in feeds.items():
             room = self._hub.rooms.get(room_id)
-            if room is None:
+            if room is None or room.feed is not feed:
                 continue
-            epoch, head = heads.get(room_id, ("", 0))
-            if epoch != room.feed.epoch:
+            at, is_kept = found.get(room_id, (Position("", 0), False))
+            if at.epoch != feed.epoch:
                 self._start_over(room)
-            elif head < known:
-                logger.error("room %s: numbers went back from %s to %s; renewing its epoch", room_id, known, head)
-                await pools.site.run(self._renew_epoch, room_id, epoch)
+            elif not is_kept:
+                logger.error("room %s: the database has lost changes since seq %s or before", room_id, at.run_seq)
+                self._start_over(room)
+            elif at.seq < known[room_id]:
+                logger.error("room %s: numbers went back from %s to %s", room_id, known[room_id], at.seq)
+                await pools.site.run(self._renew_epoch, room_id, at.epoch)
                 self._start_over(room)
             else:
-                room.feed.expect(head, self._hub.loop.time())
+                feed.confirmed(at.seq, self._hub.loop.time())
                 self.repair_soon(room)
 
     def _start_over(self, room: LiveRoom) -> None:
-        """Drop a feed whose run of numbers has ended. Its followers get a reset before any event of the new run."""
-        cursor = protocol.Cursor(epoch=room.feed.epoch, seq=room.feed.head)
+        """Drop a feed whose history has ended. Its followers get a reset before any event of the one that stands."""
+        cursor = protocol.Cursor(epoch=room.feed.epoch, seq=room.feed.head, run=room.feed.run)
         self._catch_up.resync(self._hub.drop_room(room), room.room_id, cursor)
 
     # Repair ------------------------------------------------------------------------------------------------------
@@ -120,17 +127,25 @@ class Reconciler:
             room.is_repairing = False
 
     async def _read_missing(self, room: LiveRoom) -> None:
-        page = await pools.readers.run(_repair_page, room.room_id, room.feed.head)
-        if page is None or page[0] != room.feed.epoch:
+        before = room.feed.position
+        found = await pools.readers.run(_missing, room.room_id, before.seq)
+        if found is None or found.reached.epoch != before.epoch or found.run_before != before.run:
             self._start_over(room)
             return
-        _, upto, events = page
-        cut = self._hub.deliver(room, room.feed.repaired(events, upto, self._hub.loop.time()))
+        cut = self._hub.deliver(room, room.feed.repaired(found.events, found.reached, self._hub.loop.time()))
         for user_id in {each.user_id for each in cut}:
             self._hub.owner.room_lost(user_id, room.room_id)
 
 
-def _repair_page(room_id: int, cursor: int) -> tuple[str, int, list[FeedEvent]] | None:
+@dataclass(frozen=True)
+class _Missing:
     """What a feed lacks, as events in order: each thing once, at the seq of its last change."""
+
+    run_before: str | None
+    reached: Position
+    events: list[FeedEvent]
+
+
+def _missing(room_id: int, cursor: int) -> _Missing | None:
     page = changes.for_feed(room_id, cursor)
-    return (page.epoch, page.upto, changes.as_events(page, cursor)) if page else None
+    return _Missing(page.run_at(cursor), page.reached, changes.as_events(page, cursor)) if page else None

@@ -87,7 +87,7 @@ class Revalidation:
         live = {room_id for each in mine for room_id in each.rooms}
         if not live:
             return
-        granted = await pools.auth.run(changes.standings, mine[0].user, [str(each) for each in live])
+        granted = await pools.auth.run(changes.standings, mine[0].user, dict.fromkeys(map(str, live)))
         for room_id in live - {each.room_id for each in granted.values()}:
             for connection in mine:
                 self._hub.detach(connection, room_id)

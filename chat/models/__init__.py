@@ -3,6 +3,7 @@
 from chat.models.memberships import Membership
 from chat.models.messages import Mention, Message, Reaction
 from chat.models.rooms import Room
+from chat.models.runs import DatabaseRun, RoomRun
 from chat.models.tokens import Token
 
-__all__ = ["Membership", "Mention", "Message", "Reaction", "Room", "Token"]
+__all__ = ["DatabaseRun", "Membership", "Mention", "Message", "Reaction", "Room", "RoomRun", "Token"]

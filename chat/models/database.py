@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from chat.conf import conf
 
 in_service: ContextVar[bool] = ContextVar("chatin_service", default=False)
+_memory: ContextVar[dict[str, Any] | None] = ContextVar("chat_transaction_memory", default=None)
 
 
 def alias() -> str:
@@ -41,6 +42,7 @@ def write(*, waits_are_bounded: bool = True) -> Iterator[None]:
     db = connection()
     is_bounded = waits_are_bounded and db.vendor == "postgresql" and not db.in_atomic_block
     allowed = in_service.set(True)
+    remembered = _memory.set({} if (memory := _memory.get()) is None else memory)
     try:
         # SQLite's own kind of BEGIN takes the lock at the first write, too late to wait for another writer's.
         with _sqlite(db, "IMMEDIATE") if _begins_on_sqlite(db) else transaction.atomic(using=db.alias):
@@ -49,7 +51,15 @@ def write(*, waits_are_bounded: bool = True) -> Iterator[None]:
                     cursor.execute(_bounds())
             yield
     finally:
+        _memory.reset(remembered)
         in_service.reset(allowed)
+
+
+def transaction_memory() -> dict[str, Any]:
+    """What services remember until the outermost ``write()`` around the caller ends. There must be one."""
+    memory = _memory.get()
+    assert memory is not None, "outside write()"
+    return memory
 
 
 def wait_for_locks(at_most_s: float) -> None:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.models.database import alias
 from chat.models.guards import GuardedQuerySet, LiveModel
+from chat.wire.position import Position
 
 EPOCH_BYTES = 8
 NAME_CHARS = 100
@@ -18,7 +19,7 @@ TOPIC_CHARS = 500
 
 
 def new_epoch() -> str:
-    """A random name for a new run of a room's numbers."""
+    """A random name for a new numbering of a room."""
     return token_hex(EPOCH_BYTES)
 
 
@@ -54,6 +55,9 @@ class Room(LiveModel):
 
     epoch = models.CharField(max_length=32, default=new_epoch, editable=False)
     head = models.BigIntegerField(default=0, editable=False)
+    run = models.CharField(max_length=16, default="", editable=False)
+    run_seq = models.BigIntegerField(default=0, editable=False)
+    """The run of the database in which the head was given out (models/runs.py), and the room's first seq in it."""
     last_number = models.BigIntegerField(default=0, editable=False)
     changed_seq = models.BigIntegerField(default=0, editable=False)
     member_count = models.PositiveIntegerField(_("members"), default=0, editable=False)
@@ -101,6 +105,11 @@ class Room(LiveModel):
 
     def __str__(self) -> str:
         return self.name or self.slug
+
+    @property
+    def position(self) -> Position:
+        """Where the room's numbers stand, as this row was read."""
+        return Position(self.epoch, self.head, self.run, self.run_seq)
 
     @property
     def is_direct(self) -> bool:

@@ -181,11 +181,13 @@ class _Batch:
         Message.objects.bulk_create(messages)
         store_mentions(messages)
         rooms = {message.room_id: self._rooms[message.room_id] for message in messages}
-        fields = ["head", "last_number", "last_message_at"]
+        fields = ["last_number", "last_message_at"]
         if len(rooms) == 1:
-            next(iter(rooms.values())).save(update_fields=fields)
+            sequence.save_numbers(next(iter(rooms.values())), *fields)
         else:
-            Room.objects.bulk_update(rooms.values(), fields)
+            # A run begins so rarely that it would be a waste to write the same one over and over.
+            begun = any(each.seq == rooms[each.room_id].run_seq for each in messages)
+            Room.objects.bulk_update(rooms.values(), [*(sequence.NUMBERS if begun else ["head"]), *fields])
         read_pointers.follow_own_posts(
             {
                 membership.pk: message.number

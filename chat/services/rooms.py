@@ -223,13 +223,13 @@ def room_for(subject: models.Model, *, by: Any, name: str = "", kind: str = "pri
 
 
 def renew_epoch(room_id: int, epoch: str, *, waits_are_bounded: bool = True) -> None:
-    """Begin a new run of numbers, because its numbers went back, unless another process has begun one already."""
+    """Begin a new numbering, because its numbers went back, unless another process has begun one already."""
     with write(waits_are_bounded=waits_are_bounded):
         Room.objects.filter(pk=room_id, epoch=epoch).update(epoch=new_epoch())
 
 
 def renew_all_epochs() -> int:
-    """Begin a new run of numbers in every room after a restored backup, and return how many rooms there are.
+    """Begin a new numbering in every room after rows were put back, and return how many rooms there are.
 
     Every client is told to forget what it holds, because it may have seen what the backup lacks.
     """

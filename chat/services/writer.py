@@ -28,7 +28,7 @@ from chat.access.policy import policy
 from chat.conf import conf
 from chat.live.hints import CompareHeads
 from chat.live.publisher import publish
-from chat.models import Message, Room
+from chat.models import Message, Room, runs
 from chat.models.database import wait_for_locks, write
 from chat.models.database_errors import is_final, is_lock_timeout, is_unavailable
 from chat.runtime import pools
@@ -126,6 +126,7 @@ class Writer:
 
     def _run(self, waiting: "queue.Queue[_Job | None]") -> None:
         pools.use_own_thread()
+        runs.renew_on_connect()
         going_on = True
         while going_on:
             jobs, going_on = _gather(waiting)

@@ -34,11 +34,15 @@ class Hello(_Event, frozen=True, kw_only=True, tag="hello"):
 
 
 class _RoomEvent(_Event, frozen=True, kw_only=True):
-    """A durable change: it has taken the room's next ``seq``. ``prev`` absent means ``seq`` - 1."""
+    """A durable change: it has taken the room's next ``seq``. ``prev`` absent means ``seq`` - 1.
+
+    ``run`` names the run of the database that ``seq`` was given in; absent, it is that of ``prev``.
+    """
 
     room: str
     seq: int
     prev: int | UnsetType = UNSET
+    run: str | UnsetType = UNSET
 
 
 class MessagePosted(_RoomEvent, frozen=True, kw_only=True, tag="message.posted"):
@@ -85,17 +89,23 @@ class Changes(_Event, frozen=True, kw_only=True, tag="changes"):
 
 
 class Synced(_Event, frozen=True, kw_only=True, tag="synced"):
+    """``run`` is the run of the database that ``seq`` was given in; absent for numbers from before there were runs."""
+
     room: str
     epoch: str
     seq: int
+    run: str | UnsetType = UNSET
 
 
 class Reset(_Event, frozen=True, kw_only=True, tag="reset"):
+    """``run``: as in ``synced``."""
+
     room: str
     epoch: str
     seq: int
     reason: Literal["new", "too_far", "epoch"]
     state: RoomState
+    run: str | UnsetType = UNSET
 
 
 class RoomAdded(_Event, frozen=True, kw_only=True, tag="room.added"):

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 class FeedEvent:
     """A numbered event of one room.
 
-    ``prev`` is the seq that it follows; nothing in the room's present state lies between the two. ``leaver`` is the
-    wire id of the person who loses the room with this event, or None.
+    Attributes:
+        prev: The seq that it follows; nothing in the room's present state lies between the two.
+        leaver: The wire id of the person who loses the room with this event, or None.
+        run: The run of the database that ``seq`` was given in.
+        run_before: The run of ``prev``: another one if a run begins in between.
     """
 
     seq: int
     prev: int
     encoded: bytes
     leaver: str | None = None
+    run: str = ""
+    run_before: str = ""

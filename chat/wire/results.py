@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from chat.wire import commands
 from chat.wire.things import Member, Message, RoomState, User
@@ -66,14 +66,18 @@ class RoomPage(Struct, frozen=True):
 
 
 class MemberPage(Struct, frozen=True):
+    """``seq`` is the room's head in the snapshot that this page was read from, ``run`` the database's run then."""
+
     members: list[Member]
     more: bool
     epoch: str
     seq: int
+    run: str | UnsetType = UNSET
 
 
 class HistoryPage(Struct, frozen=True):
-    """Oldest first. ``seq`` is the room's head in the snapshot that this page was read from.
+    """Oldest first. ``seq`` is the room's head in the snapshot that this page was read from, ``run`` the database's
+    run then.
 
     ``members``: the last 50 people who joined or left in the span of time that the page shows.
     ``quoted``: the messages that the page's messages reply to, except those on the page and those that do not fit.
@@ -87,6 +91,7 @@ class HistoryPage(Struct, frozen=True):
     seq: int
     members: list[Member] = []
     quoted: list[Message] = []
+    run: str | UnsetType = UNSET
 
 
 RESULTS: dict[type[Any], type[Any] | None] = {

@@ -57,7 +57,7 @@ class RoomState(Room, frozen=True):
     write, others may not), and so is ``may_moderate`` (owners and moderators may, others may not). ``why_silent`` says
     why the person may not write now, and is left out if they may.
     ``gone`` is how many of a direct room's other people have no account any more; they stand last in its name. It is
-    left out if there are none.
+    left out if there are none. ``run`` is the run of the database that ``seq`` was given in.
     """
 
     epoch: str
@@ -74,6 +74,7 @@ class RoomState(Room, frozen=True):
     may_moderate: bool | UnsetType = UNSET
     why_silent: Silence | UnsetType = UNSET
     gone: int | UnsetType = UNSET
+    run: str | UnsetType = UNSET
 
     @property
     def may_write(self) -> bool:
@@ -116,10 +117,14 @@ class Message(Struct, frozen=True):
 
 
 class Cursor(Struct, frozen=True):
-    """How far a client has come in one room: the state after ``seq`` of the run of numbers ``epoch``."""
+    """How far a client has come in one room: the state after ``seq`` of the numbering ``epoch``.
+
+    ``run`` is the run of the database that ``seq`` was given in, as the server has named it.
+    """
 
     epoch: Annotated[str, Meta(max_length=64)]
     seq: Count
+    run: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
 
 
 class Limits(Struct, frozen=True):

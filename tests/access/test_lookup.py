@@ -106,7 +106,7 @@ def test_a_removed_member_is_an_outsider_again(ana: Any, ben: Any, staff: Room) 
         assert refusal(ON_MESSAGES[act], ben, str(message.pk))[0] is MessageNotFound
     assert changes.page(ben, staff.pk, 0) is None
     assert changes.reset_state(ben, staff.pk) is None
-    assert changes.standings(ben, [str(staff.pk)]) == {}
+    assert changes.standings(ben, {str(staff.pk): None}) == {}
 
 
 def test_a_reply_to_a_message_elsewhere_tells_nothing(ana: Any, eve: Any, lobby: Room, staff: Room) -> None:
@@ -132,8 +132,8 @@ def test_an_open_room_may_be_read_by_people_outside_it(eve: Any, ana: Any, lobby
 
 def test_a_sync_leaves_out_what_is_no_room(ana: Any, eve: Any, lobby: Room, staff: Room) -> None:
     asked = [str(lobby.pk), str(staff.pk), "987654321", *ODD_IDS]
-    assert set(changes.standings(eve, asked)) == {str(lobby.pk)}
-    assert set(changes.standings(ana, asked)) == {str(lobby.pk), str(staff.pk)}
+    assert set(changes.standings(eve, dict.fromkeys(asked))) == {str(lobby.pk)}
+    assert set(changes.standings(ana, dict.fromkeys(asked))) == {str(lobby.pk), str(staff.pk)}
 
 
 def test_a_list_goes_on_after_an_id_that_can_be_one(ana: Any, lobby: Room) -> None:

@@ -9,10 +9,13 @@ const HOLLOW = [{ ok: true, result: null }, { ok: true, result: {} }, { ok: true
 export class ModelServer {
   epoch = "e1"
   head = 0
+  /** The runs of the database: the first seq of each, and its id. */
+  runs = [[0, "r1"]]
   messages = []
-  faults = { lost: 0, repeated: 0, delayed: 0, cut: 0, overtaken: 0, unanswered: 0, refused: 0, hollow: 0 }
+  faults = { lost: 0, repeated: 0, delayed: 0, cut: 0, overtaken: 0, unanswered: 0, refused: 0, hollow: 0, lostTail: 0 }
   isUp = true
   isCalm = false
+  #begun = 1
   #connections = new Set()
   #clock
 
@@ -52,6 +55,32 @@ export class ModelServer {
     for (const each of this.#connections) if (each.isLive) this.#tell(each, this.#reset("epoch", each))
   }
 
+  /** The server connects to its database anew. Nothing is lost. */
+  beginRun() {
+    this.runs.push([this.head + 1, `r${(this.#begun += 1)}`])
+  }
+
+  /** @returns {() => boolean} the database loses what was posted since, if nothing else has changed; whether it did */
+  mayLose() {
+    const { head, runs, messages } = this
+    const [kept, begun] = [messages.length, runs.length]
+    return () => {
+      const lost = messages.slice(kept)
+      if (!lost.length || this.head !== head + lost.length || lost.some(({ author }) => author.id !== "bot")) return false
+      messages.length = kept
+      runs.length = begun
+      this.head = head
+      this.beginRun()
+      this.faults.lostTail += 1
+      for (const each of this.#connections) if (each.isLive) this.#tell(each, this.#reset("epoch", each))
+      return true
+    }
+  }
+
+  #runAt(seq) {
+    return this.runs.findLast(([first]) => first <= seq)[1]
+  }
+
   beat() {
     for (const each of this.#connections) {
       if (each.isLive) this.#tell(each, { type: "heads", rooms: { [ROOM]: each.passed }, rooms_version: 1, server_time: this.#time() })
@@ -79,7 +108,8 @@ export class ModelServer {
   #commit(message, type) {
     this.head += 1
     message.changed_seq = this.head
-    for (const each of this.#connections) if (each.isLive) this.#push(each, { type, room: ROOM, seq: this.head, message: { ...message } })
+    const run = this.#runAt(this.head) === this.#runAt(this.head - 1) ? undefined : this.#runAt(this.head)
+    for (const each of this.#connections) if (each.isLive) this.#push(each, { type, room: ROOM, seq: this.head, run, message: { ...message } })
   }
 
   #push(connection, event) {
@@ -91,7 +121,9 @@ export class ModelServer {
     }
     if (this.chance(0.1)) {
       this.faults.delayed += 1
-      return this.#later(() => this.#tell(connection, event), 100 + this.#clock.random() * 4000)
+      const { lostTail } = this.faults
+      // What the database has lost meanwhile is not sent any more: the hub has left that history.
+      return this.#later(() => lostTail === this.faults.lostTail && this.#tell(connection, event), 100 + this.#clock.random() * 4000)
     }
     this.#tell(connection, event)
   }
@@ -150,9 +182,13 @@ export class ModelServer {
     return { id: message.id, number: message.number, seq: message.seq, epoch: this.epoch, created_at: message.created_at, duplicate }
   }
 
+  #isOfAnother({ epoch, seq, run }) {
+    return epoch !== this.epoch || seq > this.head || (run !== undefined && run !== this.#runAt(seq))
+  }
+
   #sync(connection, cursor) {
     const changed = cursor ? this.messages.filter((each) => each.changed_seq > cursor.seq) : []
-    const reason = !cursor ? "new" : cursor.epoch !== this.epoch || cursor.seq > this.head ? "epoch" : changed.length > 30 ? "too_far" : null
+    const reason = !cursor ? "new" : this.#isOfAnother(cursor) ? "epoch" : changed.length > 30 ? "too_far" : null
     connection.isLive = true
     if (reason) {
       this.#tell(connection, this.#reset(reason, connection))
@@ -164,20 +200,20 @@ export class ModelServer {
       this.#tell(connection, { type: "changes", room: ROOM, epoch: this.epoch, messages, mine: {}, members: [], state: null })
     }
     connection.passed = this.head
-    this.#tell(connection, { type: "synced", room: ROOM, epoch: this.epoch, seq: this.head })
+    this.#tell(connection, { type: "synced", room: ROOM, ...this.#position() })
     return { rooms: { [ROOM]: "live" } }
   }
 
   #reset(reason, connection) {
     connection.passed = this.head
-    return { type: "reset", room: ROOM, epoch: this.epoch, seq: this.head, reason, state: this.#state() }
+    return { type: "reset", room: ROOM, ...this.#position(), reason, state: this.#state() }
   }
 
   #history({ before = Infinity }) {
     const older = this.messages.filter(({ number }) => number < before)
     return {
       messages: older.slice(-10).map((each) => ({ ...each })), mine: {}, more_before: older.length > 10,
-      more_after: older.length < this.messages.length, epoch: this.epoch, seq: this.head,
+      more_after: older.length < this.messages.length, ...this.#position(),
     }
   }
 
@@ -193,10 +229,14 @@ export class ModelServer {
     this.#clock.after(work, ms)
   }
 
+  #position() {
+    return { epoch: this.epoch, seq: this.head, run: this.#runAt(this.head) }
+  }
+
   #state() {
     return {
       id: ROOM, slug: "lobby", name: "Lobby", kind: "open", topic: "", archived: false, member_count: PEOPLE.length, last_message_at: null,
-      epoch: this.epoch, seq: this.head, last_number: this.messages.length, read: 0, unread: this.messages.length, mentions: 0, rev: 0,
+      ...this.#position(), last_number: this.messages.length, read: 0, unread: this.messages.length, mentions: 0, rev: 0,
       role: "member", notify: "all", online: null,
     }
   }

@@ -48,7 +48,7 @@ const window_ = ({ timeline }) => [timeline.from, timeline.to, timeline.count, t
 test("messages embedded in the page are not requested again; the first sync starts where they end", async () => {
   const { room, asked, server, syncs } = arrange(200)
   await settle()
-  assert.equal([asked, syncs(), room.cursor], [[], 1, { epoch: "e", seq: 200 }])
+  assert.equal([asked, syncs(), room.cursor], [[], 1, { epoch: "e", seq: 200, run: undefined }])
   post(room, server)
   assert.equal(window_(room), [151, 201, 51, true])
 })
@@ -184,16 +184,14 @@ test("no page is requested of a room that the person may not follow", async () =
 
 /** A room on a server whose pages of history come when the test says so. */
 function held(head, first) {
-  const waiting = []
-  const room = new Room({
-    id: "1", me: "ana", clock: new FakeClock(), sync: () => {},
-    request: () => new Promise((resolve) => waiting.push(resolve)),
-  })
+  const [waiting, asked, clock] = [[], [], new FakeClock()]
+  const request = (command) => new Promise((resolve) => waiting.push(resolve) && asked.push(command))
+  const room = new Room({ id: "1", me: "ana", clock, sync: () => {}, request })
   room.adoptFirst({ state: state(head), history: first })
   room.open()
   room.connected(state(head))
   room.syncEnded("live")
-  return { room, server: { head }, answer: async (result) => (waiting.shift()(result), await settle()) }
+  return { room, asked, clock, server: { head }, answer: async (result) => (waiting.shift()(result), await settle()) }
 }
 
 test("a page of history that no longer touches the loaded part does not replace it", async () => {
@@ -221,6 +219,40 @@ test("a room that starts over is read from its first unread message on, and coun
   assert.equal([asked, room.unreadFrom], [[["around", 101]], 101])
   room.saw(look(101, 150))
   assert.equal(asked.at(-1), ["read", 150])
+})
+
+test("what a page of another run brings is not merged: it is asked for again", async () => {
+  const { room, answer, asked, clock } = held(300, { ...page(151, 300, 300), run: "r1" })
+  room.loadOlder()
+  await answer({ ...page(51, 150, 301), run: "r2" })
+  assert.equal([asked.length, room.timeline.from], [1, 151])
+  await clock.advance(1000)
+  room.handle({ type: "message.posted", room: "1", seq: 301, prev: 300, run: "r2", message: message(301) })
+  await answer({ ...page(51, 150, 301), run: "r2" })
+  assert.equal([asked.length, room.timeline.from], [2, 51])
+})
+
+test("a greeting of what the database has lost by the time of the sync is void: the room starts over", () => {
+  const greet = (greeting, synced) => {
+    const { room, syncs } = arrange(200, { ...page(151, 200, 200), run: "r1" })
+    room.handle({ type: "synced", room: "1", epoch: "e", seq: 200, run: "r1" })
+    room.disconnected()
+    room.connected(state(greeting.seq, greeting))
+    room.handle({ type: "synced", room: "1", epoch: "e", ...synced })
+    room.syncEnded("live")
+    return [room.cursor?.seq, syncs()]
+  }
+  assert.equal(greet({ seq: 200, run: "r1" }, { seq: 205, run: "r1" }), [205, 2])
+  assert.equal(greet({ seq: 203, run: "r1" }, { seq: 201, run: "r1" }), [undefined, 3])
+  assert.equal(greet({ seq: 203, run: "r1" }, { seq: 205, run: "r2" }), [undefined, 3])
+})
+
+test("an event that begins a run at or before what was applied asks the server", async () => {
+  const { room, syncs } = arrange(200, { ...page(151, 200, 200), run: "r1" })
+  room.handle({ type: "message.posted", room: "1", seq: 199, prev: 198, message: message(199) })
+  assert.equal(syncs(), 1)
+  room.handle({ type: "message.posted", room: "1", seq: 199, prev: 198, run: "r2", message: message(199) })
+  assert.equal(syncs(), 2)
 })
 
 test("own reactions to dropped messages are dropped too", async () => {

@@ -70,6 +70,13 @@ async function live(seed) {
     crash: () => server.crash(),
     down: () => { server.isUp = !server.isUp; if (!server.isUp) server.crash() },
     restore: () => clock.random() < 0.2 && server.restore(),
+    run: () => server.beginRun(),
+    lose: async () => {
+      const lose = server.mayLose()
+      for (let i = 0; i < 3; i += 1) server.post("bot", `bot-${(count += 1)}`, "beep")
+      await clock.advance(clock.random() * 3000)
+      lose()
+    },
     reload: async () => { const each = oneOf(people); each.client.stop(); await each.openPage() },
     beat: () => server.beat(),
   }

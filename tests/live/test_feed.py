@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.live.feed import HELD_AT_MOST, Feed, FeedEvent
+from chat.wire.position import Position
 
 
 def event(seq: int, prev: int | None = None, leaver: str | None = None) -> FeedEvent:
@@ -14,6 +15,49 @@ def event(seq: int, prev: int | None = None, leaver: str | None = None) -> FeedE
 
 def seqs(events: list[FeedEvent]) -> list[int]:
     return [each.seq for each in events]
+
+
+def of_run(seq: int, run: str, run_before: str | None = None) -> FeedEvent:
+    return FeedEvent(seq, seq - 1, b"", None, run, run if run_before is None else run_before)
+
+
+def test_a_run_that_begins_after_the_feeds_own_is_followed():
+    feed = Feed("a", 4, "r1", 2)
+    assert seqs(feed.offer(of_run(5, "r1"), 0)) == [5]
+    assert seqs(feed.offer(of_run(6, "r2", "r1"), 0)) == [6]
+    assert feed.position == Position("a", 6, "r2", 6)
+    assert not feed.offer(of_run(5, "r1"), 0)
+    assert not feed.is_in_doubt, "a repeat of what came before the run"
+
+
+def test_an_event_that_follows_another_run_is_not_delivered_and_puts_the_feed_in_doubt():
+    feed = Feed("a", 4, "r1", 2)
+    assert not feed.offer(of_run(5, "r2", "r0"), 0)
+    assert feed.is_in_doubt
+    feed.confirmed(4, 0)
+    assert not feed.is_in_doubt
+
+
+def test_a_seq_that_was_given_out_again_puts_the_feed_in_doubt():
+    feed = Feed("a", 6, "r1", 2)
+    assert not feed.offer(of_run(5, "r2", "r1"), 0)
+    assert feed.is_in_doubt
+
+
+def test_an_event_that_was_held_is_looked_at_when_its_turn_comes():
+    feed = Feed("a", 4, "r1", 2)
+    assert not feed.offer(of_run(6, "r1"), 0)
+    assert not feed.is_in_doubt
+    assert seqs(feed.offer(of_run(5, "r2", "r1"), 0)) == [5]
+    assert feed.is_in_doubt, "6 followed a 5 of the run before"
+
+
+def test_a_repair_takes_the_feed_to_the_run_that_it_read():
+    feed = Feed("a", 4, "r1", 2)
+    feed.expect(7, 0)
+    events = [FeedEvent(6, 4, b"", None, "r2", "r1")]
+    assert seqs(feed.repaired(events, Position("a", 7, "r3", 7), 0)) == [6]
+    assert feed.position == Position("a", 7, "r3", 7)
 
 
 def test_an_event_in_turn_is_delivered_at_once():
@@ -50,20 +94,20 @@ def test_a_head_seen_in_the_database_makes_a_repair_due_after_the_hold_time():
 def test_a_repair_delivers_what_was_missing_and_what_was_held():
     feed = Feed("a", 4)
     feed.offer(event(9), 0.0)
-    assert seqs(feed.repaired([event(6, 4), event(8, 6)], 8, 0.2)) == [6, 8, 9]
+    assert seqs(feed.repaired([event(6, 4), event(8, 6)], Position("a", 8), 0.2)) == [6, 8, 9]
     assert feed.repair_at is None
 
 
 def test_hints_that_came_during_a_repair_are_not_delivered_twice():
     feed = Feed("a", 4)
     feed.offer(event(5), 0.0)
-    assert seqs(feed.repaired([event(5, 4), event(7, 5)], 7, 0.2)) == [7]
+    assert seqs(feed.repaired([event(5, 4), event(7, 5)], Position("a", 7), 0.2)) == [7]
 
 
 def test_a_repair_that_finds_nothing_in_between_moves_the_head():
     feed = Feed("a", 4)
     feed.expect(6, 0.0)
-    assert feed.repaired([], 6, 0.2) == []
+    assert feed.repaired([], Position("a", 6), 0.2) == []
     assert (feed.head, feed.repair_at) == (6, None)
 
 
@@ -87,7 +131,7 @@ def test_the_ring_says_when_it_does_not_reach_back():
 def test_a_hole_in_the_ring_is_not_replayed_over():
     feed = Feed("a", 4)
     feed.offer(event(5), 0.0)
-    feed.repaired([], 7, 0.0)
+    feed.repaired([], Position("a", 7), 0.0)
     feed.offer(event(8), 0.0)
     assert feed.since(4) is None
     assert seqs(feed.since(7) or []) == [8]
@@ -132,13 +176,15 @@ def test_whatever_the_layer_does_every_event_comes_once_and_in_order(layer: Laye
             # The database was read at an older head: hints have come since.
             read_from = min(before, feed.head)
             upto = max(read_from, seq)
-            shown += seqs(feed.repaired([event(each) for each in range(read_from + 1, upto + 1)], upto, now))
+            shown += seqs(
+                feed.repaired([event(each) for each in range(read_from + 1, upto + 1)], Position("a", upto), now)
+            )
         assert shown == list(range(start + 1, feed.head + 1))
     feed.expect(layer.length, now)
     if feed.head < layer.length:
         assert feed.repair_at is not None, "a feed that is behind must say when to read the database"
         missing = [event(each) for each in range(feed.head + 1, layer.length + 1)]
-        shown += seqs(feed.repaired(missing, layer.length, now + 1))
+        shown += seqs(feed.repaired(missing, Position("a", layer.length), now + 1))
     assert shown == list(range(start + 1, layer.length + 1))
     assert feed.repair_at is None
     for cursor in range(start, layer.length + 1):

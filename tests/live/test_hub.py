@@ -1,6 +1,7 @@
 """The hub: who follows a room gets its events from there on, in order, once; and nobody pays for somebody else."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -40,7 +41,8 @@ async def follow(rig: LiveRig, user: Any, room: Room) -> Socket:
 
 
 def hint(rig: LiveRig, room: Room, *events: FeedEvent) -> None:
-    rig.hub.take([RoomEvents(room.pk, room.epoch, list(events))])
+    of_run = [replace(each, run=room.run, run_before=room.run) for each in events]
+    rig.hub.take([RoomEvents(room.pk, room.epoch, of_run)])
 
 
 @pytest.fixture
@@ -168,7 +170,7 @@ async def test_a_connection_ahead_of_the_feed_waits_and_gets_each_event_once(rig
     first = await follow(rig, ana, quiet_lobby)
     head = quiet_lobby.head
     connection, socket = rig.connect(ana)
-    assert rig.hub.attach(connection, quiet_lobby.pk, quiet_lobby.epoch, head + 2, b'{"type":"synced"}')
+    assert rig.hub.attach(connection, quiet_lobby.pk, replace(quiet_lobby.position, seq=head + 2), b'{"type":"synced"}')
     hint(rig, quiet_lobby, *[event(head + place) for place in (1, 2, 3)])
     await first.until(lambda it: len(seqs(it)) == 3)
     await socket.until(seqs)
@@ -223,7 +225,7 @@ async def test_nothing_is_sent_before_hello_and_nothing_of_then_is_lost(rig: Liv
 async def test_a_closed_connection_is_not_attached(rig: LiveRig, ana: Any, quiet_lobby: Room):
     connection, _ = rig.connect(ana)
     rig.hub.close(connection)
-    assert rig.hub.attach(connection, quiet_lobby.pk, quiet_lobby.epoch, quiet_lobby.head, b"{}")
+    assert rig.hub.attach(connection, quiet_lobby.pk, quiet_lobby.position, b"{}")
     assert quiet_lobby.pk not in rig.hub.rooms or not rig.hub.rooms[quiet_lobby.pk].members
 
 

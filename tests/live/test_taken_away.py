@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ async def test_a_watcher_does_not_get_back_in_through_the_events_that_the_feed_h
     member, _ = rig.connect(ana)
     assert await rig.catch_up.sync(member, cursor(quiet, before)) == {str(quiet.pk): "live"}
     assert rig.hub.rooms[quiet.pk].feed.head == before + 2, "the feed is past it"
-    assert not rig.hub.attach(watching, quiet.pk, quiet.epoch, before, b'{"type":"synced"}')
+    assert not rig.hub.attach(watching, quiet.pk, replace(quiet.position, seq=before), b'{"type":"synced"}')
     assert await rig.catch_up.sync(watching, cursor(quiet, before)) == {str(quiet.pk): "denied"}
     assert "among us" not in "".join(watcher.frames)
 

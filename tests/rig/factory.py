@@ -39,20 +39,23 @@ class SiteFactory:
         env: dict[str, str] | None = None,
         database_port: int | None = None,
         redis_port: int | None = None,
+        postgres: PostgresServer | None = None,
     ) -> Site:
         """Start a site with so many processes; 0: nothing is served yet.
 
         Args:
             backend: Left out: SQLite and the in-memory layer.
             database_port, redis_port: Of proxies in front of PostgreSQL and Redis.
+            postgres: A PostgreSQL of the test's own, in place of the one that all tests share.
         """
         home = self._folder / f"site-{len(self.sites)}"
         home.mkdir()
         variables = {"REDIS_PREFIX": f"{self._folder.name}-{home.name}"}
         if backend.database == "postgresql":
-            server = self._postgres()
+            server = postgres or self._postgres()
             name, people = self._templates.copy_of_postgresql(server)
-            self._drops.append(lambda: server.drop(name))
+            if postgres is None:
+                self._drops.append(lambda: server.drop(name))
             variables["DATABASE_URL"] = server.url(name, database_port)
         else:
             variables["DATABASE_URL"], people = self._templates.copy_of_sqlite(home)

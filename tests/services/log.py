@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import UNSET
 
 from chat.access import changes, reads
-from chat.models import Membership, Message, Room
+from chat.models import Membership, Message, Room, RoomRun
 from chat.wire import protocol
 from chat.wire.feed_event import FeedEvent
 
@@ -30,7 +30,17 @@ def check_log(room: Room) -> None:
     assert max(changed, default=0) == row.head, "the head is the seq of the last change"
     assert row.member_count == sum(each.is_present for each in members)
     assert all(each.read_number <= row.last_number for each in members)
+    check_runs(row)
     assert all(set(each.reactions[0]) == {"emoji", "count", "users"} for each in messages if each.reactions)
+
+
+def check_runs(room: Room) -> None:
+    """Every seq belongs to one run."""
+    ended = RoomRun.objects.filter(room=room).order_by("first_seq").values_list("first_seq", "last_seq")
+    stretches = [*ended, (room.run_seq, room.head)]
+    assert all(first <= last for first, last in stretches)
+    assert [first for first, _ in stretches[1:]] == [last + 1 for _, last in stretches[:-1]], stretches
+    assert stretches[0][0] <= 1 and room.run, "every change has taken its seq in a run"
 
 
 @dataclass
@@ -91,9 +101,9 @@ def catch_up(user: Any, room: Room, state: State) -> None:
     while (page := changes.page(user, room.pk, state.seq)) is not None:
         event = page.as_event(str(room.pk))
         state.put(*event.messages, *event.members, *([event.state] if event.state else []))
-        assert state.seq <= page.upto <= page.head
+        assert state.seq <= page.upto <= page.at.seq
         state.seq = page.upto
-        if page.upto == page.head:
+        if page.upto == page.at.seq:
             return
     raise AssertionError("the follower may not watch the room any more")
 
@@ -103,7 +113,7 @@ def repair(room: Room, state: State) -> None:
     while (page := changes.for_feed(room.pk, state.seq)) is not None:
         put_all(state, changes.as_events(page, state.seq))
         state.seq = page.upto
-        if page.upto == page.head:
+        if page.upto == page.at.seq:
             return
 
 

@@ -83,12 +83,12 @@ def test_every_door_treats_it_as_missing(ana: Any, eve: Any, lobby: Room) -> Non
                 look(who, str(lobby.pk))
         with pytest.raises(MessageNotFound):
             lookup.message(who, message.pk)
-        assert changes.standings(who, [str(lobby.pk)]) == {}
+        assert changes.standings(who, {str(lobby.pk): None}) == {}
         assert changes.page(who, lobby.pk, 0) is None
         assert changes.reset_state(who, lobby.pk) is None
         assert reads.open_rooms(who)[0] == []
     assert changes.for_feed(lobby.pk, 0) is None
-    assert changes.heads([lobby.pk]) == {}
+    assert changes.positions({lobby.pk: (1, "")}) == {}
 
 
 def test_no_service_finds_it(ana: Any, ben: Any, cleo: Any, lobby: Room) -> None:

@@ -8,13 +8,21 @@ clock.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chat.wire.protocol import Cursor, RoomEvent
+from msgspec import UNSET
+
+from chat.wire.protocol import Cursor, HistoryPage, MemberPage, RoomEvent, RoomState, Synced
 
 PATIENCE_S = 2.0
 JITTER_S = 3.0
 """Syncs are spread over this time, so that a thousand clients that miss the same event do not ask at one moment."""
+Positioned = Cursor | RoomState | Synced | HistoryPage | MemberPage
 HELD_AT_MOST = 500
 """Events held. A sync brings all of them anyway; holding more would only cost memory."""
+
+
+def differ_in_run(one: Positioned, other: Positioned) -> bool:
+    """Whether the two are of different runs of the database: at most one of them is of the history that stands."""
+    return UNSET not in (one.run, other.run) and one.run != other.run
 
 
 def prev_of(event: RoomEvent) -> int:
@@ -44,6 +52,8 @@ class RoomCursor:
     def take(self, event: RoomEvent, now: float) -> list[RoomEvent]:
         """Take a numbered event, and return the events to apply now, in order."""
         if self.position is not None and event.seq <= self.position.seq:
+            if event.run not in (UNSET, self.position.run):
+                self.want_sync(now)  # the room has gone on from before what was applied here: the server knows
             return []
         if not self._follows(event):
             self._hold(event)
@@ -59,7 +69,7 @@ class RoomCursor:
     def synced(self, position: Cursor, now: float) -> list[RoomEvent]:
         """End a catch-up, and return the held events to apply now. Live events may have come further meanwhile."""
         here = self.position
-        if here is None or here.epoch != position.epoch or here.seq < position.seq:
+        if here is None or here.epoch != position.epoch or here.seq <= position.seq:
             self.position = position
         return self._release(now)
 
@@ -67,6 +77,11 @@ class RoomCursor:
         """Start the room over at ``position``: nothing that was seen of it before counts."""
         self.position = position
         self._forget()
+
+    def start_over(self, now: float) -> None:
+        """Ask for the room's present state in place of what came after the position."""
+        self.position = None
+        self.want_sync(now)
 
     def want_sync(self, at: float) -> None:
         """Ask for a sync at ``at`` even if nothing is known to be missing. A sync that is under way ends first."""
@@ -90,7 +105,8 @@ class RoomCursor:
 
     def _advance(self, event: RoomEvent) -> RoomEvent:
         assert self.position is not None
-        self.position = Cursor(self.position.epoch, event.seq)
+        run = self.position.run if event.run is UNSET else event.run
+        self.position = Cursor(self.position.epoch, event.seq, run)
         return event
 
     def _hold(self, event: RoomEvent) -> None:

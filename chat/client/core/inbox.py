@@ -32,7 +32,7 @@ class Inbox:
 
     Args:
         position: Number of the last message that the application has taken; None: start with the room's next one.
-        epoch: The run of numbers that ``position`` belongs to.
+        epoch: The numbering that ``position`` belongs to.
     """
 
     room: str
@@ -133,7 +133,7 @@ class Inbox:
         newest = reset.state.last_number
         if self.position is None:
             self.position = newest
-        elif self.epoch is not None and self.epoch != reset.epoch:
+        elif self.epoch is not None and (reset.reason == "epoch" or self.epoch != reset.epoch):
             self._rewind(newest)
         self.epoch = reset.epoch
         self._ahead.clear()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from chat.client.core.cursor import RoomCursor
+from chat.client.core.cursor import RoomCursor, differ_in_run
 from chat.client.core.inbox import Inbox
 from chat.client.core.members import Members
 from chat.client.core.room_state import with_member, with_message, with_read, with_room
@@ -46,9 +46,14 @@ class Load:
             self.begin(position)
 
     def is_stale(self, page: HistoryPage | MemberPage, position: Cursor | None) -> bool:
-        """Whether the page is older than what the client had seen when it asked, or of another epoch."""
+        """Whether the page is older than what the client had seen when it asked, or of another epoch or run.
+
+        A run that the client has not come to yet is asked for again as well: by then, its events have come.
+        """
         if position is None:
             return False
+        if differ_in_run(page, position):
+            return True
         return page.epoch != position.epoch or (self.asked is not None and page.seq < self.asked.seq)
 
 
@@ -73,6 +78,8 @@ class RoomCore:
     """Whether the members had been loaded before the last reset."""
     _settled: Cursor | None = None
     _me: str | None = None
+    _greeted: RoomState | None = None
+    """The state that this connection began with, until the room is synced."""
     _paged_members: list[Member] = field(default_factory=list)
     _paged_room: Room | None = None
 
@@ -95,10 +102,11 @@ class RoomCore:
         """A new connection is live. ``state`` is what the list of rooms says about the room, if anything."""
         self._me = self.timeline.me = me
         if state is not None:
-            self.state = state
+            self.state = self._greeted = state
 
     def disconnected(self) -> None:
         self.cursor.disconnected()
+        self._greeted = None
         self._forget_pages()
         if self.access == "live":
             self.access = "unknown"
@@ -170,8 +178,12 @@ class RoomCore:
             self._put_room(self._paged_room, event.seq)
         self._forget_pages()
         self._learn_newest()
-        for each in self.cursor.synced(Cursor(event.epoch, event.seq), now):
+        for each in self.cursor.synced(Cursor(event.epoch, event.seq, event.run), now):
             self._apply(each)
+        greeted, self._greeted = self._greeted, None
+        if greeted is not None and (differ_in_run(greeted, event) or greeted.seq > event.seq):
+            # The database may have lost what the greeting spoke of since then, though not what this cursor stands for.
+            self.cursor.start_over(now)
 
     def _learn_newest(self) -> None:
         """Note the newest number. After resuming from a stored cursor, the window begins there, and messages that were
@@ -186,7 +198,7 @@ class RoomCore:
         self.inbox.expect(self.state.last_number)
 
     def _reset(self, event: protocol.Reset) -> None:
-        position = Cursor(event.epoch, event.seq)
+        position = Cursor(event.epoch, event.seq, event.run)
         self.cursor.reset(position)
         self.state = event.state
         self.timeline.start_after(event.state.last_number)

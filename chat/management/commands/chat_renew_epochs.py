@@ -7,7 +7,7 @@ from chat.services import rooms
 
 
 class Command(BaseCommand):
-    help = "Begin a new run of numbers in every room. Run it after restoring a backup, before the processes start."
+    help = "Begin a new numbering in every room: all clients start over. For rows that were put back by hand."
 
     def handle(self, *args: Any, **options: Any) -> None:
         with reachable():

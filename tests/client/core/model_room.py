@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET
 
 from chat.wire import protocol
 from chat.wire.protocol import Cursor, Member, Message, User
@@ -30,6 +31,9 @@ class ModelRoom:
     members: dict[str, tuple[Member, int]] = field(default_factory=dict)
     backups: list[tuple[int, list[Message], dict[str, tuple[Member, int]]]] = field(default_factory=list)
     clock: int = 0
+    stretches: list[tuple[int, str]] = field(default_factory=lambda: [(0, "r1")])
+    """The runs of the database: the first seq of each, and its id."""
+    runs: int = 1
 
     def post(self, author: User, client_id: str, body: str) -> tuple[Message, protocol.RoomEvent | None]:
         for message in self.messages:
@@ -44,13 +48,13 @@ class ModelRoom:
             deleted_at=None,
         )  # fmt: skip
         self.messages.append(message)
-        return message, protocol.MessagePosted(room=self.id, seq=self.head, message=message)
+        return message, protocol.MessagePosted(message=message, **self.link(self.head - 1, self.head))
 
     def edit(self, number: int) -> protocol.RoomEvent:
         self.head += 1
         changed = msgspec.structs.replace(self.messages[number - 1], body=f"edit {self.head}", changed_seq=self.head)
         self.messages[number - 1] = changed
-        return protocol.MessageChanged(room=self.id, seq=self.head, message=changed)
+        return protocol.MessageChanged(message=changed, **self.link(self.head - 1, self.head))
 
     def move(self, user: User) -> protocol.RoomEvent:
         """The user joins, or leaves."""
@@ -60,7 +64,32 @@ class ModelRoom:
         member = Member(user, "member", str(self.head), str(self.head) if is_present else None)
         self.members[user.id] = (member, self.head)
         kind = protocol.MemberLeft if is_present else protocol.MemberJoined
-        return kind(room=self.id, seq=self.head, member=member)
+        return kind(member=member, **self.link(self.head - 1, self.head))
+
+    def link(self, prev: int, seq: int) -> dict[str, Any]:
+        """What a numbered event says of its place."""
+        fields: dict[str, Any] = {"room": self.id, "seq": seq}
+        if prev != seq - 1:
+            fields["prev"] = prev
+        if self.run_at(prev) != self.run_at(seq):
+            fields["run"] = self.run_at(seq)
+        return fields
+
+    def run_at(self, seq: int) -> str:
+        return next(run for first, run in reversed(self.stretches) if first <= seq)
+
+    def begin_run(self) -> None:
+        """The server connects to its database anew. Nothing is lost."""
+        self.runs += 1
+        self.stretches.append((self.head + 1, f"r{self.runs}"))
+
+    def fail_over(self) -> None:
+        """Numbers go back to the last backup, and nobody notices: the epoch stays, and so a new run begins."""
+        epoch = self.epoch
+        self.restore()
+        self.epoch = epoch
+        self.stretches = [each for each in self.stretches if each[0] <= self.head]
+        self.begin_run()
 
     def back_up(self) -> None:
         self.backups.append((self.head, list(self.messages), dict(self.members)))
@@ -83,6 +112,7 @@ class ModelRoom:
             id=self.id, slug=self.id, name=self.id, kind="open", topic="", archived=False, member_count=1,
             last_message_at=None, epoch=self.epoch, seq=self.head, last_number=len(self.messages), read=0,
             unread=len(self.messages), mentions=0, rev=0, role="member", notify="all", online=None,
+            run=self.run_at(self.head),
         )  # fmt: skip
 
     # What a server says of the room
@@ -91,14 +121,15 @@ class ModelRoom:
         """Why a client with this cursor can't be told what it missed; None if it can."""
         if cursor is None:
             return "new"
-        if cursor.epoch != self.epoch:
+        if cursor.epoch != self.epoch or (cursor.run is not UNSET and cursor.run != self.run_at(cursor.seq)):
             return "epoch"
         if cursor.seq > self.head or len(self.changed_after(cursor.seq)) > catch_up:
             return "too_far"
         return None
 
     def reset(self, reason: Reason) -> protocol.Reset:
-        return protocol.Reset(room=self.id, epoch=self.epoch, seq=self.head, reason=reason, state=self.state())
+        run = self.run_at(self.head)
+        return protocol.Reset(room=self.id, epoch=self.epoch, seq=self.head, reason=reason, state=self.state(), run=run)
 
     def changes(self, things: list[tuple[int, Message | Member]]) -> protocol.Changes:
         return protocol.Changes(
@@ -108,7 +139,7 @@ class ModelRoom:
         )  # fmt: skip
 
     def synced(self) -> protocol.Synced:
-        return protocol.Synced(room=self.id, epoch=self.epoch, seq=self.head)
+        return protocol.Synced(room=self.id, epoch=self.epoch, seq=self.head, run=self.run_at(self.head))
 
     def stored(self, message: Message, *, duplicate: bool) -> protocol.PostResult:
         return protocol.PostResult(message.id, message.number, message.seq, self.epoch, T0, duplicate)
@@ -121,11 +152,12 @@ class ModelRoom:
             end = len(self.messages) if command.before is None else command.before - 1
             page = self.messages[max(0, end - size) : end]
         first, last = (page[0].number, page[-1].number) if page else (1, len(self.messages))
-        return protocol.HistoryPage(page, {}, first > 1, last < len(self.messages), self.epoch, self.head)
+        more = {"more_before": first > 1, "more_after": last < len(self.messages)}
+        return protocol.HistoryPage(page, {}, **more, epoch=self.epoch, seq=self.head, run=self.run_at(self.head))
 
     def member_page(self) -> protocol.MemberPage:
         present = [member for member, _ in self.members.values() if member.left_at is None]
-        return protocol.MemberPage(present, more=False, epoch=self.epoch, seq=self.head)
+        return protocol.MemberPage(present, more=False, epoch=self.epoch, seq=self.head, run=self.run_at(self.head))
 
 
 def events(count: int) -> tuple[ModelRoom, list[Any]]:

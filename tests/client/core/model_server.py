@@ -24,6 +24,7 @@ class SyncJob:
     room: str
     epoch: str
     seq: int
+    run: str
 
 
 class ModelServer:
@@ -81,7 +82,7 @@ class ModelServer:
         self.channel = [event for event in self.channel if event.room != room_id]
         prev = min(event.seq for event in held) - 1
         for seq, thing in room.changed_after(prev):
-            link: dict[str, Any] = {"room": room_id, "seq": seq, "prev": prev}
+            link = room.link(prev, seq)
             if isinstance(thing, Message):
                 self.channel.append(protocol.MessageChanged(message=thing, **link))
             else:
@@ -93,11 +94,11 @@ class ModelServer:
             self.channel = [event for event in self.channel if event.room != room_id]
             self.outgoing.append(protocol.Lagging(rooms=[room_id]))
 
-    def restore(self, room_id: str) -> None:
+    def restore(self, room_id: str, *, unnoticed: bool = False) -> None:
         room = self.rooms[room_id]
         if not room.backups:
             return
-        room.restore()
+        (room.fail_over if unnoticed else room.restore)()
         self.channel = [event for event in self.channel if event.room != room_id]
         if room_id in self.attached:
             self._reset(room, "epoch")
@@ -156,13 +157,13 @@ class ModelServer:
             self._reply(ref, {"rooms": {room.id: "reset"}})
             return
         assert cursor is not None, "without one there is a reset"
-        self.jobs.append(SyncJob(ref, room.id, room.epoch, cursor.seq))
+        self.jobs.append(SyncJob(ref, room.id, room.epoch, cursor.seq, room.run_at(cursor.seq)))
 
     def step(self) -> None:
         """Send the next page of the catch-up in progress."""
         job = self.jobs[0]
         room = self.rooms[job.room]
-        if room.epoch != job.epoch:
+        if room.epoch != job.epoch or job.seq > room.head or room.run_at(job.seq) != job.run:
             self.jobs.pop(0)
             self._reset(room, "epoch")
             self._reply(job.ref, {"rooms": {room.id: "reset"}})
@@ -172,6 +173,7 @@ class ModelServer:
         if page:
             self.outgoing.append(room.changes(page))
             job.seq = page[-1][0]
+            job.run = room.run_at(job.seq)
         if len(changed) > len(page):
             return
         self.jobs.pop(0)

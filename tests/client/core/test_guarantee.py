@@ -224,6 +224,11 @@ class ClientAndServer(RuleBasedStateMachine):
     def the_server_is_busy(self, retry_after_ms: int) -> None:
         self.server.fails_next = protocol.ErrorBody("server.busy", "Busy.", True, retry_after_ms)
 
+    @rule()
+    def a_run_begins(self) -> None:
+        """This loses nothing, and so the client must not notice."""
+        self.server.rooms[ROOM].begin_run()
+
     @rule(seconds=st.floats(0.1, 8))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
@@ -248,7 +253,7 @@ class ClientAndServer(RuleBasedStateMachine):
     def at_rest_the_client_shows_the_log(self) -> None:
         self.settle()
         server, client = self.server.rooms[ROOM], self.core.followed[ROOM]
-        assert client.cursor.position == protocol.Cursor(server.epoch, server.head)
+        assert client.cursor.position == protocol.Cursor(server.epoch, server.head, server.run_at(server.head))
         first = client.timeline.first
         assert first is not None
         assert list(client.timeline) == server.messages[first - 1 :]
@@ -289,6 +294,8 @@ class ShortMemories(ClientAndServer):
 class RestoredBackups(ClientAndServer):
     """Now and then numbers go back, and are given to other messages under another epoch."""
 
+    is_unnoticed = False
+
     @rule()
     def the_server_is_backed_up(self) -> None:
         self.server.rooms[ROOM].back_up()
@@ -297,7 +304,7 @@ class RestoredBackups(ClientAndServer):
     def a_backup_is_restored(self) -> None:
         if self.server.rooms[ROOM].backups:
             # A restored backup loses acknowledged messages, so this client posts none.
-            self.server.restore(ROOM)
+            self.server.restore(ROOM, unnoticed=self.is_unnoticed)
 
     def check_taken(self, log: list[protocol.Message]) -> None:
         ids = [each.client_id for each in self.taken]
@@ -311,6 +318,12 @@ class RestoredBackups(ClientAndServer):
         """Post nothing: messages that a restored backup has lost are not part of the guarantee."""
 
 
+class LostTails(RestoredBackups):
+    """Now and then the database loses its newest changes, and nobody knows: only the run is another one."""
+
+    is_unnoticed = True
+
+
 quick = settings(
     max_examples=200, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
@@ -320,3 +333,5 @@ TestShortMemories = ShortMemories.TestCase
 TestShortMemories.settings = quick
 TestRestoredBackups = RestoredBackups.TestCase
 TestRestoredBackups.settings = quick
+TestLostTails = LostTails.TestCase
+TestLostTails.settings = quick

@@ -7,7 +7,14 @@ const JITTER_MS = 3_000
 /** Holding more events than this would only cost memory: a sync brings them anyway. */
 const MOST_HELD = 500
 
-/** @typedef {{epoch: string, seq: number}} Position */
+/** @typedef {{epoch: string, seq: number, run?: string}} Position  `run`: of the database, if the server named one */
+
+/**
+ * Whether the two are of different runs of the database: at most one of them is of the history that stands.
+ * @param {{run?: string | null}} one
+ * @param {{run?: string | null}} other
+ */
+export const differInRun = (one, other) => Boolean(one.run && other.run && one.run !== other.run)
 
 export class Cursor {
   /** @type {Position | null} */
@@ -16,6 +23,7 @@ export class Cursor {
   #head = 0
   #timer = null
   #syncing = false
+  #syncAgain = false
   #clock
   #apply
   #sync
@@ -40,7 +48,11 @@ export class Cursor {
 
   /** Applies a numbered event, holds it until its turn, or drops it as a repeat. */
   take(event) {
-    if (this.#position && event.seq <= this.#position.seq) return
+    if (this.#position && event.seq <= this.#position.seq) {
+      // The room has gone on from before what was applied here: the server knows.
+      if (event.run && event.run !== this.#position.run) this.sync()
+      return
+    }
     if (this.#follows(event)) {
       this.#advance(event)
       this.#release()
@@ -57,22 +69,32 @@ export class Cursor {
   }
 
   /** Moves the cursor to the end of a complete catch-up, unless live events have moved it further meanwhile. */
-  synced({ epoch, seq }) {
+  synced({ epoch, seq, run }) {
     const further = this.#position?.epoch === epoch && this.#position.seq > seq
-    if (!further) this.#position = { epoch, seq }
+    if (!further) this.#position = { epoch, seq, run: run ?? undefined }
     this.#release()
     this.#watch()
   }
 
   /** Starts over at this position: nothing that came before counts. */
-  reset({ epoch, seq }) {
-    this.#position = { epoch, seq }
+  reset({ epoch, seq, run }) {
+    this.#position = { epoch, seq, run: run ?? undefined }
     this.#forget()
+  }
+
+  /** Asks for the room's present state in place of what came after the position. */
+  startOver() {
+    this.#position = null
+    this.#forget()
+    // The sync that told is still to be answered.
+    if (this.#syncing) this.#syncAgain = true
+    else this.sync()
   }
 
   syncEnded() {
     this.#syncing = false
-    this.#watch()
+    if (this.#syncAgain) this.sync()
+    else this.#watch()
   }
 
   // Actions
@@ -81,12 +103,13 @@ export class Cursor {
   sync() {
     if (this.#syncing) return
     this.#syncing = true
+    this.#syncAgain = false
     this.#sync()
   }
 
   /** Forgets what was held and announced on the lost connection; the position stays. */
   disconnect() {
-    this.#syncing = false
+    this.#syncing = this.#syncAgain = false
     this.#forget()
   }
 
@@ -97,7 +120,7 @@ export class Cursor {
   }
 
   #advance(event) {
-    this.#position = { epoch: this.#position.epoch, seq: event.seq }
+    this.#position = { epoch: this.#position.epoch, seq: event.seq, run: event.run ?? this.#position.run }
     this.#apply(event)
   }
 

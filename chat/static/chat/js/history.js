@@ -1,5 +1,7 @@
 // Loads pages of a room's history without losing what happens meanwhile (docs/protocol.md, section 4, "Merging").
 
+import { differInRun } from "./cursor.js"
+
 const AGAIN_MS = 300
 
 /** Requests one page at a time and hands it over to be merged. */
@@ -42,7 +44,7 @@ export class History {
   /**
    * Loads one page, unless another is under way.
    * @param {{before?: number, after?: number, around?: number, limit?: number}} which empty: the newest page
-   * @param {() => {epoch: string, seq: number} | null} cursor the room's current cursor
+   * @param {() => import("./cursor.js").Position | null} cursor the room's current cursor
    * @param {(page: object, kept: [object, string[] | undefined][]) => void} merge
    * @returns {Promise<"merged" | "abandoned" | "epoch">} "epoch": the page is of another epoch, so sync first
    * @throws {import("./protocol.js").ChatError} the request failed
@@ -56,11 +58,12 @@ export class History {
         const page = await this.#request({ type: "history", room: this.#room, ...which })
         if (ticket !== this.#underWay) return "abandoned"
         if (page.epoch !== cursor().epoch) return "epoch"
-        if (page.seq >= asked.seq) {
+        if (page.seq >= asked.seq && !differInRun(page, cursor())) {
           merge(page, this.#kept)
           return "merged"
         }
-        // The page's snapshot is older than the cursor we asked at: events in between would be missing, so ask again.
+        // The page's snapshot is older than the cursor we asked at, so events in between would be missing; or it is of a
+        // run that this client has left, or has not come to yet. Ask again.
         await new Promise((resolve) => this.#clock.after(resolve, AGAIN_MS * attempt))
         if (ticket !== this.#underWay) return "abandoned"
       }

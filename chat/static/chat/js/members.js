@@ -1,3 +1,5 @@
+import { differInRun } from "./cursor.js"
+
 const AGAIN_MS = 300
 
 /** The members of one room, present and former. The list is loaded on demand and kept current by events. */
@@ -44,7 +46,7 @@ export class Members {
 
   /**
    * Loads the whole list once. Its pages may be older than events that come meanwhile, so those are applied again.
-   * @param {() => {epoch: string, seq: number} | null} cursor the room's current cursor
+   * @param {() => import("./cursor.js").Position | null} cursor the room's current cursor
    * @throws {import("./protocol.js").ChatError}
    */
   async load(cursor) {
@@ -56,7 +58,7 @@ export class Members {
       for (;;) {
         const page = await this.#request({ type: "member.list", room: this.#room, after })
         if (ticket !== this.#loading) return
-        if (asked && (page.epoch !== asked.epoch || page.seq < asked.seq)) {
+        if (asked && (page.epoch !== asked.epoch || page.seq < asked.seq || differInRun(page, cursor() ?? asked))) {
           await new Promise((resolve) => this.#clock.after(resolve, AGAIN_MS))
           if (ticket !== this.#loading) return
           continue

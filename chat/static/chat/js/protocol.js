@@ -110,7 +110,7 @@ const roomOf = shape(ROOM)
 const READ = { read: whole, unread: whole, mentions: whole, rev: whole }
 const stateOf = shape({
   ...ROOM, ...READ, epoch: text, seq: whole, last_number: whole, role: optional(text), notify: text,
-  online: optional(whole), may_post: optional(flag), may_moderate: optional(flag), why_silent: optional(text), gone: optional(whole, 0),
+  online: optional(whole), may_post: optional(flag), may_moderate: optional(flag), why_silent: optional(text), gone: optional(whole, 0), run: optional(text),
 })
 
 const texts = listOf(text)
@@ -149,7 +149,7 @@ const mineOf = tableOf(texts)
 
 /** Makes a reader of a numbered event. Without `prev`, the event follows the seq before its own. */
 const numbered = (fields) => {
-  const read = shape({ room: text, seq: whole, prev: optional(whole), ...fields })
+  const read = shape({ room: text, seq: whole, prev: optional(whole), run: optional(text), ...fields })
   return (e) => {
     const event = read(e)
     event.prev ??= event.seq - 1
@@ -158,7 +158,7 @@ const numbered = (fields) => {
 }
 const ofMember = numbered({ member: memberOf, by: optional(userOf), member_count: optional(whole) })
 const ofMessage = numbered({ message: messageOf })
-const POSITION = { room: text, epoch: text, seq: whole }
+const POSITION = { room: text, epoch: text, seq: whole, run: optional(text) }
 
 const helloOf = shape({
   protocol: anything, user: userOf, server: anything, heartbeat_s: positive, limits: limitsOf,
@@ -230,7 +230,7 @@ const RESULTS = {
   "room.direct": oneRoom,
   "room.join": oneRoom,
   "room.update": oneRoom,
-  "member.list": shape({ members: membersOf, more: flag, epoch: text, seq: whole }),
+  "member.list": shape({ members: membersOf, more: flag, epoch: text, seq: whole, run: optional(text) }),
   "message.post": shape({ id: text, number: whole, seq: whole, epoch: text, created_at: text, duplicate: flag }),
   "message.edit": changed,
   "message.delete": changed,
@@ -238,7 +238,7 @@ const RESULTS = {
   "reaction.remove": reacted,
   "history": shape({
     messages: messagesOf, mine: mineOf, more_before: flag, more_after: flag, members: optional(membersOf, []),
-    quoted: optional(messagesOf, []), epoch: text, seq: whole,
+    quoted: optional(messagesOf, []), epoch: text, seq: whole, run: optional(text),
   }),
   "read": shape(READ),
 }

@@ -2,7 +2,7 @@
 // correct through gaps, repeats, reconnects and resets (docs/protocol.md, section 4).
 
 import { Conversation } from "./conversation.js"
-import { Cursor } from "./cursor.js"
+import { Cursor, differInRun } from "./cursor.js"
 import { Emitter } from "./emitter.js"
 import { Members } from "./members.js"
 import { ChatError } from "./protocol.js"
@@ -30,6 +30,8 @@ export class Room extends Emitter {
   #access = "pending"
   #isOpen = false
   #cursor
+  /** The state that this connection began with, until the room is synced. */
+  #greeted = null
   #conversation
   #request
   #clock
@@ -114,7 +116,7 @@ export class Room extends Emitter {
    */
   adoptFirst({ state, history }) {
     const at = this.cursor
-    if (this.timeline.isLoaded || (at && (at.epoch !== history.epoch || at.seq > history.seq))) return
+    if (this.timeline.isLoaded || (at && (at.epoch !== history.epoch || at.seq > history.seq || differInRun(at, history)))) return
     if (!at) {
       this.#setState(state)
       this.#cursor.reset(history)
@@ -128,6 +130,7 @@ export class Room extends Emitter {
   connected(state) {
     this.#cursor.disconnect()
     this.#conversation.abandonLoading()
+    this.#greeted = state
     if (state) {
       this.#setState(state)
       // No messages are loaded, so there is nothing to catch up on: start where the state was read.
@@ -240,6 +243,7 @@ export class Room extends Emitter {
         break
       case "synced":
         this.#cursor.synced(event)
+        this.#checkGreeting(event)
         break
       case "reset":
         this.#takeReset(event)
@@ -261,6 +265,13 @@ export class Room extends Emitter {
 
   // Internal
 
+  /** The database may have lost what the greeting spoke of since then, though not what the cursor stands for. */
+  #checkGreeting(synced) {
+    const greeted = this.#greeted
+    this.#greeted = null
+    if (greeted && (differInRun(greeted, synced) || greeted.seq > synced.seq)) this.#cursor.startOver()
+  }
+
   #apply(event) {
     if (event.message) this.#takeMessage(event.message)
     if (event.state) this.#state &&= withRoom(this.#state, event.state)
@@ -281,14 +292,14 @@ export class Room extends Emitter {
     if (state) this.#state &&= withRoom(this.#state, state)
   }
 
-  #takeReset({ epoch, seq, state }) {
+  #takeReset({ epoch, seq, run, state }) {
     this.#conversation.clear()
     this.members.clear()
     this.readPointer.startOver()
     this.#state = null
     this.#setState(state)
     this.#access = "live"
-    this.#cursor.reset({ epoch, seq })
+    this.#cursor.reset({ epoch, seq, run })
     if (this.#isOpen) this.#loadNewest()
   }
 
