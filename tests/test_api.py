@@ -89,7 +89,7 @@ def test_posting_is_repeatable_and_not_limited(ana: Any, lobby: Room, settings: 
 
 
 @pytest.mark.parametrize("room", [None, "", 0, -1, "x", 987654321, object()])
-def test_what_is_no_room_is_not_found(ana: Any, room: Any) -> None:
+def test_an_id_that_names_no_room_is_not_found(ana: Any, room: Any) -> None:
     for act in (
         lambda: api.post(room, ana, "hi"),
         lambda: api.add_member(room, ana),
@@ -297,7 +297,7 @@ def test_many_posts_from_coroutines_share_transactions(transactional_db: None, a
     assert runs.call_count < 20
 
 
-def test_every_coroutine_does_what_its_twin_does(transactional_db: None, ana: Any, ben: Any, cleo: Any) -> None:
+def test_every_coroutine_behaves_as_its_synchronous_twin(transactional_db: None, ana: Any, ben: Any, cleo: Any) -> None:
     async def talk() -> tuple[Room, Room]:
         room = await api.acreate_room("Project", ana, kind="open", members=[ben])
         posted = await api.apost(room, ana, "hello")

@@ -108,7 +108,7 @@ class ReadsFromACopy:
         (ReadsFromACopy, ["chat.E012"]),
     ],
 )
-def test_a_router_that_parts_what_belongs_together_is_an_error(router: type[Any], problems: list[str]) -> None:
+def test_a_router_that_splits_the_chats_tables_is_an_error(router: type[Any], problems: list[str]) -> None:
     with override_settings(DATABASE_ROUTERS=[router()]):
         assert found() == problems
 

@@ -82,7 +82,7 @@ def test_a_module_imports_nothing_from_above_its_rank(file: str) -> None:
         ),
     ],
 )
-def test_the_ranks_forbid_what_goes_up(module: str, source: str, finds: str) -> None:
+def test_the_ranks_forbid_imports_upwards(module: str, source: str, finds: str) -> None:
     found = violations(module, source)
     assert len(found) == 1
     assert finds in found[0]
@@ -101,7 +101,7 @@ def test_the_ranks_forbid_what_goes_up(module: str, source: str, finds: str) -> 
         ),
     ],
 )
-def test_the_ranks_allow_what_goes_down(module: str, source: str) -> None:
+def test_the_ranks_allow_imports_downwards(module: str, source: str) -> None:
     assert violations(module, source) == []
 
 

@@ -72,7 +72,7 @@ def test_each_durable_change_is_told_in_order(lobby: Room, ana: Any, cleo: Any, 
     assert rows["room"].archived
 
 
-def test_what_is_told_is_read_with_named_relations_alone(
+def test_signals_read_only_the_documented_relations(
     lobby: Room, ana: Any, heard: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = QuerySet.select_related
@@ -87,7 +87,7 @@ def test_what_is_told_is_read_with_named_relations_alone(
     assert [name for name, _ in heard] == ["room"]
 
 
-def test_nothing_is_told_of_what_is_rolled_back(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
+def test_no_signal_is_sent_for_a_rolled_back_change(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
     with transaction.atomic():
         api.post(lobby, ana, "never")
         transaction.set_rollback(True)
@@ -194,7 +194,7 @@ signals.wait_until_told(10)
 """
 
 
-def test_a_forked_process_tells_its_own_news_and_not_what_waits_in_its_parent():
+def test_a_forked_process_sends_its_own_signals_and_not_those_waiting_in_its_parent():
     """As of Celery or ``gunicorn --preload``, in the middle of something."""
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     ran = subprocess.run([sys.executable, "-c", FORK], env=env, capture_output=True, text=True, timeout=60)

@@ -42,7 +42,7 @@ def test_a_direct_room_with_a_deleted_person_is_named_and_takes_no_posts(ana: An
     assert fresh(ana_and_ben).head == head
 
 
-def test_a_repeat_of_what_was_stored_before_is_still_answered(ana: Any, ben: Any, ana_and_ben: Room) -> None:
+def test_a_repeat_of_a_stored_post_is_still_answered(ana: Any, ben: Any, ana_and_ben: Room) -> None:
     client_id = uuid4()
     first = say(ana, ana_and_ben, client_id=client_id)
     ben.delete()
@@ -81,7 +81,7 @@ def test_the_remaining_members_hear_of_a_deleted_account_at_once(ana: Any, ben: 
     assert reads.rooms_version(cleo) == before[cleo.pk], "who hid the room does not see it"
 
 
-def test_no_translation_holds_what_parts_the_names() -> None:
+def test_no_translation_contains_the_separator_of_the_names() -> None:
     """Scripts replace the last ``gone`` names with their own words, and so split the names at this text."""
     for language in ("en", "de"):
         with override(language):

@@ -190,7 +190,7 @@ def test_a_session_ends_with_password_account_and_time(ana: Any, ben: Any, cleo:
     assert [identity.from_session(each.session_key) for each in stores] == [None] * 3
 
 
-def test_opening_a_socket_leaves_the_session_as_it_is(ana: Any, settings: Any) -> None:
+def test_opening_a_socket_does_not_change_the_session(ana: Any, settings: Any) -> None:
     """After a change of SECRET_KEY, Django moves the session to a new key. A socket can't tell the browser the new
     key, so the next page would have found its person signed out."""
     settings.SECRET_KEY = "old" * 20
@@ -206,7 +206,7 @@ def test_opening_a_socket_leaves_the_session_as_it_is(ana: Any, settings: Any) -
 # Whether it still holds ------------------------------------------------------------------------------------------
 
 
-def test_what_ended_is_named_with_the_reason(ana: Any, ben: Any, make_person: Any) -> None:
+def test_the_reason_says_what_has_ended(ana: Any, ben: Any, make_person: Any) -> None:
     names = ("password", "session", "expired", "banned", "gone")
     people = {name: make_person(name) for name in names}
     sessions = {name: signed_in(person) for name, person in people.items()}

@@ -130,7 +130,7 @@ def test_an_open_room_may_be_read_by_people_outside_it(eve: Any, ana: Any, lobby
     assert changes.page(eve, lobby.pk, 0)
 
 
-def test_a_sync_leaves_out_what_is_no_room(ana: Any, eve: Any, lobby: Room, staff: Room) -> None:
+def test_a_sync_leaves_out_ids_that_name_no_room(ana: Any, eve: Any, lobby: Room, staff: Room) -> None:
     asked = [str(lobby.pk), str(staff.pk), "987654321", *ODD_IDS]
     assert set(changes.standings(eve, dict.fromkeys(asked))) == {str(lobby.pk)}
     assert set(changes.standings(ana, dict.fromkeys(asked))) == {str(lobby.pk), str(staff.pk)}

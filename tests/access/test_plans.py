@@ -114,7 +114,7 @@ def test_history_finds_memberships_of_its_time_span_by_an_index(ana: Any, hall: 
     }
 
 
-def test_ones_own_reactions_are_found_by_oneself_and_the_messages(ana: Any, hall: Room) -> None:
+def test_own_reactions_are_found_by_person_and_messages(ana: Any, hall: Room) -> None:
     page = list(Message.objects.filter(room=hall).order_by("-number")[:50])
     assert lookups(lambda: reads.own_reactions(ana, page)) == {"chat_reaction": {frozenset({"user_key", "message_id"})}}
 
@@ -144,7 +144,7 @@ def test_the_admin_finds_an_authors_messages_without_looking_at_others(
     assert not sorts_on_sqlite(page, "chat_message")
 
 
-def test_each_foreign_key_is_found_by_an_index_so_deleting_what_it_names_reads_no_table(db: None) -> None:
+def test_every_foreign_key_has_an_index_so_that_deleting_its_target_scans_no_table(db: None) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")  # there are no rows here to decide by

@@ -25,7 +25,7 @@ def page(user: Any, room: Room, **bounds: int) -> protocol.HistoryPage:
     return reads.history(user, room.pk, **bounds)
 
 
-def test_what_is_quoted_and_not_on_the_page_comes_with_it_oldest_first(ana: Any, hall: Room) -> None:
+def test_quoted_messages_that_are_not_on_the_page_come_with_it_oldest_first(ana: Any, hall: Room) -> None:
     found = page(ana, hall, limit=4)
     assert [each.number for each in found.messages] == [6, 7, 8, 9]
     assert [(each.number, each.body) for each in found.quoted] == [(2, "word 2"), (3, "word 3")]
@@ -33,7 +33,7 @@ def test_what_is_quoted_and_not_on_the_page_comes_with_it_oldest_first(ana: Any,
     assert page(ana, hall).quoted == page(ana, hall, before=8).quoted == []
 
 
-def test_a_quoted_message_is_told_as_it_is_now(ana: Any, hall: Room) -> None:
+def test_a_quoted_message_comes_in_its_present_state(ana: Any, hall: Room) -> None:
     second, third = Message.objects.filter(room=hall, number__in=(2, 3)).order_by("number")
     messages.edit(by=ana, message_id=second.pk, body="another word")
     messages.delete(by=ana, message_id=third.pk)
@@ -49,7 +49,7 @@ def test_nothing_of_another_room_is_ever_quoted(ana: Any, hall: Room, staff: Roo
     assert [each.number for each in page(ana, hall, limit=2).quoted] == [3]
 
 
-def test_quotes_take_what_the_page_leaves_of_a_frame_the_latest_first(ana: Any, lobby: Room, settings: Any) -> None:
+def test_quotes_fill_what_remains_of_the_frame_beginning_with_the_latest(ana: Any, lobby: Room, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "BODY_CHARS": 40_000}
     long = [said(ana, lobby, f"{number}{'x' * 20_000}") for number in range(8)]
     for each in long:

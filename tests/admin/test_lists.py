@@ -59,7 +59,7 @@ def test_a_list_that_is_whole_says_nothing(
     assert "The list ends" not in page.content.decode()
 
 
-def test_what_the_list_does_not_reach_is_found_by_a_filter_or_a_number(olga: Client, five: None, lobby: Room) -> None:
+def test_rows_past_the_end_of_the_list_are_found_by_a_filter_or_a_number(olga: Client, five: None, lobby: Room) -> None:
     for query in ("q=%231&room=lobby", "person=ben&room=lobby", "person=ben"):
         page = olga.get(f"{url('message', 'changelist')}?{query}")
         assert [each.number for each in page.context["cl"].result_list] == [1]

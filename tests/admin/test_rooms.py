@@ -29,7 +29,7 @@ def test_a_rename_is_one_change_that_is_told_and_logged(olga: Client, lobby: Roo
     assert LogEntry.objects.get().get_change_message() == "Changed Name, Topic and Archived."
 
 
-def test_saving_what_is_there_changes_nothing(olga: Client, lobby: Room, ana_and_ben: Room) -> None:
+def test_saving_an_unchanged_form_changes_nothing(olga: Client, lobby: Room, ana_and_ben: Room) -> None:
     with published() as hints:
         for room in (lobby, ana_and_ben):
             assert submit(olga, url("room", "change", room.pk)).status_code == 302
@@ -119,7 +119,7 @@ def test_the_people_of_a_direct_room_are_shown_and_fixed(olga: Client, ana_and_b
 # Deleting --------------------------------------------------------------------------------------------------------
 
 
-def test_the_delete_page_says_what_happens_and_loads_nothing_for_it(
+def test_the_delete_page_explains_the_consequences_without_loading_messages(
     olga: Client, lobby: Room, ana: Any, django_assert_max_num_queries: Any
 ) -> None:
     for _ in range(5):

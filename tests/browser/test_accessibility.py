@@ -119,7 +119,9 @@ async def test_no_page_has_a_serious_fault_of_accessibility(meet: Meet, house: H
     assert not wrong, "\n".join(wrong)
 
 
-async def test_a_room_has_none_in_any_size_and_scheme_nor_with_its_menus_open(meet: Meet, house: House) -> None:
+async def test_a_room_has_no_violations_in_any_size_or_colour_scheme_or_with_open_menus(
+    meet: Meet, house: House
+) -> None:
     wrong = []
     async for page, path in visits(meet, house, "ana", ROOM):
         for size, scheme in LOOKS:

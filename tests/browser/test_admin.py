@@ -45,7 +45,7 @@ async def on_selected(page: Page, rows: list[str], action: str) -> None:
     await page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).click()
 
 
-async def test_what_a_moderator_does_shows_at_once_in_every_open_page(meet: Meet, site: Site) -> None:
+async def test_changes_by_a_moderator_show_at_once_in_every_open_page(meet: Meet, site: Site) -> None:
     room = (await asyncio.to_thread(site.python, MAKE_ROOM)).strip()
     ana, ben, olga = [await meet(name, site) for name in ("ana", "ben", "olga")]
     pages = [await person.open(f"/rooms/{room}/") for person in (ana, ben)]

@@ -135,7 +135,7 @@ async def test_a_room_in_a_hidden_part_of_a_page_asks_for_nothing(meet: Meet, ed
     assert asked == []
 
 
-async def test_what_came_while_the_page_was_hidden_is_read_from_its_first_message_on(
+async def test_messages_that_came_while_the_page_was_hidden_are_read_from_the_first_one_on(
     meet: Meet, edges: Site, ben: Talk
 ) -> None:
     ana = await meet("ana", edges)

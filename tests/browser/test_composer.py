@@ -69,7 +69,7 @@ async def room_of(person: Person, name: str = "kitchen") -> Page:
     return page
 
 
-async def test_what_one_has_begun_outlives_the_tab_is_the_same_in_both_and_never_comes_back_once_sent(
+async def test_a_draft_outlives_its_tab_is_shared_by_both_tabs_and_does_not_return_once_sent(
     meet: Meet, kitchen: Site
 ) -> None:
     ana = await meet("ana", kitchen)
@@ -100,7 +100,7 @@ async def test_what_one_has_begun_outlives_the_tab_is_the_same_in_both_and_never
     await expect(box(page)).to_have_value("")
 
 
-async def test_what_one_types_before_the_scripts_run_is_kept(meet: Meet, kitchen: Site) -> None:
+async def test_text_that_is_typed_before_the_scripts_run_is_kept(meet: Meet, kitchen: Site) -> None:
     ana = await meet("ana", kitchen)
     scripts = await hold_scripts(ana)
     page = await ana.open("/rooms/kitchen/", wait_until="commit")
@@ -197,7 +197,7 @@ async def test_the_menu_needs_no_mouse(meet: Meet, kitchen: Site) -> None:
     await expect(page.locator(".message[data-number='1']")).to_be_in_viewport()
 
 
-async def test_the_focus_stays_in_the_page_when_what_has_it_is_taken_away(meet: Meet, kitchen: Site) -> None:
+async def test_the_focus_stays_in_the_page_when_the_focused_element_is_removed(meet: Meet, kitchen: Site) -> None:
     page = await room_of(await meet("ana", kitchen))
     press, log = page.keyboard.press, page.get_by_role("log")
     await write(page, "one", "two", "three")
@@ -267,7 +267,9 @@ async def test_people_are_named_from_a_list_and_the_count_at_the_other_end_says_
     await expect(ben.locator(".room-link__count")).to_have_count(0)
 
 
-async def test_the_list_shows_the_room_one_is_in_and_says_what_waits_further_down(meet: Meet, kitchen: Site) -> None:
+async def test_the_list_shows_the_present_room_and_says_that_unread_rooms_are_further_down(
+    meet: Meet, kitchen: Site
+) -> None:
     kitchen.python(MANY)
     page = await room_of(await meet("ana", kitchen))
     current = page.locator(".room-link", has_text="Kitchen")
@@ -400,7 +402,7 @@ async def test_ctrl_k_finds_a_room_by_typing_while_rooms_come_and_a_draft_leaves
     await expect(page.locator(".room-link__draft")).to_have_count(0)
 
 
-async def test_the_lobby_learns_of_a_new_room_and_of_what_happens_in_ones_own(meet: Meet, kitchen: Site) -> None:
+async def test_the_lobby_shows_a_new_room_and_news_of_own_rooms_live(meet: Meet, kitchen: Site) -> None:
     person = await meet("ana", kitchen)
     page = await person.context.new_page()
     await page.clock.install()

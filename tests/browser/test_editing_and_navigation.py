@@ -103,7 +103,7 @@ HEARD = """() => {
 }"""
 
 
-async def test_what_one_writes_is_read_out_once_and_not_again_when_it_looks_different(
+async def test_an_own_message_is_announced_once_and_not_again_when_it_is_stored(
     meet: Meet, site: Site, ana: Talk
 ) -> None:
     page = await (await meet("ben", site)).open("/rooms/aloud/")

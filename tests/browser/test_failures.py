@@ -161,7 +161,7 @@ async def loaded_anew(page: Page) -> list[str]:
     return shown
 
 
-async def test_what_the_others_did_while_one_was_cut_off_is_all_there_afterwards(
+async def test_everything_that_others_did_during_a_disconnection_shows_afterwards(
     meet: Meet, site: Site, proxy: Proxy
 ) -> None:
     ana, ben, cleo, dan = [await meet(name, site) for name in ("ana", "ben", "cleo", "dan")]
@@ -280,7 +280,7 @@ async def test_a_window_on_the_past_stays_where_it_is_when_the_server_is_killed(
     assert numbers == list(range(numbers[0], 305))
 
 
-async def test_what_a_room_refuses_for_good_says_why_and_holds_up_no_other_room(
+async def test_a_message_that_is_refused_for_good_says_why_and_delays_no_other_room(
     meet: Meet, site: Site, proxy: Proxy, private: str
 ) -> None:
     ben, ana = await meet("ben", site), await meet("ana", site)
@@ -330,7 +330,7 @@ async def test_what_a_room_refuses_for_good_says_why_and_holds_up_no_other_room(
     await expect(again.locator(".message")).to_have_count(0)
 
 
-async def test_tabs_of_one_person_share_what_is_unsent_and_begun_and_one_that_is_offline_holds_nothing_up(
+async def test_tabs_share_drafts_and_unsent_messages_and_an_offline_tab_delays_nothing(
     meet: Meet, site: Site, private: str
 ) -> None:
     ana, ben = await meet("ana", site), await meet("ben", site)
@@ -376,7 +376,7 @@ UNREADABLE = """(() => {
 })()"""
 
 
-async def test_what_is_unsent_stays_to_be_seen_and_is_sent_once_whatever_the_browser_can_read_of_it(
+async def test_unsent_messages_stay_visible_and_are_sent_once_even_if_the_store_cannot_be_read(
     meet: Meet, site: Site, proxy: Proxy
 ) -> None:
     ana, ben = await meet("ana", site), await meet("ben", site)

@@ -61,7 +61,7 @@ async def read_is(ana: Talk, wanted: int, slug: str = "ahead") -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_what_a_page_has_scrolled_away_is_not_read_and_where_nothing_scrolls_the_hand_reads_on(
+async def test_messages_scrolled_out_of_sight_are_not_read_and_a_short_room_is_read_by_hand(
     meet: Meet, story: Site, ana: Talk
 ) -> None:
     person = await meet("ana", story)
@@ -94,7 +94,7 @@ def line(page: Page) -> Any:
     return page.locator(".room-link", has_text="Ahead")
 
 
-async def test_a_permalink_past_what_is_unread_reads_none_of_it_until_the_reader_comes_to_the_newest(
+async def test_a_permalink_past_unread_messages_marks_none_as_read_before_the_newest_is_seen(
     meet: Meet, story: Site, ana: Talk
 ) -> None:
     person = await meet("ana", story)

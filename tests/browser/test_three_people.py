@@ -66,7 +66,7 @@ async def home_of(person: Person) -> Page:
     return page
 
 
-async def test_a_private_room_is_there_for_its_people_alone_and_they_see_at_once_what_becomes_of_it(
+async def test_a_private_room_is_visible_to_its_members_alone_and_they_see_changes_at_once(
     meet: Meet, house: Site
 ) -> None:
     ana, ben, cleo, eve = [await meet(name, house) for name in ("ana", "ben", "cleo", "eve")]

@@ -125,7 +125,7 @@ SHIFT = """() => new Promise(done => {
 
 
 @pytest.mark.parametrize("path", ["mixed", "long/150"])
-async def test_what_the_server_prints_is_taken_over_without_a_request_and_without_a_move(
+async def test_server_printed_messages_are_adopted_without_a_request_or_a_shift(
     meet: Meet, story: Site, path: str
 ) -> None:
     ana = await meet("ana", story)
@@ -154,9 +154,7 @@ async def looks(page: Page) -> dict[str, Any]:
     return {"structure": await rows.evaluate(STRUCTURE), "boxes": await rows.evaluate(BOXES)}
 
 
-async def test_a_page_that_is_older_than_what_happened_since_catches_up(
-    meet: Meet, story: Site, ben: Talk, ana: Talk
-) -> None:
+async def test_a_page_that_is_older_than_the_room_catches_up(meet: Meet, story: Site, ben: Talk, ana: Talk) -> None:
     person = await meet("ana", story)
     scripts = await hold_scripts(person)
     page = await person.open("/rooms/mixed/", wait_until="commit")

@@ -38,7 +38,7 @@ def test_the_site_says_where_the_socket_is(given: str, means: str) -> None:
     assert socket_url(given) == means
 
 
-def test_what_is_no_address_is_refused() -> None:
+def test_an_invalid_address_is_refused() -> None:
     with pytest.raises(ValueError, match="Not the address"):
         socket_url("chat.example.com")
 

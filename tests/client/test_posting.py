@@ -99,7 +99,7 @@ async def test_an_error_code_of_a_later_version_is_still_an_error(server: FakeSe
         ("é" * 33_000, errors.MessageTooLong),
     ],
 )
-async def test_what_no_server_takes_never_enters_the_outbox(
+async def test_a_post_that_no_server_accepts_never_enters_the_outbox(
     server: FakeServer, connect: Connect, body: str, error: type[Exception]
 ) -> None:
     client = await connect()

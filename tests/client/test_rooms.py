@@ -46,7 +46,7 @@ async def test_history_joins_the_timeline(server: FakeServer, connect: Connect) 
     assert [each.number for each in room.messages] == list(range(6, 31))
 
 
-async def test_what_was_missed_comes_after_a_broken_connection(server: FakeServer, connect: Connect) -> None:
+async def test_missed_messages_come_after_a_broken_connection(server: FakeServer, connect: Connect) -> None:
     room = await (await connect()).room("1")
     await server.post("one")
     await room.until(lambda each: len(each.messages) == 1)
@@ -99,7 +99,7 @@ async def test_a_gap_is_synced_after_a_while(
     assert await bodies(room, 2) == ["lost", "came"]
 
 
-async def test_heads_betray_what_never_came(
+async def test_heads_reveal_events_that_never_came(
     server: FakeServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.client.core.cursor.PATIENCE_S", 0.05)
@@ -143,9 +143,7 @@ async def test_two_tasks_can_not_share_a_rooms_events(connect: Connect) -> None:
     first.cancel()
 
 
-async def test_a_slow_application_loses_no_message_and_is_told_what_it_lost(
-    server: FakeServer, connect: Connect
-) -> None:
+async def test_a_slow_application_loses_no_message_and_hears_of_lost_news(server: FakeServer, connect: Connect) -> None:
     client = await connect(keep=50)
     room = await client.room("1")
     await server.post("first")

@@ -29,7 +29,7 @@ def frames(conversation: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS)
-def test_an_example_is_what_client_and_server_say(conversation: str) -> None:
+def test_the_examples_decode_as_frames_of_client_and_server(conversation: str) -> None:
     asked: dict[int, protocol.Command | protocol.Rejected] = {}
     refusals: list[protocol.Rejected] = []
     for arrow, text in frames(conversation):
@@ -89,9 +89,9 @@ def test_the_examples_show_each_thing_a_client_has_to_handle() -> None:
 
 def test_a_wrong_example_is_noticed() -> None:
     with pytest.raises(AssertionError):
-        test_an_example_is_what_client_and_server_say('→ {"type": "ping", "reff": 1}\n')
+        test_the_examples_decode_as_frames_of_client_and_server('→ {"type": "ping", "reff": 1}\n')
     with pytest.raises(AssertionError):
-        test_an_example_is_what_client_and_server_say('← {"type": "lagging", "rooms": [], "why": 1}\n')
+        test_the_examples_decode_as_frames_of_client_and_server('← {"type": "lagging", "rooms": [], "why": 1}\n')
 
 
 def test_the_tables_name_every_command_and_event() -> None:

@@ -21,7 +21,7 @@ CLIENT_ID = "0b6e0f0a-2f39-4a52-9f0f-5b1a5b0f3d11"
     ("file", "document", "argument"),
     [("protocol.schema.json", schema.json_schema, ""), ("asyncapi.json", schema.asyncapi, " asyncapi")],
 )
-def test_the_file_is_what_the_types_say_today(file: str, document: Any, argument: str) -> None:
+def test_the_published_schema_matches_the_types(file: str, document: Any, argument: str) -> None:
     again = f"python -m chat.wire.schema{argument} > docs/{file}"
     assert (DOCS / file).read_text(encoding="utf-8") == schema.written(document()), again
 
@@ -68,7 +68,7 @@ def test_the_schema_takes_the_events_that_a_client_takes(case: Any) -> None:
     ],
     ids=json.dumps,
 )
-def test_the_schema_refuses_what_the_server_refuses(command: Any) -> None:
+def test_the_schema_refuses_commands_that_the_server_refuses(command: Any) -> None:
     (decoded,) = protocol.decode(json.dumps(command), max_bytes=65536)
     assert isinstance(decoded, protocol.Rejected)
     assert not fits(command, "ClientFrame")

@@ -62,7 +62,7 @@ def end(site: Site, person: Person, code: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
-async def test_a_socket_closes_when_what_let_it_in_has_ended(
+async def test_a_socket_closes_when_the_session_token_or_account_that_admitted_it_ends(
     site: Site, person: Person, talk: Talk, ending: tuple[str, str, int]
 ):
     _, code, close_code = ending

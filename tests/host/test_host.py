@@ -73,7 +73,7 @@ def test_the_shop_has_nothing_of_this_checkout_and_the_checks_nothing_to_say(sho
     assert not {"allauth", "django.contrib.admin", "django.contrib.messages.apps"} & set(loaded.split())
 
 
-def test_the_documented_lines_are_the_ones_that_the_shop_has() -> None:
+def test_the_documented_lines_are_those_of_the_example_shop() -> None:
     page = (ROOT / "docs/embedding.md").read_text()
     lines = re.search(r"<!-- five lines -->(.*?)<!-- /five lines -->", page, re.DOTALL)
     assert lines

@@ -54,7 +54,9 @@ def test_the_redis_extra_takes_whatever_redis_py_the_site_has(wheel: Path) -> No
 
 
 @pytest.mark.parametrize(("python", "django"), [("3.11", 5), ("3.12", 6), ("3.13", 6)])
-def test_what_is_pinned_is_the_newest_of_the_ranges_that_the_python_runs(wheel: Path, python: str, django: int) -> None:
+def test_pinned_versions_are_the_newest_allowed_ones_that_this_python_runs(
+    wheel: Path, python: str, django: int
+) -> None:
     lines = re.findall(r"^([\w.-]+==[^\\\n]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     pins = [Requirement(line.strip()) for line in lines]
     of = {"python_version": python, "python_full_version": f"{python}.9"}

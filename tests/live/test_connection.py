@@ -277,7 +277,7 @@ async def test_a_failed_send_is_a_warning_with_its_cause_and_ends_that_socket_al
     assert SECRET not in caplog.text
 
 
-async def test_a_send_may_deal_with_what_it_waited_for_in_vain(sender: Sender):
+async def test_a_send_may_handle_its_own_timeout(sender: Sender):
     async def patient(write: Write) -> None:
         try:
             await future_failing_later(write)

@@ -192,7 +192,7 @@ def test_whatever_the_layer_does_every_event_comes_once_and_in_order(layer: Laye
         assert replay is None or seqs(replay) == list(range(cursor + 1, layer.length + 1))
 
 
-def test_what_was_read_for_one_client_serves_the_next():
+def test_events_read_for_one_client_serve_the_next():
     feed = Feed("a", 7)
     feed.remember([event(5, 3), event(7, 5)])
     assert seqs(feed.since(3) or []) == [5, 7]
@@ -208,7 +208,7 @@ def test_a_feed_with_a_memory_of_its_own_keeps_it():
     assert feed.since(1) is None
 
 
-def test_what_does_not_lead_up_to_the_head_is_not_remembered():
+def test_events_that_do_not_lead_up_to_the_head_are_not_remembered():
     feed = Feed("a", 9)
     feed.remember([event(5, 3), event(7, 5)])
     assert not feed.has_memory

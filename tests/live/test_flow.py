@@ -28,7 +28,7 @@ def test_an_acknowledgement_makes_room():
     assert window.has_room
 
 
-def test_a_client_can_not_acknowledge_what_was_not_sent():
+def test_a_client_cannot_acknowledge_frames_that_were_not_sent():
     window = Window()
     window.sending(1, 0.0)
     assert not window.received(2, 0.0)

@@ -127,7 +127,7 @@ async def test_numbers_that_went_back_renew_the_epoch(rig: LiveRig, ana: Any, qu
     assert socket.of_type("reset")[0]["seq"] == quiet_lobby.head
 
 
-async def test_a_hint_of_what_the_database_lost_does_not_make_it_read_for_ever(
+async def test_a_hint_of_a_lost_change_does_not_cause_endless_reads(
     rig: LiveRig, ana: Any, quiet_lobby: Room, monkeypatch: pytest.MonkeyPatch
 ):
     """Regression: the repair found nothing, was due again at once, and read 800 times a second."""

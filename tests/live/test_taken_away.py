@@ -124,7 +124,7 @@ def hall(ana: Any, settings: Any) -> Iterator[Room]:
     BARRED.clear()
 
 
-async def test_what_a_hosts_rule_takes_away_is_cut_where_it_says_so(
+async def test_a_right_that_a_hosts_policy_revokes_is_cut_at_that_event(
     rig: LiveRig, ana: Any, ben: Any, eve: Any, quiet: Room, hall: Room
 ) -> None:
     """Of the people named where they follow the room, of these people anywhere, of everybody who follows the room."""

@@ -33,7 +33,7 @@ def waits() -> tuple[str, str]:
         return idle, cursor.fetchone()[0]
 
 
-def test_the_chats_own_transactions_have_bounds_and_leave_none_behind() -> None:
+def test_the_chats_own_transactions_are_bounded_and_reset_their_settings() -> None:
     for own in (write, snapshot):
         with own():
             assert waits() == ("3s", "4s")
@@ -150,7 +150,7 @@ def test_a_hosts_own_connections_are_left_as_they_are() -> None:
 
 
 @pytest.mark.usefixtures("_host_that_says_nothing")
-async def test_what_the_site_says_of_its_connections_counts() -> None:
+async def test_connection_settings_of_the_site_win() -> None:
     connection.settings_dict["OPTIONS"]["tcp_user_timeout"] = "77000"
     pool = pools.Pool("test", lambda: 1)
     try:

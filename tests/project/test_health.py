@@ -120,7 +120,7 @@ def test_probes_write_no_more_often_than_every_ten_seconds(
 
 
 @pytest.mark.parametrize("backend", [Backend("postgresql", "redis")], ids=str)
-def test_what_is_away_or_hangs_is_said_in_time(
+def test_a_failed_or_hanging_dependency_is_reported_in_time(
     make_site: SiteFactory, postgres: PostgresServer, redis_server: RedisServer, backend: Backend
 ) -> None:
     with Proxy(postgres.port) as way:

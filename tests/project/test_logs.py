@@ -86,7 +86,7 @@ def test_the_number_of_remembered_lines_is_bounded(log: tuple[logging.Logger, io
     assert len(repeats._told) <= KINDS_AT_MOST
 
 
-def test_what_can_not_be_stored_is_one_line_with_the_reason(log: tuple[logging.Logger, io.StringIO]) -> None:
+def test_a_failed_write_is_one_log_line_with_the_reason(log: tuple[logging.Logger, io.StringIO]) -> None:
     logger, written = log
     logger.filters = [refusal_in_one_line]
     try:
@@ -96,7 +96,7 @@ def test_what_can_not_be_stored_is_one_line_with_the_reason(log: tuple[logging.L
     assert written.getvalue() == "ERROR Service Unavailable: /new/: OperationalError: database or disk is full\n"
 
 
-def test_the_site_filters_what_repeats_while_redis_or_the_database_is_down() -> None:
+def test_repeated_log_lines_are_filtered_while_redis_or_the_database_is_down() -> None:
     for name in (
         "channels_redis.pubsub",
         "chat.live.layer_subscriber",

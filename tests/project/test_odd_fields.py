@@ -127,7 +127,7 @@ def test_no_field_of_any_page_breaks_it(olga: Any, things: dict[str, Any], who: 
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_no_field_that_completes_what_is_typed_breaks(olga: Any, things: dict[str, Any], kind: str) -> None:
+def test_autocompletion_fields_survive_odd_values(olga: Any, things: dict[str, Any], kind: str) -> None:
     client = Client(raise_request_exception=False)
     client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
     asked = {"app_label": "chat", "model_name": "membership", "field_name": "user", "term": "an"}
@@ -161,7 +161,7 @@ def test_a_search_of_more_than_can_be_looked_for_is_refused(olga: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["9" * 60_000, "[" * 60_000, f"[{'9' * 60_000}]"])
-def test_what_is_no_list_of_rooms_is_an_error_at_the_field(olga: Any, text: str) -> None:
+def test_an_invalid_list_of_rooms_is_an_error_at_the_field(olga: Any, text: str) -> None:
     client = Client()
     client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
     answer = client.post("/admin/accounts/sitesettings/1/change/", {"first_rooms": text, "sign_up": "open"})

@@ -238,7 +238,7 @@ def test_requirements_are_pinned_exactly() -> None:
         assert len(lines) > 40
 
 
-def test_what_is_pinned_for_tests_is_what_the_site_runs_on() -> None:
+def test_tests_pin_the_same_versions_as_the_site() -> None:
     pins = {
         name: set(re.findall(r"^([\w.-]+==[\w.]+)", (ROOT / name).read_text(), re.MULTILINE))
         for name in ("requirements.txt", "requirements-dev.txt")

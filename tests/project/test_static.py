@@ -72,7 +72,7 @@ def test_all_scripts_of_the_chat_are_at_most_50_kilobytes_on_the_wire(templates:
     assert sum(len(gzip.compress(module.read_bytes(), 9)) for module in modules) <= 50 * 1024
 
 
-def test_our_scripts_are_served_without_what_only_readers_need_and_mean_the_same(tmp_path: Path) -> None:
+def test_our_scripts_are_served_without_comments_and_mean_the_same(tmp_path: Path) -> None:
     storage = HashedStatic(location=tmp_path, base_url="/static/")
     source = """// why
 const a = `x // ${1} z` // so,
@@ -107,7 +107,7 @@ t / u, v,
     assert text == served
 
 
-def test_no_module_of_ours_has_a_string_over_several_lines_that_could_hold_what_looks_like_a_comment() -> None:
+def test_no_module_has_a_multi_line_string_in_which_something_could_look_like_a_comment() -> None:
     modules = list((ROOT / "chat/static").rglob("*.js"))
     assert modules
     for module in modules:

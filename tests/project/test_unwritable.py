@@ -141,7 +141,7 @@ def test_a_bot_comes_in_and_when_it_did_is_noted_later(ana: Any, read_only: Call
     assert Token.objects.get().last_used_at
 
 
-def test_what_can_not_be_stored_is_said_as_that(
+def test_a_write_that_fails_is_reported_as_unavailable(
     olga: Any, ana: Any, sign_in: Any, read_only: Callable[[bool], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     client = sign_in(ana)
@@ -187,7 +187,7 @@ def test_passwords_are_not_guessed_while_attempts_can_not_be_stored(
     assert "Too many failed attempts" in shown(attempt("olga")), "what was counted meanwhile still counts"
 
 
-def test_what_only_notes_something_keeps_nobody_out(olga: Any) -> None:
+def test_a_failed_best_effort_write_locks_nobody_out(olga: Any) -> None:
     tables = ("accounts_cacheentry", "usersessions_usersession")
     writes = [f'{verb} "{table}"' for verb in ("INSERT INTO", "UPDATE", "DELETE FROM") for table in tables]
     with refusing(*writes, 'UPDATE "auth_user"'):
@@ -222,7 +222,7 @@ def test_a_note_costs_no_more_than_itself(ana: Any) -> None:
 # What rate limits count in -------------------------------------------------------------------------------------------
 
 
-def test_of_simultaneous_adds_one_succeeds() -> None:
+def test_one_of_two_simultaneous_adds_succeeds() -> None:
     for lock in ("first", "second"):
         outcomes = at_once([lambda lock=lock: cache.add(lock, True, 10)] * 6)
         assert sorted(outcomes) == [False] * 5 + [True], outcomes
@@ -237,7 +237,7 @@ def test_an_entry_ends_when_it_has_expired() -> None:
     assert cache.delete("gone") and not cache.delete("gone")
 
 
-def test_the_memory_gives_back_what_it_kept(read_only: Callable[[bool], None]) -> None:
+def test_the_memory_cache_returns_stored_values(read_only: Callable[[bool], None]) -> None:
     cache.set("count", [1], 60)
     read_only(True)
     cache.set("count", [2, 1], 60)

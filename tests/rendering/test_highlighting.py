@@ -73,7 +73,7 @@ def test_code_with_endless_blanks_or_lines_gets_no_colours():
         assert "<span" not in highlighting.spans(code, "c")
 
 
-def test_the_static_style_sheet_is_what_the_code_generates():
+def test_the_static_style_sheet_matches_the_generated_one():
     sheet = Path(chat.__path__[0]) / "static/chat/css/code.css"
     assert sheet.read_text() == markdown.highlight_css(), (
         "write markdown.highlight_css() to chat/static/chat/css/code.css"

@@ -371,7 +371,7 @@ def test_every_word_is_shown(parts):
         assert f"w{number}x" in html, body
 
 
-def test_what_is_nested_too_deep_keeps_its_lines_and_what_follows_keeps_its_place():
+def test_text_nested_too_deep_keeps_its_lines_and_the_text_after_it_keeps_its_place():
     body = "".join("  " * depth + f"- w{depth}\n" for depth in range(9)) + "\nafter"
     assert "<li>w5<br>\n- w6<br>\n- w7<br>\n- w8</li>" in render(body)
     assert render(body).endswith("</ul>\n<p>after</p>")
@@ -389,7 +389,7 @@ def test_the_parser_still_breaks_down_on_a_link_in_a_label():
         render_by_parser(LINK_IN_A_LABEL)
 
 
-def test_what_the_parser_breaks_down_on_is_shown_as_text_with_its_mentions(caplog):
+def test_a_body_that_breaks_the_parser_is_shown_as_plain_text_with_its_mentions(caplog):
     body = f"*{LINK_IN_A_LABEL}* <b>\n@ana"
     assert handles(body) == ["ana"]
     mention = '<span class="mention" data-user="7">@ana</span>'

@@ -81,7 +81,7 @@ DATABASE_CALL = """from django.contrib.auth.models import User
         (DATABASE_CALL, "a database call"),
     ],
 )
-def test_the_watchdog_finds_what_holds_up_the_loop(
+def test_the_watchdog_finds_a_call_that_blocks_the_loop(
     tmp_path: Path, make_site: MakeSite, body: str, complaint: str
 ) -> None:
     site = make_site(processes=0)
@@ -154,7 +154,7 @@ def test_a_paused_redis_says_nothing_until_it_is_resumed(redis_server: RedisServ
     assert redis_server.client().ping()
 
 
-def test_postgresql_keeps_what_was_committed_through_a_crash(postgres: PostgresServer) -> None:
+def test_postgresql_keeps_committed_rows_through_a_crash(postgres: PostgresServer) -> None:
     name = postgres.create()
     postgres.execute("CREATE TABLE kept (id int)", name)
     postgres.restart()

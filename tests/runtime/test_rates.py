@@ -23,7 +23,7 @@ def test_waiting_as_told_is_enough_and_less_is_not() -> None:
     assert limit.wait_s("ana", wait + 0.001) == 0.0
 
 
-def test_what_costs_more_is_granted_less_often() -> None:
+def test_a_costlier_act_is_granted_less_often() -> None:
     limit = RateLimit(rate=2.0, burst=5)
     assert [limit.wait_s("ana", 0.0, 2.5) for _ in range(2)] == [0.0, 0.0]
     wait = limit.wait_s("ana", 0.0, 2.5)
@@ -31,7 +31,7 @@ def test_what_costs_more_is_granted_less_often() -> None:
     assert limit.wait_s("ana", wait + 0.001, 2.5) == 0.0
 
 
-def test_what_costs_more_than_the_burst_takes_all_of_it_and_is_not_refused_for_ever() -> None:
+def test_an_act_that_costs_more_than_the_burst_takes_all_of_it_and_is_granted_in_the_end() -> None:
     limit = RateLimit(rate=1.0, burst=2)
     assert limit.wait_s("ana", 0.0, 5.0) == 0.0
     assert limit.wait_s("ana", 0.0, 5.0) == pytest.approx(2.0)

@@ -115,7 +115,7 @@ def past(message: Message) -> importing.PastMessage:
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_the_site_may_what_somebody_outside_may_not(ana: Any, eve: Any, staff: Room, act: str) -> None:
+def test_the_site_may_do_more_than_an_outsider(ana: Any, eve: Any, staff: Room, act: str) -> None:
     message = said(ana, staff)
     with pytest.raises(ChatError) as refused:
         ACTS[act](eve, staff, message)
@@ -124,7 +124,7 @@ def test_the_site_may_what_somebody_outside_may_not(ana: Any, eve: Any, staff: R
 
 
 @pytest.mark.parametrize("act", ["import", "delete the room"])
-def test_what_only_the_site_does_an_owner_may_not(ana: Any, staff: Room, act: str) -> None:
+def test_an_owner_may_not_do_what_is_reserved_for_the_site(ana: Any, staff: Room, act: str) -> None:
     message = said(ana, staff)
     with pytest.raises(RoomForbidden):
         ACTS[act](ana, staff, message)

@@ -98,7 +98,7 @@ def test_a_database_that_is_away_for_a_moment_is_tried_again_with_the_whole_batc
 
 
 @pytest.mark.parametrize("kind", [*AWAY, *BUGS], ids=lambda each: each.__name__)
-def test_what_may_pass_is_never_answered_for_good(ana: Any, lobby: Room, settings: Any, kind: Any) -> None:
+def test_a_temporary_error_is_never_answered_as_final(ana: Any, lobby: Room, settings: Any, kind: Any) -> None:
     settings.CHAT = {**settings.CHAT, "WRITER_RETRY_S": 0.0}
     with patch.object(posting, "post_many", side_effect=django_error(kind("of the test"))):
         outcomes = writer.outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])

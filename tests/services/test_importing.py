@@ -82,7 +82,7 @@ def test_reactions_and_edits_go_on_where_the_import_ended(ana: Any, ben: Any, lo
     check_log(lobby)
 
 
-def test_a_repeat_stores_what_is_missing_and_changes_nothing_else(ana: Any, lobby: Room) -> None:
+def test_importing_again_stores_missing_messages_and_changes_nothing_else(ana: Any, lobby: Room) -> None:
     run = run_of(30, ana)
     api.import_messages(lobby, run[:10])
     messages.edit(by=ana, message_id=Message.objects.get(number=3).pk, body="edited here since")
@@ -97,7 +97,7 @@ def test_a_repeat_stores_what_is_missing_and_changes_nothing_else(ana: Any, lobb
     check_log(lobby)
 
 
-def test_what_was_imported_stays_once_when_its_author_is_deleted(ana: Any, cleo: Any, lobby: Room) -> None:
+def test_imported_messages_stay_unique_when_their_author_is_deleted(ana: Any, cleo: Any, lobby: Room) -> None:
     run = run_of(3, cleo)
     api.import_messages(lobby, run)
     cleo.delete()

@@ -91,7 +91,7 @@ def test_a_returning_member_gets_the_old_row_as_a_plain_member(ana: Any, ben: An
     assert Membership.objects.filter(room=lobby).count() == 2
 
 
-def test_nobody_joins_what_they_may_not_see_or_what_is_archived(eve: Any, ana: Any, lobby: Room, staff: Room) -> None:
+def test_nobody_joins_hidden_or_archived_rooms(eve: Any, ana: Any, lobby: Room, staff: Room) -> None:
     with pytest.raises(RoomNotFound):
         memberships.join(by=eve, room_id=staff.pk)
     rooms.update(by=SITE, room_id=lobby.pk, archived=True)
@@ -138,9 +138,7 @@ def test_adding_and_removing_twice_are_one_change_each(ana: Any, cleo: Any, staf
     check_log(staff)
 
 
-def test_the_person_who_added_or_removed_a_member_is_told_alike_live_and_later(
-    ana: Any, cleo: Any, staff: Room
-) -> None:
+def test_the_actor_of_a_membership_change_is_the_same_live_and_in_history(ana: Any, cleo: Any, staff: Room) -> None:
     place = {"room_id": staff.pk, "user_id": str(cleo.pk)}
     acts = [
         (lambda: memberships.add(by=ana, **place), "ana"),

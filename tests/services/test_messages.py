@@ -195,7 +195,7 @@ def test_the_site_rewrites_and_removes_in_an_archived_room_too(ana: Any, ben: An
     check_log(lobby)
 
 
-def test_the_site_can_not_write_what_nobody_can(ana: Any, lobby: Room) -> None:
+def test_the_site_cannot_post_an_invalid_body_either(ana: Any, lobby: Room) -> None:
     message = said(ana, lobby)
     with pytest.raises(MessageEmpty):
         messages.edit(by=SITE, message_id=message.pk, body=" ")

@@ -132,7 +132,7 @@ def test_a_message_carries_so_many_different_emoji(ana: Any, ben: Any, lobby: Ro
     reactions.add(by=ben, message_id=message.pk, emoji="👍")
 
 
-def test_members_react_to_what_is_there(ana: Any, eve: Any, lobby: Room, staff: Room) -> None:
+def test_members_react_to_existing_messages(ana: Any, eve: Any, lobby: Room, staff: Room) -> None:
     message, secret = said(ana, lobby), said(ana, staff)
     for work in (reactions.add, reactions.remove):
         with pytest.raises(MessageForbidden):

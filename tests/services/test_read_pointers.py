@@ -79,7 +79,7 @@ def answers_of(changes: list[Any], made: Callable[[int], bool] = lambda place: T
 
 
 @given(st.lists(CHANGES, max_size=14))
-def test_what_is_left_out_changes_no_pointer_and_refuses_nobody(changes: list[Any]) -> None:
+def test_overtaken_moves_change_no_pointer_and_refuse_nobody(changes: list[Any]) -> None:
     overtaken = read_pointers.overtaken(changes)
     every, some = answers_of(changes), answers_of(changes, lambda place: place not in overtaken)
     assert {place: some[place] for place in range(-4, 0)} == {place: every[place] for place in range(-4, 0)}
@@ -123,9 +123,7 @@ def test_marking_unread_is_not_lost_among_moves_that_go_forward(ana: Any, ben: A
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_number_past_the_newest_does_not_swallow_the_reading_of_what_comes_after(
-    ana: Any, ben: Any, lobby: Room
-) -> None:
+def test_a_read_number_past_the_newest_does_not_mark_later_messages_as_read(ana: Any, ben: Any, lobby: Room) -> None:
     say(ana, lobby)
     room = lobby.pk
     changes: list[Change] = [Move(ben, room, 10**9), post_of(ana, lobby), Move(ben, room, 2)]

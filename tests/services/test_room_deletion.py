@@ -27,7 +27,7 @@ def delete(room: Room) -> list[Any]:
     return hints
 
 
-def test_nothing_of_what_was_said_is_left(ana: Any, ben: Any, lobby: Room, staff: Room) -> None:
+def test_no_message_of_a_deleted_room_is_left(ana: Any, ben: Any, lobby: Room, staff: Room) -> None:
     first = said(ana, lobby, "@ben look")
     said(ben, lobby, "I see", reply_to=first.pk)
     reactions.add(by=ben, message_id=first.pk, emoji="🎉")
@@ -141,7 +141,7 @@ def test_a_late_repeat_does_not_make_it_again(ana: Any) -> None:
         rooms.create(by=ana, name="Lobby", client_id=client_id)
 
 
-def test_what_a_process_left_the_next_deletion_takes_along(ana: Any, lobby: Room, staff: Room) -> None:
+def test_an_interrupted_deletion_is_completed_by_the_next(ana: Any, lobby: Room, staff: Room) -> None:
     said(ana, lobby)
     with published(), patch.object(room_deletion, "sweep"):  # it ends right after the commit
         room_deletion.delete(by=SITE, room_id=lobby.pk)

@@ -275,7 +275,7 @@ def test_a_thing_without_a_key_has_no_room(ana: Any) -> None:
 # On behalf of the site -------------------------------------------------------------------------------------------
 
 
-def test_the_site_changes_what_it_likes_as_one_change(ana: Any, lobby: Room) -> None:
+def test_the_site_changes_several_fields_in_one_change(ana: Any, lobby: Room) -> None:
     rooms.update(by=SITE, room_id=lobby.pk, archived=True)
     with published() as hints:
         for _ in range(2):
@@ -305,7 +305,7 @@ def test_a_room_that_becomes_private_carries_no_feed_past_that_point(ana: Any, e
     assert events_in(hints, lobby)[0].state.kind == "open"
 
 
-def test_what_a_room_can_not_be_is_refused(lobby: Room, ana_and_ben: Room) -> None:
+def test_invalid_room_settings_are_refused(lobby: Room, ana_and_ben: Room) -> None:
     with pytest.raises(CommandInvalid):
         rooms.update(by=SITE, room_id=lobby.pk, kind="direct")
     with pytest.raises(RoomInvalid):

@@ -108,7 +108,7 @@ def test_every_sender_gets_the_right_answer_when_the_connection_dies_at_commit(
         check_log(room)
 
 
-def test_nobody_is_told_to_compare_when_all_went_well(ana: Any, lobby: Room) -> None:
+def test_no_comparison_is_requested_after_a_clean_commit(ana: Any, lobby: Room) -> None:
     with published() as hints, patch.object(writer, "publish", hints.extend):
         writer.outcomes_of([post_of(ana, lobby)])
     assert CompareHeads() not in hints

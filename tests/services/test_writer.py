@@ -139,7 +139,7 @@ def test_two_processes_that_lock_the_same_rooms_take_turns(
     assert not caplog.records, "nobody had to be ended by the database"
 
 
-def test_it_gives_up_with_an_error_that_says_try_again(ana: Any, lobby: Room, settings: Any) -> None:
+def test_giving_up_is_answered_with_a_retryable_error(ana: Any, lobby: Room, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "WRITER_RETRY_S": 0.35}
     slept: list[float] = []
     clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
@@ -151,7 +151,7 @@ def test_it_gives_up_with_an_error_that_says_try_again(ana: Any, lobby: Room, se
     assert [(type(each), each.retry) for each in outcomes] == [(ServerError, True)] * 2
 
 
-def test_it_goes_on_when_the_database_comes_back(ana: Any, lobby: Room) -> None:
+def test_the_writer_continues_when_the_database_comes_back(ana: Any, lobby: Room) -> None:
     together = writer._together
     answers: Iterator[Any] = iter([OperationalError("starting up"), OperationalError("starting up")])
 
@@ -198,7 +198,7 @@ class Gate:
         await asyncio.to_thread(self.entered.wait, 30)
 
 
-def test_what_waits_is_stored_together_in_batches(ana: Any, lobby: Room) -> None:
+def test_waiting_changes_are_stored_in_batches(ana: Any, lobby: Room) -> None:
     sizes: list[int] = []
     together = writer._together
 
@@ -221,7 +221,7 @@ def test_what_waits_is_stored_together_in_batches(ana: Any, lobby: Room) -> None
     check_log(lobby)
 
 
-def test_a_full_queue_says_busy_and_stores_what_it_took(ana: Any, lobby: Room, settings: Any) -> None:
+def test_a_full_queue_answers_busy_and_stores_the_accepted_changes(ana: Any, lobby: Room, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "WRITER_QUEUE": 3}
 
     async def work(made: Writer) -> list[Any]:
@@ -296,7 +296,7 @@ def test_answers_for_a_loop_that_is_closed_harm_nobody(ana: Any, lobby: Room) ->
         made.stop()
 
 
-def test_stopping_stores_what_waits(ana: Any, lobby: Room) -> None:
+def test_stopping_stores_waiting_changes(ana: Any, lobby: Room) -> None:
     made, gate = Writer(), Gate()
 
     async def ask_and_go() -> None:

@@ -103,7 +103,7 @@ async def test_the_frames_of_then_are_answered_as_they_were(ana: Any, ben: Any) 
     assert found == []
 
 
-def test_the_python_client_reads_what_the_server_of_then_said() -> None:
+def test_the_python_client_reads_recorded_frames_of_an_older_server() -> None:
     for step in SESSION:
         if step["server"]:
             events = protocol.decode_events(json.dumps(step["server"]))

@@ -122,7 +122,7 @@ def test_with_debug_it_says_why_there_is_nothing(staff: Room, eve: Any, settings
     assert "POLICY" in page(eve, room=staff)
 
 
-def test_a_page_without_a_request_says_what_is_missing(staff: Room) -> None:
+def test_a_page_without_a_request_names_the_missing_context(staff: Room) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"AuthenticationMiddleware"):
         Template(ONE).render(Context({"room": staff}))
 
@@ -146,6 +146,6 @@ def test_addresses_follow_the_script_name(staff: Room, ana: Any) -> None:
     assert config["urls"]["home"].startswith("/intranet/")
 
 
-def test_a_socket_path_of_its_own_is_taken_as_it_is(staff: Room, ana: Any, settings: Any) -> None:
+def test_an_explicit_socket_path_is_used_unchanged(staff: Room, ana: Any, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "SOCKET_PATH": "/live/"}
     assert config_in(page(ana, room=staff))["socket"] == "/live/"

@@ -174,7 +174,7 @@ def test_the_pages_of_somebody_signed_in(german: Client, olga: Any) -> None:
     assert not found, "\n".join(found)
 
 
-def test_forms_and_what_they_answer(german: Client, olga: Any) -> None:
+def test_forms_and_their_answers(german: Client, olga: Any) -> None:
     found = [each for path, fields in FORMS for each in wrong(german, path, fields)]
     room = next(room_paths())
     for fields in ({"action": "add"}, {"action": "role", "user": "1"}, {"action": "update"}, {"action": "leave"}):

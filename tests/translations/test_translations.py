@@ -87,7 +87,7 @@ def test_every_text_of_the_sources_is_translated_and_none_is_left_over(
 
 
 @in_catalogues
-def test_what_is_compiled_is_what_is_written(app: str, language: str, tools: None, tmp_path: Path) -> None:
+def test_the_compiled_catalogues_match_their_sources(app: str, language: str, tools: None, tmp_path: Path) -> None:
     folder = folder_of(app, language)
     run("msgfmt", "--check-format", "-o", tmp_path / "django.mo", folder / "django.po", folder=tmp_path)
     assert texts_of(tmp_path / "django.mo") == texts_of(folder / "django.mo")

@@ -11,7 +11,7 @@ from tests.cast import say
 from tests.web.pages import address, opened, queries_of, sent
 
 
-def test_it_shows_open_rooms_with_what_one_needs_to_choose(
+def test_the_lobby_shows_open_rooms_with_topic_and_members(
     eve: Any, ana: Any, lobby: Room, staff: Room, browser_of: Any
 ):
     rooms.update(by=ana, room_id=lobby.pk, topic="Everything and nothing")
@@ -60,7 +60,7 @@ def test_a_search_looks_at_name_and_topic(ana: Any, lobby: Room, browser_of: Any
     assert ("Lobby" in opened(browser_of(ana), "lobby", q=text)) is found
 
 
-def test_a_search_finds_ones_own_private_rooms_and_nobody_elses(
+def test_a_search_finds_own_private_rooms_and_no_others(
     ana: Any,
     ben: Any,
     eve: Any,
@@ -80,7 +80,7 @@ def test_a_search_finds_ones_own_private_rooms_and_nobody_elses(
     assert [each.room.name for each in listing.open_rooms(ana)[0]] == ["Lobby"], "the list itself is of open rooms"
 
 
-def test_rooms_to_join_come_before_ones_own(
+def test_rooms_to_join_come_before_own_rooms(
     ana: Any, ben: Any, eve: Any, browser_of: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(listing, "PAGE", 2)
@@ -147,7 +147,7 @@ def test_an_anonymous_visitor_is_asked_to_sign_in(client: Any, lobby: Room):
         assert response.status_code == 302 and "login" in response["Location"]
 
 
-def test_on_a_phone_home_shows_ones_rooms_and_other_pages_themselves(ana: Any, lobby: Room, browser_of: Any):
+def test_on_a_phone_the_home_page_shows_own_rooms_and_other_pages_their_content(ana: Any, lobby: Room, browser_of: Any):
     client = browser_of(ana)
     assert b'data-showing="list"' in client.get(address("home")).content
     assert b'data-showing="main"' in client.get(address("lobby")).content

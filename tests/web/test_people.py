@@ -59,7 +59,7 @@ def test_a_person_who_does_not_exist_cannot_be_written_to(ana: Any, browser_of: 
     assert not Room.objects.exists()
 
 
-def test_too_many_and_none_are_refused_and_what_was_ticked_stays(ana: Any, make_person: Any, browser_of: Any):
+def test_too_many_or_no_people_are_refused_and_ticks_stay(ana: Any, make_person: Any, browser_of: Any):
     crowd = [make_person(f"p{place}").pk for place in range(8)]
     response = browser_of(ana).post(address("direct"), {"user": crowd, "action": "write"}, follow=True)
     assert "at most 8 people" in read(response)
@@ -67,7 +67,7 @@ def test_too_many_and_none_are_refused_and_what_was_ticked_stays(ana: Any, make_
     assert "Select somebody to write to first." in sent(browser_of(ana), "direct", action="write")
 
 
-def test_searching_and_turning_pages_keeps_what_is_ticked(
+def test_searching_and_paging_keep_ticked_people(
     ana: Any, ben: Any, make_person: Any, browser_of: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(directory, "PAGE", 2)

@@ -169,7 +169,7 @@ def present(person: Any, room: Room) -> bool:
     return Membership.objects.present().of(person).filter(room=room).exists()
 
 
-def test_hiding_a_direct_room_says_what_that_is(ana: Any, lobby: Room, ana_and_ben: Room, browser_of: Any):
+def test_hiding_a_direct_room_explains_itself(ana: Any, lobby: Room, ana_and_ben: Room, browser_of: Any):
     told = 'title="Hidden until somebody writes"'
     assert told in browser_of(ana).get(address("room", ana_and_ben.pk)).content.decode()
     assert told not in browser_of(ana).get(address("room", lobby.pk)).content.decode()
@@ -224,14 +224,14 @@ NEW = {"action": "make", "name": "Garden"}
         ({"kind": "private", "user": ["nonsense"]}, "There is no such person."),
     ],
 )
-def test_what_is_wrong_is_said_and_makes_nothing(ana: Any, browser_of: Any, change: dict[str, Any], says: str):
+def test_an_invalid_form_shows_errors_and_creates_nothing(ana: Any, browser_of: Any, change: dict[str, Any], says: str):
     fields = {"action": "make", "name": "Garden", "topic": "", "kind": "open", "client_id": uuid4(), **change}
     response = browser_of(ana).post(address("new_room"), fields)
     assert says in response.content.decode()
     assert not Room.objects.exists()
 
 
-def test_a_search_for_people_keeps_what_was_typed_and_ticked(ana: Any, ben: Any, cleo: Any, browser_of: Any):
+def test_a_search_for_people_keeps_typed_text_and_ticks(ana: Any, ben: Any, cleo: Any, browser_of: Any):
     client_id = str(uuid4())
     response = browser_of(ana).post(
         address("new_room"),

@@ -36,7 +36,7 @@ def test_an_owner_sees_everything_to_do(ana: Any, staff: Room, browser_of: Any):
     assert "Role of ben" in html and "Remove ben" in html and "Remove ana" not in html
 
 
-def test_it_says_why_there_is_nobody_to_add(ana: Any, make_person: Any, browser_of: Any):
+def test_the_page_explains_why_there_is_nobody_to_add(ana: Any, make_person: Any, browser_of: Any):
     room = rooms.create(by=ana, name="Attic", kind="private")
     assert "There is nobody else to choose yet." in opened(browser_of(ana), "room_settings", room.pk)
     memberships.add(by=ana, room_id=room.pk, user_id=str(make_person("ben").pk))
@@ -200,7 +200,7 @@ def test_adding_many_is_one_transaction_and_one_hint(
     assert [len(each.events) for each in hints if isinstance(each, RoomEvents)] == [2], "ben was there already"
 
 
-def test_adding_nobody_says_so(ana: Any, staff: Room, browser_of: Any):
+def test_adding_without_a_choice_is_an_error(ana: Any, staff: Room, browser_of: Any):
     assert "Select somebody to add first." in read(act(browser_of(ana), staff, "add"))
 
 
@@ -252,7 +252,7 @@ def test_leaving_asks_first_and_passes_the_room_on(ana: Any, staff: Room, browse
     assert people_of(staff) == {"ben": "owner"}
 
 
-def test_what_a_member_may_not_do_is_refused_though_no_page_offers_it(
+def test_forbidden_acts_are_refused_even_without_a_page_that_offers_them(
     ben: Any, cleo: Any, ana: Any, staff: Room, browser_of: Any
 ):
     client = browser_of(ben)
@@ -267,7 +267,7 @@ def test_what_a_member_may_not_do_is_refused_though_no_page_offers_it(
     assert fresh(staff).head == before and fresh(staff).name == "Staff"
 
 
-def test_what_is_no_action_does_nothing(ana: Any, staff: Room, browser_of: Any):
+def test_an_unknown_action_does_nothing(ana: Any, staff: Room, browser_of: Any):
     before = fresh(staff).head
     for action in ("", "nonsense", "__class__"):
         assert act(browser_of(ana), staff, action).status_code == 200

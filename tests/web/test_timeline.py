@@ -123,7 +123,7 @@ def test_joins_and_leaves_are_shown_but_not_in_direct_rooms(
     assert notices == ["ana, ben and cleo joined", "cleo removed by ana"]
 
 
-def test_a_quote_has_a_name_and_words_also_of_what_is_on_no_line(
+def test_a_quote_shows_author_and_text_even_if_its_message_is_not_on_the_page(
     ana: Any, ben: Any, lobby: Room, browser_of: BrowserOf
 ) -> None:
     first, second = said(ben, lobby, "Which *soup*?"), said(ben, lobby, "Nonsense")

@@ -21,7 +21,7 @@ def test_a_token_is_shown_once_and_works(ana: Any, browser_of: Any):
     assert "robot" in page and made not in page and "never used" in page and "does not expire" in page
 
 
-def test_it_says_when_a_token_was_used_and_when_it_ends(ana: Any, browser_of: Any, settings: Any):
+def test_the_page_shows_when_a_token_was_used_and_expires(ana: Any, browser_of: Any, settings: Any):
     settings.CHAT = {**settings.CHAT, "TOKEN_DAYS": 3}
     tokens.issue(by=ana, user=ana, name="robot")
     Token.objects.update(last_used_at=timezone.now())

@@ -62,7 +62,7 @@ class Conversation:
 # Pages -------------------------------------------------------------------------------------------------------
 
 
-def test_what_happens_while_it_is_under_way_is_merged_afterwards() -> None:
+def test_events_during_a_load_are_merged_afterwards() -> None:
     talk = Conversation()
     (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
     page = talk.newest()
@@ -136,7 +136,7 @@ def test_each_command_ends_with_an_error_that_may_be_tried_again(reply: dict[str
 
 
 @pytest.mark.parametrize("reply", [*HOLLOW, {"ok": True, "result": {}}], ids=str)
-def test_what_the_client_asks_by_itself_is_asked_again_and_never_in_a_loop(reply: dict[str, Any]) -> None:
+def test_requests_of_the_client_itself_are_repeated_but_never_in_a_loop(reply: dict[str, Any]) -> None:
     talk = Conversation()
     asked = talk.sent(talk.core.post(OutboxItem(str(uuid4()), ME.id, "1", "hello"), 0.0))
     asked += talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "history", 0.0))
@@ -159,7 +159,7 @@ def test_what_the_client_asks_by_itself_is_asked_again_and_never_in_a_loop(reply
     assert len(talk.core.outbox) == 1
 
 
-def test_a_reply_that_does_not_say_what_it_answers_can_not_be_read() -> None:
+def test_a_reply_without_a_ref_is_malformed() -> None:
     with pytest.raises(msgspec.ValidationError):
         protocol.decode_events(b'{"type": "reply", "ref": "1", "ok": true, "result": {}}')
 
@@ -200,7 +200,7 @@ def test_a_command_without_an_answer_costs_the_connection() -> None:
     assert any(isinstance(each, Connect) for each in talk.core.tick(65.0))
 
 
-def test_what_an_abandoned_connection_still_brings_is_ignored() -> None:
+def test_frames_of_an_abandoned_connection_are_ignored() -> None:
     talk = Conversation()
     assert Disconnect() in talk.core.tick(50.0)
     _, event = talk.room.post(BEN, "late", "late")

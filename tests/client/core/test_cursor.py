@@ -12,7 +12,7 @@ def standing_at(seq: int = 0) -> RoomCursor:
     return RoomCursor(half, Cursor("e1", seq))
 
 
-def test_what_follows_is_applied_and_what_lies_behind_is_dropped() -> None:
+def test_the_next_event_is_applied_and_an_older_one_is_dropped() -> None:
     cursor, (_, (one, two)) = standing_at(), events(2)
     assert cursor.take(one, 0) == [one]
     assert cursor.take(one, 0) == []
@@ -20,7 +20,7 @@ def test_what_follows_is_applied_and_what_lies_behind_is_dropped() -> None:
     assert cursor.position == Cursor("e1", 2)
 
 
-def test_what_is_ahead_waits_for_what_is_missing() -> None:
+def test_an_early_event_waits_for_the_missing_ones() -> None:
     cursor, (_, (one, two, three)) = standing_at(), events(3)
     assert cursor.take(three, 0) == []
     assert cursor.take(two, 0) == []
@@ -35,7 +35,7 @@ def test_a_repaired_event_follows_its_prev() -> None:
     assert cursor.position == Cursor("e1", 5)
 
 
-def test_what_does_not_come_is_synced_after_two_seconds_and_a_jitter_of_three() -> None:
+def test_a_missing_event_is_synced_after_two_seconds_and_up_to_three_of_jitter() -> None:
     cursor, (_, made) = standing_at(), events(3)
     cursor.take(made[2], 10.0)
     assert cursor.sync_at == 10 + 2 + 0.5 * 3
@@ -68,7 +68,7 @@ def test_synced_never_moves_it_back() -> None:
     assert cursor.position == Cursor("e1", 2)
 
 
-def test_a_lost_connection_voids_what_was_held() -> None:
+def test_a_lost_connection_discards_held_events() -> None:
     cursor, (_, made) = standing_at(), events(2)
     cursor.take(made[1], 0)
     cursor.disconnected()
@@ -76,7 +76,7 @@ def test_a_lost_connection_voids_what_was_held() -> None:
     assert cursor.position == Cursor("e1", 1)
 
 
-def test_it_holds_no_more_than_it_may() -> None:
+def test_the_number_of_held_events_is_bounded() -> None:
     cursor, (_, made) = standing_at(), events(700)
     for each in made[1:]:
         cursor.take(each, 0)

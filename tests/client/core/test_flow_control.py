@@ -11,7 +11,7 @@ def greeted() -> FlowControl:
     return flow
 
 
-def test_after_so_many_frames_the_first_ones_included() -> None:
+def test_received_is_sent_after_so_many_frames_including_the_first_ones() -> None:
     flow = greeted()
     assert [flow.took(100, 1.0) for _ in range(7)] == [None, None, 4, None, None, None, 8]
 

@@ -34,7 +34,7 @@ def test_no_order_of_arrival_and_taking_makes_a_hole(order: list[int], every: in
     assert [each.message.number for each in taken] == list(range(1, 13))  # type: ignore[union-attr]
 
 
-def test_what_will_not_come_by_itself_is_fetched() -> None:
+def test_messages_that_will_not_come_as_events_are_fetched() -> None:
     room, _ = events(400)
     inbox = Inbox("1", 0)
     inbox.expect(400)

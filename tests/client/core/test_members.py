@@ -4,7 +4,7 @@ from chat.client.core.members import Members
 from tests.client.core.model_room import BEN, ModelRoom
 
 
-def test_of_two_states_of_a_member_the_later_one_stands() -> None:
+def test_the_later_of_two_states_of_a_member_wins() -> None:
     room = ModelRoom("1")
     joined, left = room.move(BEN), room.move(BEN)
     members = Members()

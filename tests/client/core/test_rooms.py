@@ -34,7 +34,7 @@ def test_a_version_that_is_ahead_is_listed_after_a_while() -> None:
     assert rooms.list_at is None
 
 
-def test_what_moves_while_it_is_listed_is_listed_again() -> None:
+def test_rooms_that_change_during_a_listing_are_listed_again() -> None:
     rooms = RoomList(half)
     rooms.greeted(hello(3, "1"), 0.0, wants_all=False)
     rooms.heard(4, 1.0)
@@ -44,14 +44,14 @@ def test_what_moves_while_it_is_listed_is_listed_again() -> None:
     assert rooms.listed([ModelRoom("1").state()], False, 6.0) is None or rooms.list_at is not None
 
 
-def test_what_a_new_connection_does_not_name_is_gone() -> None:
+def test_a_room_that_a_complete_hello_leaves_out_is_gone() -> None:
     rooms = RoomList(half)
     rooms.greeted(hello(3, "1", "2"), 0.0, wants_all=False)
     added, gone = rooms.greeted(hello(5, "2", "3"), 0.0, wants_all=False)
     assert ([each.id for each in added], gone) == (["3"], ["1"])
 
 
-def test_what_a_cut_off_hello_does_not_name_may_still_be_there() -> None:
+def test_a_room_that_a_truncated_hello_leaves_out_may_still_exist() -> None:
     rooms = RoomList(half)
     rooms.greeted(hello(3, "1", "2"), 0.0, wants_all=True)
     assert rooms.greeted(hello(3, "2", more=True), 7.0, wants_all=True) == ([], [])

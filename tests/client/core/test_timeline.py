@@ -19,7 +19,7 @@ def test_the_higher_changed_seq_stands() -> None:
     assert list(timeline) == room.messages
 
 
-def test_what_lies_before_the_window_is_dropped() -> None:
+def test_messages_before_the_window_are_dropped() -> None:
     room, _ = events(3)
     timeline = Timeline()
     assert not timeline.merge(room.messages[2])

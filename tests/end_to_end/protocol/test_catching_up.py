@@ -4,7 +4,7 @@ from tests.end_to_end.talk import Talk, talk_as
 from tests.rig.site import Site
 
 
-async def test_a_cursor_of_any_age_gets_what_changed_and_then_live(site: Site, ana: Talk, ben: Talk, shared: str):
+async def test_a_cursor_of_any_age_gets_the_changes_and_then_live_events(site: Site, ana: Talk, ben: Talk, shared: str):
     first = await ana.post(shared, "before")
     await ben.message("before")
     cursor = {"epoch": first["epoch"], "seq": first["seq"]}

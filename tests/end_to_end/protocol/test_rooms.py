@@ -88,7 +88,7 @@ async def test_a_hint_does_not_come_back_to_the_process_it_came_from(ana: Talk, 
     assert len(ben.of_type("typing")) == 3
 
 
-async def test_unsync_ends_what_a_sync_before_it_began(ana: Talk, ben: Talk, shared: str):
+async def test_unsync_ends_an_earlier_sync(ana: Talk, ben: Talk, shared: str):
     await ben.socket.send(
         json.dumps(
             [

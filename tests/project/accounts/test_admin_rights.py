@@ -149,7 +149,7 @@ def test_a_group_with_rights_is_not_theirs_to_delete(clerks: Client, helpers: Gr
     assert list(Group.objects.all()) == [helpers]
 
 
-def test_an_owner_says_what_a_group_may_do(olga: Any, helpers: Group, sign_in: Any) -> None:
+def test_only_an_owner_sets_the_permissions_of_a_group(olga: Any, helpers: Group, sign_in: Any) -> None:
     path = f"/admin/auth/group/{helpers.pk}/change/"
     assert sign_in(olga).post(path, {"name": "helpers", "permissions": all_rights()}).status_code == 302
     assert len(rights_of(helpers)) == Permission.objects.count()

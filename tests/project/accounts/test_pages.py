@@ -145,7 +145,7 @@ def test_the_frame_of_pages_outside_the_chat_has_all_that_the_chat_gives(olga: A
 
 
 @pytest.mark.parametrize("path", ["/accounts/email/", "/accounts/password/change/", "/settings/", "/rooms/999999/"])
-def test_no_cache_keeps_what_a_person_was_shown(path: str, olga: Any, sign_in: Any) -> None:
+def test_pages_of_signed_in_people_are_not_cached(path: str, olga: Any, sign_in: Any) -> None:
     assert "no-store" in sign_in(olga).get(path).headers["Cache-Control"]
 
 

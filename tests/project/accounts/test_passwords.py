@@ -196,7 +196,7 @@ def test_the_admin_offers_it_for_a_persons_tokens(
     assert works(bot) is not ticked
 
 
-def test_the_admin_has_no_other_page_for_ones_own_password(olga: Any, sign_in: Any) -> None:
+def test_the_admin_has_no_other_page_for_the_own_password(olga: Any, sign_in: Any) -> None:
     answer = sign_in(olga).get("/admin/password_change/")
     assert answer.headers["Location"] == CHANGE
 

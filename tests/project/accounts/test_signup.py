@@ -106,7 +106,7 @@ def test_a_closed_site_takes_nobody_not_even_invited_people(client: Client, olga
     assert people() == {"olga"}
 
 
-def test_what_the_form_has_let_pass_is_asked_again_in_the_transaction(olga: Any) -> None:
+def test_the_transaction_checks_again_what_the_form_accepted(olga: Any) -> None:
     with pytest.raises(SignUpClosed):
         signup.make_account(lambda: pytest.fail("it must not come to that"), code="")
 

@@ -73,7 +73,7 @@ def test_the_team_is_believable_and_comes_once(olga: Any) -> None:
     assert (everything.count(), Room.objects.count(), People.objects.count()) == before
 
 
-def test_it_leaves_alone_what_is_not_its_own_and_goes_again(few_rooms: None, olga: Any) -> None:
+def test_the_demo_touches_only_its_own_rows_and_can_be_removed(few_rooms: None, olga: Any) -> None:
     ana = People.objects.create_user("ana", "ana@larder.invalid", "secret", first_name="Another", last_name="Ana")
     own = rooms.create(by=ana, name="Hiring")
     messages.post(by=ana, room_id=own.pk, body="a real question")
