@@ -7,7 +7,8 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
@@ -74,47 +75,64 @@ class Page:
         first, run = next(each for each in reversed(self.runs) if each[0] <= self.upto)
         return Position(self.at.epoch, self.upto, run, first)
 
+    def holds(self, seq: int, run: str) -> bool:
+        """Whether the room was given this seq in this run. The seq is not before the cursor."""
+        return seq <= self.at.seq and self.run_at(seq) == run
+
     def run_at(self, seq: int) -> str | None:
         """The run of a seq from the cursor on; None of a cursor that is too old to tell."""
         return next((run for first, run in reversed(self.runs) if first <= seq), None if seq else "")
 
 
-def standings(user: Any, cursors: Mapping[str, protocol.Cursor | None]) -> dict[str, Standing]:
+def standings(
+    user: Any, cursors: Mapping[str, protocol.Cursor | None], greeted: Mapping[int, Position] = MappingProxyType({})
+) -> dict[str, Standing]:
     """Where the rooms stand that ``user`` may watch, in two queries, or three if a cursor is of an earlier run.
 
     Other rooms are left out.
-    """
-    watched = lookup.watched_rooms(user, cursors)
-    at = {wire_id: each.room.position for wire_id, each in watched.items()}
-    held = {
-        each.room.pk: (each.room.position, cursor.seq, cursor.run)
-        for wire_id, each in watched.items()
-        if (cursor := cursors[wire_id]) is not None and cursor.run is not UNSET and cursor.epoch == each.room.epoch
-    }
-    superseded = _superseded(held)
-    return {
-        wire_id: Standing(each.room.pk, at[wire_id], each.room.pk in superseded) for wire_id, each in watched.items()
-    }
-
-
-def _superseded(held: Mapping[int, tuple[Position, int, str]]) -> set[int]:
-    """Those rooms of which somebody holds a seq of a run that ended below it, or that is not known.
 
     Args:
-        held: By room: where it stands, the seq that is held, and the run of that seq.
+        greeted: What the client was told of the rooms before it sent the cursors.
     """
-    found = {room_id for room_id, (at, seq, run) in held.items() if seq >= at.run_seq and run != at.run}
-    earlier = {room_id: (seq, run) for room_id, (at, seq, run) in held.items() if 0 < seq < at.run_seq}
+    watched = lookup.watched_rooms(user, cursors)
+    held: list[_Held] = []
+    for wire_id, entry in watched.items():
+        at = entry.room.position
+        if (cursor := cursors[wire_id]) is not None and cursor.run is not UNSET and cursor.epoch == at.epoch:
+            held.append(_Held(entry.room.pk, at, cursor.seq, cursor.run))
+        if (told := greeted.get(entry.room.pk)) is not None:
+            held.append(_Held(entry.room.pk, at, told.seq, told.run))
+    superseded = _superseded(held) | {each.room_id for each in held if each.seq > each.at.seq}
+    return {
+        wire_id: Standing(each.room.pk, each.room.position, each.room.pk in superseded)
+        for wire_id, each in watched.items()
+    }
+
+
+class _Held(NamedTuple):
+    """A seq that somebody holds of a room, the run that it was given in, and where the room stands."""
+
+    room_id: int
+    at: Position
+    seq: int
+    run: str
+
+
+def _superseded(held: list[_Held]) -> set[int]:
+    """Those rooms of which somebody holds a seq of a run that ended below it, or that is not known any more."""
+    found = {each.room_id for each in held if each.seq >= each.at.run_seq and each.run != each.at.run}
+    earlier = [each for each in held if 0 < each.seq < each.at.run_seq]
     if earlier:
-        runs = RoomRun.objects.filter(room__in=earlier, run__in={run for _, run in earlier.values()})
-        ended = runs.values_list("room_id", "run", "first_seq", "last_seq")
-        kept = {
-            room_id
-            for room_id, run, first, last in ended
-            if run == earlier[room_id][1] and first <= earlier[room_id][0] <= last
-        }
-        found |= earlier.keys() - kept
+        runs = RoomRun.objects.filter(
+            room__in={each.room_id for each in earlier}, run__in={each.run for each in earlier}
+        )
+        ended = list(runs.values_list("room_id", "run", "first_seq", "last_seq"))
+        found |= {each.room_id for each in earlier if not any(_is_within(each, *stretch) for stretch in ended)}
     return found
+
+
+def _is_within(held: _Held, room_id: int, run: str, first_seq: int, last_seq: int) -> bool:
+    return (held.room_id, held.run) == (room_id, run) and first_seq <= held.seq <= last_seq
 
 
 def is_more_than(room_id: int, cursor: int, most: int) -> bool:
@@ -165,7 +183,7 @@ def positions(held: Mapping[int, tuple[int, str]]) -> dict[int, tuple[Position, 
     with snapshot():
         rows = Room.objects.filter(pk__in=list(held)).values_list("pk", "epoch", "head", "run", "run_seq")
         found = {pk: Position(epoch, head, run, run_seq) for pk, epoch, head, run, run_seq in rows}
-        superseded = _superseded({pk: (at, *held[pk]) for pk, at in found.items()})
+        superseded = _superseded([_Held(pk, at, *held[pk]) for pk, at in found.items()])
     return {pk: (at, pk not in superseded) for pk, at in found.items()}
 
 

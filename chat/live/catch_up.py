@@ -48,11 +48,15 @@ class CatchUp:
             ServerBusy: A room changes faster than it can be read. The rooms before it are live.
         """
         await connection.room_for_page()
-        standings = await pools.readers.run(changes.standings, connection.user, cursors)
+        greeted, connection.greeted = connection.greeted, {}
+        standings = await pools.readers.run(changes.standings, connection.user, cursors, greeted)
         outcomes: dict[str, Outcome] = {}
         for wire_id, cursor in cursors.items():
             standing = standings.get(wire_id)
-            outcomes[wire_id] = await self._bring(connection, standing, cursor) if standing else "denied"
+            outcomes[wire_id] = "denied"
+            if standing:
+                told = greeted.get(standing.room_id)
+                outcomes[wire_id] = await self._bring(connection, standing, cursor, told)
             if outcomes[wire_id] == "denied" and (room_id := lookup.key(wire_id)):
                 self._hub.detach(connection, room_id)
         return outcomes
@@ -74,7 +78,11 @@ class CatchUp:
             self._hub.send(connection, protocol.encode(protocol.Lagging(rooms=[str(room_id)])))
 
     async def _bring(
-        self, connection: Connection, standing: changes.Standing, cursor: protocol.Cursor | None
+        self,
+        connection: Connection,
+        standing: changes.Standing,
+        cursor: protocol.Cursor | None,
+        told: Position | None,
     ) -> Outcome:
         room_id = standing.room_id
         await connection.room_for_page()
@@ -93,7 +101,7 @@ class CatchUp:
             await asyncio.wait([reading])
             if self._join(connection, room_id, standing, cursor.seq):
                 return "live"
-        return await self._pages(connection, room_id, cursor)
+        return await self._pages(connection, room_id, cursor, told)
 
     def _join(self, connection: Connection, room_id: int, standing: changes.Standing, seq: int) -> bool:
         """Join without reading, if the cursor is the head already or the feed's ring holds all that is missing.
@@ -117,7 +125,9 @@ class CatchUp:
         self._hub.send(connection, *[event.encoded for event in missing])
         return self._hub.attach(connection, room_id, room.feed.position, _synced(room_id, room.feed.position))
 
-    async def _pages(self, connection: Connection, room_id: int, cursor: protocol.Cursor) -> Outcome:
+    async def _pages(
+        self, connection: Connection, room_id: int, cursor: protocol.Cursor, told: Position | None
+    ) -> Outcome:
         seq, run = cursor.seq, cursor.run
         joins = 0
         while joins < JOINS_AT_MOST:
@@ -128,7 +138,10 @@ class CatchUp:
             if read is None:
                 return "denied"
             page, encoded, events = read
-            if page.at.epoch != cursor.epoch or page.at.seq < seq or (run is not UNSET and page.run_at(seq) != run):
+            is_kept = run is UNSET or page.holds(seq, run)
+            if told is not None and told.seq >= seq:
+                is_kept = is_kept and page.holds(told.seq, told.run)
+            if page.at.epoch != cursor.epoch or page.at.seq < seq or not is_kept:
                 return await self._reset(connection, room_id, "epoch")
             if not page.is_empty:
                 self._hub.send(connection, encoded)

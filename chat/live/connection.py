@@ -14,6 +14,7 @@ from chat.live.flow import Window
 from chat.runtime.rates import RateLimit
 from chat.runtime.safe_logging import describe
 from chat.wire import protocol
+from chat.wire.position import Position
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ class Connection:
         self.identity: Identity | None = None
         self.user_id = ""
         self.rooms: dict[int, FollowedRoom] = {}
+        self.greeted: dict[int, Position] = {}
+        """What ``hello`` said of the rooms, until the first sync."""
         self.syncing: dict[str, asyncio.Future[None]] = {}
         self.out: list[Chunk] = []
         self.is_closed = False

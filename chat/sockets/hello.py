@@ -1,6 +1,9 @@
 """The first event of a signed-in connection: who it belongs to, the limits, and the person's rooms."""
 
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import UNSET
 
 from chat.access import reads, serializers
 from chat.conf import conf
@@ -8,13 +11,24 @@ from chat.process import Process
 from chat.runtime import pools
 from chat.wire import protocol
 from chat.wire.features import FEATURES
+from chat.wire.position import Position
 
 RECEIVED_BYTES = 256 * 1024
 """``hello.flow``: a client also acknowledges after so many bytes, so that long messages do not fill the window."""
 
 
-async def hello(process: Process, user: Any) -> tuple[bytes, protocol.User, int]:
-    """The first event of a signed-in connection, encoded; the person; and their ``rooms_version``."""
+@dataclass(frozen=True)
+class Greeting:
+    """The first event of a signed-in connection, encoded; and what it says of the person and the rooms."""
+
+    encoded: bytes
+    person: protocol.User
+    rooms_version: int
+    rooms: dict[int, Position]
+
+
+async def greeting(process: Process, user: Any) -> Greeting:
+    """Read what ``hello`` tells a person."""
     person, (states, more, version) = await pools.readers.run(_read, user)
     event = protocol.Hello(
         protocol=protocol.VERSION,
@@ -35,7 +49,11 @@ async def hello(process: Process, user: Any) -> tuple[bytes, protocol.User, int]
         more=more,
         features=list(FEATURES),
     )
-    return protocol.encode(event), person, version
+    return Greeting(protocol.encode(event), person, version, {int(each.id): _position(each) for each in states})
+
+
+def _position(state: protocol.RoomState) -> Position:
+    return Position(state.epoch, state.seq, "" if state.run is UNSET else state.run)
 
 
 def _read(user: Any) -> tuple[protocol.User, tuple[list[protocol.RoomState], bool, int]]:

@@ -10,7 +10,7 @@ from chat.live.connection import Connection
 from chat.process import Process
 from chat.runtime import pools
 from chat.runtime.safe_logging import describe
-from chat.sockets.hello import hello
+from chat.sockets.hello import greeting
 from chat.wire import protocol
 from chat.wire.errors import AuthInvalid, Close
 
@@ -112,9 +112,10 @@ class SignIn:
                 self._connection.close(Close.FLOODING)
                 return
             self._process.heartbeat.add(self._connection)
-        encoded, person, version = await hello(self._process, identified.user)
-        self._process.hub.learn_version(identified.user_id, version)
-        first = [encoded]
+        told = await greeting(self._process, identified.user)
+        self._process.hub.learn_version(identified.user_id, told.rooms_version)
+        self._connection.greeted = told.rooms
+        first = [told.encoded]
         if reply_to is not None:
-            first.insert(0, protocol.encode(protocol.ReplyEvent(ref=reply_to, ok=True, result={"user": person})))
+            first.insert(0, protocol.encode(protocol.ReplyEvent(ref=reply_to, ok=True, result={"user": told.person})))
         self._process.hub.greet(self._connection, first)

@@ -82,6 +82,7 @@ async def test_a_fail_over_that_lost_a_short_tail_is_told_to_everybody_who_saw_i
     for each in talks:
         await each.message(f"lost {lost - 1}")
     saw = await cursor_of(site, "ben", room)
+    greeted = await talk_as(site.ws_url, site.user("ana"))  # by a `hello` that speaks of what is about to be lost
     postgres.end_connections(name)
     postgres.execute(f'ALTER DATABASE "{name}" RENAME TO "{name}_old"')
     postgres.execute(f'ALTER DATABASE "{name}_copy" RENAME TO "{name}"')
@@ -92,6 +93,7 @@ async def test_a_fail_over_that_lost_a_short_tail_is_told_to_everybody_who_saw_i
         await each.event("reset", room=room, reason="epoch")
         assert await everything(each, room) == ["kept", *after]
     assert [await outcome(site, "ana", room, cursor) for cursor in (kept, saw)] == ["live", "reset"]
+    assert await greeted.follow(cursors={room: kept}) == {room: "reset"}
     postgres.drop(f"{name}_old")
 
 

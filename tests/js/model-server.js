@@ -133,6 +133,8 @@ export class ModelServer {
     this.#later(() => {
       if (!this.isUp || this.chance(0.2)) return connection.onclose({ code: 1006 })
       this.#connections.add(connection)
+      // What hello speaks of: a server watches over it until the room is synced.
+      connection.greeted = this.#position()
       connection.onopen()
       this.#tell(connection, {
         type: "hello", protocol: 1, user: user(person), server: "s", heartbeat_s: 5, flow: null, rooms_version: 1, rooms: [this.#state()],
@@ -188,7 +190,7 @@ export class ModelServer {
 
   #sync(connection, cursor) {
     const changed = cursor ? this.messages.filter((each) => each.changed_seq > cursor.seq) : []
-    const reason = !cursor ? "new" : this.#isOfAnother(cursor) ? "epoch" : changed.length > 30 ? "too_far" : null
+    const reason = !cursor ? "new" : this.#isOfAnother(cursor) || this.#isOfAnother(connection.greeted) ? "epoch" : changed.length > 30 ? "too_far" : null
     connection.isLive = true
     if (reason) {
       this.#tell(connection, this.#reset(reason, connection))

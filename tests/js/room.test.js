@@ -232,21 +232,6 @@ test("what a page of another run brings is not merged: it is asked for again", a
   assert.equal([asked.length, room.timeline.from], [2, 51])
 })
 
-test("a greeting of what the database has lost by the time of the sync is void: the room starts over", () => {
-  const greet = (greeting, synced) => {
-    const { room, syncs } = arrange(200, { ...page(151, 200, 200), run: "r1" })
-    room.handle({ type: "synced", room: "1", epoch: "e", seq: 200, run: "r1" })
-    room.disconnected()
-    room.connected(state(greeting.seq, greeting))
-    room.handle({ type: "synced", room: "1", epoch: "e", ...synced })
-    room.syncEnded("live")
-    return [room.cursor?.seq, syncs()]
-  }
-  assert.equal(greet({ seq: 200, run: "r1" }, { seq: 205, run: "r1" }), [205, 2])
-  assert.equal(greet({ seq: 203, run: "r1" }, { seq: 201, run: "r1" }), [undefined, 3])
-  assert.equal(greet({ seq: 203, run: "r1" }, { seq: 205, run: "r2" }), [undefined, 3])
-})
-
 test("an event that begins a run at or before what was applied asks the server", async () => {
   const { room, syncs } = arrange(200, { ...page(151, 200, 200), run: "r1" })
   room.handle({ type: "message.posted", room: "1", seq: 199, prev: 198, message: message(199) })

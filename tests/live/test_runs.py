@@ -1,5 +1,6 @@
 """A database that lost its newest changes while people follow a room and go on posting: nobody is left behind."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -134,6 +135,22 @@ async def test_a_client_that_was_away_meanwhile_is_reset_only_if_it_saw_what_was
         connection, _socket = rig.connect(ben)
         outcomes.append((await rig.catch_up.sync(connection, {str(lobby.pk): cursor}))[str(lobby.pk)])
     assert outcomes == ["live", "reset"]
+
+
+async def test_what_hello_said_of_a_change_that_is_lost_by_the_time_of_the_sync_is_void(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room
+):
+    await lobby.arefresh_from_db()
+    kept = Cursor(lobby.epoch, lobby.head, lobby.run)
+    connection, socket = rig.connect(ben)
+    await lose(rig, ana, lobby, "lost")
+    connection.greeted = {lobby.pk: replace(lobby.position, seq=lobby.head + 1)}
+    assert await rig.catch_up.sync(connection, {str(lobby.pk): kept}) == {str(lobby.pk): "reset"}
+    assert not connection.greeted
+    connection.greeted = {lobby.pk: lobby.position}
+    assert await rig.catch_up.sync(connection, {str(lobby.pk): kept}) == {str(lobby.pk): "live"}
+    await post(ana, lobby, "a run that began after the greeting")
+    await socket.until(lambda it: bodies(it)[-1:] == ["a run that began after the greeting"])
 
 
 async def test_a_loss_between_two_pages_of_a_catch_up_is_a_reset(

@@ -10,17 +10,16 @@ from dataclasses import dataclass, field
 
 from msgspec import UNSET
 
-from chat.wire.protocol import Cursor, HistoryPage, MemberPage, RoomEvent, RoomState, Synced
+from chat.wire.protocol import Cursor, HistoryPage, MemberPage, RoomEvent
 
 PATIENCE_S = 2.0
 JITTER_S = 3.0
 """Syncs are spread over this time, so that a thousand clients that miss the same event do not ask at one moment."""
-Positioned = Cursor | RoomState | Synced | HistoryPage | MemberPage
 HELD_AT_MOST = 500
 """Events held. A sync brings all of them anyway; holding more would only cost memory."""
 
 
-def differ_in_run(one: Positioned, other: Positioned) -> bool:
+def differ_in_run(one: Cursor | HistoryPage | MemberPage, other: Cursor | HistoryPage | MemberPage) -> bool:
     """Whether the two are of different runs of the database: at most one of them is of the history that stands."""
     return UNSET not in (one.run, other.run) and one.run != other.run
 
@@ -77,11 +76,6 @@ class RoomCursor:
         """Start the room over at ``position``: nothing that was seen of it before counts."""
         self.position = position
         self._forget()
-
-    def start_over(self, now: float) -> None:
-        """Ask for the room's present state in place of what came after the position."""
-        self.position = None
-        self.want_sync(now)
 
     def want_sync(self, at: float) -> None:
         """Ask for a sync at ``at`` even if nothing is known to be missing. A sync that is under way ends first."""

@@ -78,8 +78,6 @@ class RoomCore:
     """Whether the members had been loaded before the last reset."""
     _settled: Cursor | None = None
     _me: str | None = None
-    _greeted: RoomState | None = None
-    """The state that this connection began with, until the room is synced."""
     _paged_members: list[Member] = field(default_factory=list)
     _paged_room: Room | None = None
 
@@ -102,11 +100,10 @@ class RoomCore:
         """A new connection is live. ``state`` is what the list of rooms says about the room, if anything."""
         self._me = self.timeline.me = me
         if state is not None:
-            self.state = self._greeted = state
+            self.state = state
 
     def disconnected(self) -> None:
         self.cursor.disconnected()
-        self._greeted = None
         self._forget_pages()
         if self.access == "live":
             self.access = "unknown"
@@ -180,10 +177,6 @@ class RoomCore:
         self._learn_newest()
         for each in self.cursor.synced(Cursor(event.epoch, event.seq, event.run), now):
             self._apply(each)
-        greeted, self._greeted = self._greeted, None
-        if greeted is not None and (differ_in_run(greeted, event) or greeted.seq > event.seq):
-            # The database may have lost what the greeting spoke of since then, though not what this cursor stands for.
-            self.cursor.start_over(now)
 
     def _learn_newest(self) -> None:
         """Note the newest number. After resuming from a stored cursor, the window begins there, and messages that were

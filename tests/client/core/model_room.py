@@ -121,11 +121,19 @@ class ModelRoom:
         """Why a client with this cursor can't be told what it missed; None if it can."""
         if cursor is None:
             return "new"
-        if cursor.epoch != self.epoch or (cursor.run is not UNSET and cursor.run != self.run_at(cursor.seq)):
+        if self.is_of_another(cursor):
             return "epoch"
-        if cursor.seq > self.head or len(self.changed_after(cursor.seq)) > catch_up:
+        if len(self.changed_after(cursor.seq)) > catch_up:
             return "too_far"
         return None
+
+    def is_of_another(self, cursor: Cursor) -> bool:
+        """Whether the cursor stands for what this log does not hold, or not any more."""
+        is_superseded = cursor.run is not UNSET and cursor.run != self.run_at(cursor.seq)
+        return cursor.epoch != self.epoch or cursor.seq > self.head or is_superseded
+
+    def position(self) -> Cursor:
+        return Cursor(self.epoch, self.head, self.run_at(self.head))
 
     def reset(self, reason: Reason) -> protocol.Reset:
         run = self.run_at(self.head)

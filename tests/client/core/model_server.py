@@ -38,6 +38,8 @@ class ModelServer:
         self.channel: list[protocol.RoomEvent] = []
         self.attached: dict[str, int] = {}
         """By room, the seq after which live events go to the connection."""
+        self.greeted: dict[str, Cursor] = {}
+        """What ``hello`` spoke of: a server watches over it until the room is synced."""
         self.jobs: list[SyncJob] = []
         self.is_connected = False
         self.reads: list[protocol.ReplyEvent] = []
@@ -52,6 +54,7 @@ class ModelServer:
     def connect(self) -> None:
         self.disconnect()
         self.is_connected = True
+        self.greeted = {room.id: room.position() for room in self.rooms.values()}
         self.outgoing.append(
             protocol.Hello(
                 protocol=1, user=ME, server="s", heartbeat_s=20, limits=LIMITS, flow=None,
@@ -152,7 +155,10 @@ class ModelServer:
         return room.stored(message, duplicate=event is None)
 
     def _begin_sync(self, ref: int, room: ModelRoom, cursor: Cursor | None) -> None:
-        if (reason := room.reset_reason(cursor, self.catch_up)) is not None:
+        reason = room.reset_reason(cursor, self.catch_up)
+        if reason is None and room.is_of_another(self.greeted[room.id]):
+            reason = "epoch"
+        if reason is not None:
             self._reset(room, reason)
             self._reply(ref, {"rooms": {room.id: "reset"}})
             return
@@ -163,7 +169,7 @@ class ModelServer:
         """Send the next page of the catch-up in progress."""
         job = self.jobs[0]
         room = self.rooms[job.room]
-        if room.epoch != job.epoch or job.seq > room.head or room.run_at(job.seq) != job.run:
+        if room.is_of_another(Cursor(job.epoch, job.seq, job.run)) or room.is_of_another(self.greeted[room.id]):
             self.jobs.pop(0)
             self._reset(room, "epoch")
             self._reply(job.ref, {"rooms": {room.id: "reset"}})

@@ -23,7 +23,6 @@ export class Cursor {
   #head = 0
   #timer = null
   #syncing = false
-  #syncAgain = false
   #clock
   #apply
   #sync
@@ -82,19 +81,9 @@ export class Cursor {
     this.#forget()
   }
 
-  /** Asks for the room's present state in place of what came after the position. */
-  startOver() {
-    this.#position = null
-    this.#forget()
-    // The sync that told is still to be answered.
-    if (this.#syncing) this.#syncAgain = true
-    else this.sync()
-  }
-
   syncEnded() {
     this.#syncing = false
-    if (this.#syncAgain) this.sync()
-    else this.#watch()
+    this.#watch()
   }
 
   // Actions
@@ -103,13 +92,12 @@ export class Cursor {
   sync() {
     if (this.#syncing) return
     this.#syncing = true
-    this.#syncAgain = false
     this.#sync()
   }
 
   /** Forgets what was held and announced on the lost connection; the position stays. */
   disconnect() {
-    this.#syncing = this.#syncAgain = false
+    this.#syncing = false
     this.#forget()
   }
 

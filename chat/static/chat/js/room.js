@@ -30,8 +30,6 @@ export class Room extends Emitter {
   #access = "pending"
   #isOpen = false
   #cursor
-  /** The state that this connection began with, until the room is synced. */
-  #greeted = null
   #conversation
   #request
   #clock
@@ -130,7 +128,6 @@ export class Room extends Emitter {
   connected(state) {
     this.#cursor.disconnect()
     this.#conversation.abandonLoading()
-    this.#greeted = state
     if (state) {
       this.#setState(state)
       // No messages are loaded, so there is nothing to catch up on: start where the state was read.
@@ -243,7 +240,6 @@ export class Room extends Emitter {
         break
       case "synced":
         this.#cursor.synced(event)
-        this.#checkGreeting(event)
         break
       case "reset":
         this.#takeReset(event)
@@ -264,13 +260,6 @@ export class Room extends Emitter {
   }
 
   // Internal
-
-  /** The database may have lost what the greeting spoke of since then, though not what the cursor stands for. */
-  #checkGreeting(synced) {
-    const greeted = this.#greeted
-    this.#greeted = null
-    if (greeted && (differInRun(greeted, synced) || greeted.seq > synced.seq)) this.#cursor.startOver()
-  }
 
   #apply(event) {
     if (event.message) this.#takeMessage(event.message)
