@@ -10,7 +10,7 @@ from chat.live.background import BackgroundTasks
 from chat.runtime.safe_logging import describe
 from chat.services import limits
 from chat.services.writer import writer
-from chat.sockets.commands.context import AtOnce, Context, Read, Signal, SignInCommand, Stream, Write
+from chat.sockets.commands.context import AtOnce, Context, Immediate, Read, Signal, SignInCommand, Stream, Write
 from chat.sockets.commands.registry import COMMANDS
 from chat.wire import protocol
 from chat.wire.errors import AuthRequired, ChatError, ServerBusy, ServerError
@@ -49,11 +49,18 @@ class Dispatch:
         elif isinstance(handler, Signal):
             if len(self._commands) < conf.unanswered:  # nobody waits for an answer: signals are shed first
                 self._enqueue(command)
+        elif isinstance(handler, Immediate) and self._may_answer_now():
+            self._reply(command.ref, handler.answer(self._context, command))
         elif self._unanswered >= conf.unanswered:
             self.refuse(command.ref, ServerBusy())
         else:
             self._unanswered += 1
             self._enqueue(command)
+
+    def _may_answer_now(self) -> bool:
+        """Whether somebody is signed in who reads what is sent: answers must not pile up."""
+        connection = self._context.connection
+        return self._is_started and connection.identity is not None and connection.window.has_room
 
     def refuse(self, ref: int | None, error: ChatError) -> None:
         """Answer what was never queued: as a reply to its ref, or as an ``error`` event where there is none."""
@@ -97,6 +104,9 @@ class Dispatch:
             await self._write(command, handler)
         elif isinstance(handler, Signal):
             await handler.handle(self._context, command)
+        elif isinstance(handler, Immediate):
+            await self._context.connection.room_for_page()
+            self._answer(command.ref, handler.answer(self._context, command))
         else:
             # What this connection has changed must show in what it reads next.
             if self._writes:

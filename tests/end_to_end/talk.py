@@ -109,7 +109,7 @@ class Talk:
 
     async def quiet(self) -> None:
         """Return when all that the server had to say before this call has come: it answers in order."""
-        await self.call("ping")
+        await self.call("unsync", rooms=[])
 
     async def post(self, room: str, body: str, **fields: Any) -> Any:
         return await self.call("message.post", room=room, client_id=str(uuid4()), body=body, **fields)

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -89,6 +90,18 @@ async def test_people_read_bots_come_in_and_probes_are_told(site: Site, postgres
             assert (status, "Nothing can be stored right now" in page) == (503, True)
             assert probe(site) == (503, "not writable")
     assert "Traceback" not in site.log()
+
+
+async def test_a_ping_is_answered_while_a_change_waits_for_the_database(make_site: SiteFactory) -> None:
+    site = make_site()
+    talk = await talk_as(site.ws_url, site.user("ana"))
+    room = (await talk.call("room.create", name="Lobby", kind="open"))["room"]["id"]
+    with locked(site):
+        waiting = await talk.send("message.post", room=room, client_id=str(uuid4()), body="later")
+        await talk.call("ping")
+        assert waiting not in talk.replies
+    assert (await talk.reply(waiting))["ok"]
+    await talk.close()
 
 
 def test_a_probe_finds_out_when_writing_fails_and_when_it_works_again(make_site: SiteFactory) -> None:

@@ -294,6 +294,55 @@ async function reported(work) {
   await told
 }
 
+const types = ({ sent }) => sent.map(({ type }) => type)
+const BEAT = { type: "heads", rooms: {}, rooms_version: 1, server_time: "" }
+
+test("a server that hangs is left 15 s after a command that it does not answer", async () => {
+  const { opened, clock, socket } = arrange()
+  opened[0].greets({ features: ["ping"] })
+  const answer = socket.request({ type: "history", room: "1" }).catch(({ code }) => code)
+  await clock.advance(9_999)
+  assert.equal(types(opened[0]), ["history"])
+  await clock.advance(1)
+  assert.equal(types(opened[0]), ["history", "ping"])
+  await clock.advance(4_999)
+  assert.equal(socket.state.name, "live")
+  await clock.advance(1)
+  assert.equal([socket.state.name, await answer], ["waiting", "client.disconnected"])
+})
+
+test("a server that is only slow is waited for, and asked again every 10 s", async () => {
+  const { opened, clock, socket } = arrange()
+  opened[0].greets({ features: ["ping"] })
+  // More than may be unanswered: the ping passes those that wait to be sent.
+  for (let count = 0; count < 40; count += 1) socket.request({ type: "history", room: "1" }).catch(() => {})
+  for (let asked = 1; asked <= 2; asked += 1) {
+    await clock.advance(10_000)
+    const { type, ref } = opened[0].sent.at(-1)
+    assert.equal([type, types(opened[0]).filter((each) => each === "ping").length], ["ping", asked])
+    opened[0].says({ type: "reply", ref, ok: true, result: { ts: null, server_time: "" } })
+  }
+  await clock.advance(5_000)
+  assert.equal([socket.state.name, opened.length], ["live", 1])
+})
+
+test("an answered command asks nothing, and a server that does not name pings is not asked", async () => {
+  const { opened: [quick], clock, socket } = arrange()
+  quick.greets({ features: ["ping"] })
+  socket.request({ type: "message.edit", message: "1", body: "" })
+  quick.says({ type: "reply", ref: 1, ok: true, result: { seq: 2 } })
+  await clock.advance(12_000)
+  assert.equal(types(quick), ["message.edit"])
+  const { opened: [older], clock: time, socket: other } = arrange()
+  older.greets()
+  other.request({ type: "message.edit", message: "1", body: "" }).catch(() => {})
+  for (let beats = 0; beats < 2; beats += 1) {
+    await time.advance(12_000)
+    older.says(BEAT)
+  }
+  assert.equal([types(older), other.state.name], [["message.edit"], "live"])
+})
+
 test("requests that are unanswered when the connection closes are rejected", async () => {
   const { opened: [transport], socket } = arrange()
   transport.greets()

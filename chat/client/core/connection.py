@@ -27,6 +27,7 @@ from chat.client.core.inbox import Inbox
 from chat.client.core.outbox import Outbox
 from chat.client.core.page_loads import Loads
 from chat.client.core.posting import Posting
+from chat.client.core.probe import Probe
 from chat.client.core.reconnecting import Link
 from chat.client.core.requests import OnReply, Request, Requests
 from chat.client.core.results import usable
@@ -71,6 +72,7 @@ class ClientConnection:
         self._schedule = Schedule()
         self._requests = Requests()
         self._flow = FlowControl()
+        self._probe = Probe()
         self._rooms = RoomList(rng)
         self._syncs = Syncs(rng, self._requests, self._sync_answered)
         self._loads = Loads(rng, self._requests, self._schedule, self._syncs.watch)
@@ -105,13 +107,24 @@ class ClientConnection:
     def is_live(self) -> bool:
         return self._link.state == "live"
 
+    @property
+    def _probed(self) -> float | None:
+        """Since when an answer is missing. An older server answers ``ping`` in its turn, which proves nothing."""
+        return self._requests.oldest_at if "ping" in self._features else None
+
     def wake_at(self, now: float) -> float | None:
         """Return when to call ``tick``; None means not before something else happens."""
         alarms = [self._link.wake_at]
         if self._link.is_up:
             alarms += [self._schedule.wake_at]
         if self.is_live:
-            alarms += [self._flow.due_at, self._syncs.wake_at, self._requests.wake_at, self._rooms.list_at]
+            alarms += [
+                self._probe.wake_at(self._probed),
+                self._flow.due_at,
+                self._syncs.wake_at,
+                self._requests.wake_at,
+                self._rooms.list_at,
+            ]
             if len(self.outbox):
                 alarms.append(self.outbox.wake_at(now))
         return min((at for at in alarms if at is not None), default=None)
@@ -137,6 +150,7 @@ class ClientConnection:
         if not self._link.is_up:
             return []
         self._link.heard(now)
+        self._probe.heard(now)
         if (frames := self._flow.took(size, now)) is not None:
             self._actions.append(Send(protocol.Received(frames=frames)))
         self._dispatch(events, now)
@@ -171,8 +185,10 @@ class ClientConnection:
             self._schedule.run(now)
         if self.is_live:
             overdue = self._requests.wake_at
-            if overdue is not None and overdue <= now:
+            if (overdue is not None and overdue <= now) or self._probe.is_hung(now):
                 self._drop_connection(now)
+            elif self._probe.asks(self._probed, now):
+                self._actions.append(Send(protocol.Ping(ref=self._requests.next_ref())))
             elif (frames := self._flow.tick(now)) is not None:
                 self._actions.append(Send(protocol.Received(frames=frames)))
         return self._flush(now)
@@ -322,6 +338,7 @@ class ClientConnection:
         step = self._link.tick(now)
         if step == "connect":
             self._flow = FlowControl()
+            self._probe = Probe()
             self._is_greeted = False
             self._actions += [Tell(ConnectionChanged("connecting")), Connect(self._link.needs_fresh)]
         elif step == "give_up":

@@ -52,6 +52,11 @@ class Requests:
         return len(self._waiting) >= WAITING_AT_MOST
 
     @property
+    def oldest_at(self) -> float | None:
+        """When the oldest unanswered command was sent; None if all are answered."""
+        return next((each.sent_at for each in self._unanswered.values()), None)
+
+    @property
     def wake_at(self) -> float | None:
         """When the oldest unanswered command is overdue."""
         # Entries are in the order of sending, so the first one that counts is the oldest.

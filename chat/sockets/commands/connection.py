@@ -13,7 +13,7 @@ async def auth(context: Context, command: protocol.Auth) -> bool:
     return await context.sign_in.authenticate(command)
 
 
-async def ping(context: Context, command: protocol.Ping) -> dict[str, Any]:
+def ping(context: Context, command: protocol.Ping) -> dict[str, Any]:
     return {"ts": command.ts, "server_time": protocol.rfc3339(timezone.now())}
 
 

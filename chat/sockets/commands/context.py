@@ -60,10 +60,17 @@ class AtOnce:
 
 
 @dataclass(frozen=True, slots=True)
+class Immediate:
+    """Answers when its frame is read, past commands and changes that wait; in its turn if the client does not read."""
+
+    answer: Callable[[Context, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class SignInCommand:
     """May come before anybody is signed in. It replies by itself, and says whether it did."""
 
     handle: Callable[[Context, Any], Awaitable[bool]]
 
 
-Handler = Write | Read | Stream | Signal | AtOnce | SignInCommand
+Handler = Write | Read | Stream | Signal | AtOnce | Immediate | SignInCommand

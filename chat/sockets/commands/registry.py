@@ -3,13 +3,13 @@
 from typing import Any
 
 from chat.sockets.commands import connection, members, messages, reactions, read_pointers, rooms, sync, typing
-from chat.sockets.commands.context import AtOnce, Handler, Read, Signal, SignInCommand, Stream, Write
+from chat.sockets.commands.context import AtOnce, Handler, Immediate, Read, Signal, SignInCommand, Stream, Write
 from chat.wire import protocol
 
 COMMANDS: dict[type[Any], Handler] = {
     # The connection itself
     protocol.Auth: SignInCommand(connection.auth),
-    protocol.Ping: Read(connection.ping),
+    protocol.Ping: Immediate(connection.ping),
     protocol.Received: AtOnce(connection.received),
     # Following rooms
     protocol.Sync: Stream(sync.sync),

@@ -30,7 +30,7 @@ from tests.client.core.model_room import BEN, LIMITS, ME, events
 class Conversation:
     """A core that is live in room 1, driven by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, *features: str) -> None:
         self.core = ClientCore(rng=random.Random(1).random)
         self.now = 0.0
         self.room, _ = events(10)
@@ -38,7 +38,7 @@ class Conversation:
         self.hear(
             protocol.Hello(
                 protocol=1, user=ME, server="s", heartbeat_s=20, limits=LIMITS, flow=None,
-                rooms=[self.room.state()], rooms_version=1,
+                rooms=[self.room.state()], rooms_version=1, features=list(features),
             )
         )  # fmt: skip
         (sync,) = self.sent(self.core.follow("1", 0.0))
@@ -198,6 +198,34 @@ def test_a_command_without_an_answer_costs_the_connection() -> None:
     assert not talk.core.tick(59.9)
     assert Disconnect() in talk.core.tick(60.0)
     assert any(isinstance(each, Connect) for each in talk.core.tick(65.0))
+
+
+def test_a_server_that_hangs_is_left_15_s_after_a_command_that_it_does_not_answer() -> None:
+    talk = Conversation("ping")
+    talk.core.call(protocol.ListRooms(ref=1, scope="mine"), "tag", 0.0)
+    assert talk.core.wake_at(0.0) == 10.0
+    assert not talk.sent(talk.core.tick(9.9))
+    (ping,) = talk.sent(talk.core.tick(10.0))
+    assert isinstance(ping, protocol.Ping)
+    assert not talk.core.tick(14.9)
+    assert Disconnect() in talk.core.tick(15.0)
+
+
+def test_a_server_that_is_only_slow_is_waited_for_and_asked_again() -> None:
+    talk = Conversation("ping")
+    for each in range(40):  # more than may be unanswered: the ping passes those that wait to be sent
+        talk.core.call(protocol.ListRooms(ref=1, scope="mine"), each, 0.0)
+    for asked in range(1, 5):
+        (ping,) = talk.sent(talk.core.tick(asked * 11.0))
+        assert isinstance(ping, protocol.Ping)
+        talk.now = asked * 11.0 + 1
+        assert Disconnect() not in talk.answer(ping, {"ts": None, "server_time": ""})
+
+
+def test_a_server_that_does_not_name_pings_is_not_asked() -> None:
+    talk = Conversation()
+    talk.core.call(protocol.ListRooms(ref=1, scope="mine"), "tag", 0.0)
+    assert not talk.core.tick(20.0)
 
 
 def test_frames_of_an_abandoned_connection_are_ignored() -> None:

@@ -75,10 +75,18 @@ async def test_a_flood_of_frames_closes_the_socket(ana: Talk):
 
 
 async def test_a_command_past_the_32nd_unanswered_one_is_busy(ana: Talk):
-    await ana.socket.send(json.dumps([{"type": "ping", "ref": ref} for ref in range(100, 160)]))
+    await ana.socket.send(json.dumps([{"type": "room.list", "ref": ref, "scope": "mine"} for ref in range(100, 160)]))
     replies = [await ana.reply(ref) for ref in range(100, 160)]
     assert [each["ok"] for each in replies[:32]] == [True] * 32
     refused = [each["error"] for each in replies[32:]]
     assert {each["code"] for each in refused} == {"server.busy"}
     assert all(each["retry"] for each in refused)
     await ana.quiet()
+
+
+async def test_a_ping_is_answered_however_many_commands_are_unanswered(ana: Talk):
+    busy = [{"type": "room.list", "ref": ref, "scope": "mine"} for ref in range(100, 160)]
+    await ana.socket.send(json.dumps([*busy, {"type": "ping", "ref": 200}]))
+    assert (await ana.reply(200))["ok"]
+    assert 131 not in ana.replies, "it passed the commands that wait"
+    await ana.reply(131)

@@ -1,6 +1,8 @@
 import { ChatError, DEFAULT_LIMITS, encode, resultOf } from "./protocol.js"
 
 const REPLY_MS = 30_000
+/** After so long without an answer, the connection is asked whether it is alive; again after each such time. */
+const OVERDUE_MS = 10_000
 /** Longer for a sync: its pages come before the reply, at the pace at which this client reads them. */
 const SYNC_REPLY_MS = 90_000
 
@@ -13,6 +15,7 @@ export class Requests {
   limit = DEFAULT_LIMITS.unanswered
   #clock
   #send
+  #overdue
   #ref = 0
   #unanswered = new Map()
   #queued = []
@@ -20,10 +23,17 @@ export class Requests {
   /**
    * @param {import("./clock.js").Clock} clock
    * @param {(frame: string) => void} send
+   * @param {() => void} overdue called while a command has had no answer for long
    */
-  constructor(clock, send) {
+  constructor(clock, send, overdue) {
     this.#clock = clock
     this.#send = send
+    this.#overdue = overdue
+  }
+
+  /** Sends a `ping` past the commands that wait. Its answer says nothing that any frame would not say. */
+  ping() {
+    this.#send(encode({ type: "ping" }, (this.#ref += 1)))
   }
 
   /**
@@ -32,7 +42,7 @@ export class Requests {
    */
   ask(command) {
     return new Promise((resolve, reject) => {
-      const waiting = { command, resolve, reject, timer: null }
+      const waiting = { command, resolve, reject, timer: null, watch: null }
       if (this.#unanswered.size >= this.limit) this.#queued.push(waiting)
       else this.#sendNow(waiting)
     })
@@ -42,7 +52,7 @@ export class Requests {
     const waiting = this.#unanswered.get(ref)
     if (!waiting) return
     this.#unanswered.delete(ref)
-    this.#clock.cancel(waiting.timer)
+    this.#stopTimers(waiting)
     try {
       if (ok) waiting.resolve(resultOf(waiting.command, result))
       else waiting.reject(error)
@@ -57,9 +67,9 @@ export class Requests {
     const orphans = [...this.#unanswered.values(), ...this.#queued]
     this.#unanswered.clear()
     this.#queued = []
-    for (const { timer, reject } of orphans) {
-      this.#clock.cancel(timer)
-      reject(disconnected())
+    for (const orphan of orphans) {
+      this.#stopTimers(orphan)
+      orphan.reject(disconnected())
     }
   }
 
@@ -71,13 +81,27 @@ export class Requests {
     const ref = (this.#ref += 1)
     this.#unanswered.set(ref, waiting)
     waiting.timer = this.#clock.after(() => this.#giveUp(ref), waiting.command.type === "sync" ? SYNC_REPLY_MS : REPLY_MS)
+    this.#watch(waiting)
     this.#send(encode(waiting.command, ref))
   }
 
+  #watch(waiting) {
+    waiting.watch = this.#clock.after(() => {
+      this.#watch(waiting)
+      this.#overdue()
+    }, OVERDUE_MS)
+  }
+
+  #stopTimers({ timer, watch }) {
+    this.#clock.cancel(timer)
+    this.#clock.cancel(watch)
+  }
+
   #giveUp(ref) {
-    const { reject } = this.#unanswered.get(ref)
+    const waiting = this.#unanswered.get(ref)
     this.#unanswered.delete(ref)
-    reject(new ChatError({ code: "client.no_reply", message: "The server did not answer.", retry: true }))
+    this.#stopTimers(waiting)
+    waiting.reject(new ChatError({ code: "client.no_reply", message: "The server did not answer.", retry: true }))
     this.#sendNext()
   }
 }

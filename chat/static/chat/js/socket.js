@@ -15,6 +15,8 @@ const HEARTBEATS_MISSED = 2.5
 const SOON_MS = 5_000
 /** How long a connection has to show that it is alive after the network was away. */
 const PROBE_MS = 3_000
+/** How long a server may stay silent after it was asked why it does not answer. */
+const HUNG_MS = 5_000
 
 /** @typedef {{name: "idle" | "connecting" | "live"} | {name: "waiting", until: number} |
  *   {name: "stopped", code: number}} ConnectionState */
@@ -41,6 +43,9 @@ export class Socket extends Emitter {
   #timers = { deadline: null, hello: null, retry: null, drain: null }
   #drainUntil = null
   #triedFreshToken = false
+  /** Whether the server answers a ping past all that waits: an older one answers it in its turn, which proves nothing. */
+  #answersPings = false
+  #isProbed = false
   /** Whether the network was away since the connection was opened or last probed. */
   #isSuspect = false
   #networkEvents = { online: () => this.#cameBack(), offline: () => (this.#isSuspect = true) }
@@ -152,6 +157,7 @@ export class Socket extends Emitter {
     this.#clock.cancel(this.#timers.hello)
     this.#requests.limit = hello.limits.unanswered
     this.#heartbeatMs = hello.heartbeatS * 1000 * HEARTBEATS_MISSED
+    this.#answersPings = hello.features.includes("ping")
     this.#flow.flow = hello.flow
     this.#triedFreshToken = false
     this.#backoff.live()
@@ -184,7 +190,7 @@ export class Socket extends Emitter {
     this.#drop(1000)
     this.#drainUntil = null
     this.#isSuspect = false
-    this.#requests = new Requests(this.#clock, (frame) => this.#transport.send(frame))
+    this.#requests = new Requests(this.#clock, (frame) => this.#transport.send(frame), () => this.#overdue())
     this.#flow = new FlowControl(this.#clock, (frames) => this.tell({ type: "received", frames }))
     const transport = (this.#transport = new this.#Transport(this.#url, [SUBPROTOCOL]))
     transport.onopen = () => transport === this.#transport && this.#opened(transport)
@@ -215,6 +221,7 @@ export class Socket extends Emitter {
   /** Any frame proves life; after too long a silence the connection counts as dead, whatever the browser says. */
   #expectMore() {
     if (!this.#heartbeatMs) return
+    this.#isProbed = false
     this.#clock.cancel(this.#timers.deadline)
     this.#timers.deadline = this.#clock.after(() => this.#lost(Close.heartbeatMissed), this.#heartbeatMs)
     this.#deadAt = this.#clock.now() + this.#heartbeatMs
@@ -223,12 +230,22 @@ export class Socket extends Emitter {
   /** Sends a ping. Any frame shows that the connection is alive; after silence a new one is opened at once. */
   #probe() {
     this.#isSuspect = false
-    this.#requests.ask({ type: "ping" }).catch(() => {})
-    this.#clock.cancel(this.#timers.deadline)
-    this.#timers.deadline = this.#clock.after(() => {
+    this.#askForLife(PROBE_MS, () => {
       this.#lost(Close.heartbeatMissed)
       this.#open()
-    }, PROBE_MS)
+    })
+  }
+
+  /** A command has had no answer for long. A server that hangs is left; one whose database is slow is waited for. */
+  #overdue() {
+    if (this.isLive && this.#answersPings && !this.#isProbed) this.#askForLife(HUNG_MS, () => this.#lost(Close.heartbeatMissed))
+  }
+
+  #askForLife(ms, dead) {
+    this.#isProbed = true
+    this.#requests.ping()
+    this.#clock.cancel(this.#timers.deadline)
+    this.#timers.deadline = this.#clock.after(dead, ms)
   }
 
   #drain(reconnectInMs) {
@@ -250,6 +267,7 @@ export class Socket extends Emitter {
     Object.values(this.#timers).forEach((timer) => this.#clock.cancel(timer))
     this.#flow?.stop()
     this.#heartbeatMs = 0
+    this.#isProbed = false
     const transport = this.#transport
     this.#transport = null
     if (transport) this.#backoff.closed()
