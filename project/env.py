@@ -283,7 +283,8 @@ def _postgresql(name: str, url: str, pool: int) -> dict[str, Any]:
         "PORT": given.pop("port", ""),
         # Without a pool, each transaction would open a connection, which costs 5 times the throughput. With the default
         # time-out a thread would wait 30 s for the pool; here it is 5 s. With a pool, Django requires CONN_MAX_AGE = 0,
-        # and health checks replace connections that a restart of the server has ended.
+        # and health checks replace connections that a restart of the server has ended. Past the reconnect time-out, the
+        # pool tries again for whoever needs a connection; before it, it would wait twice as long each time.
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
@@ -294,7 +295,7 @@ def _postgresql(name: str, url: str, pool: int) -> dict[str, Any]:
             "keepalives_interval": "5",
             "keepalives_count": "3",
             **given,
-            "pool": {"min_size": 1, "max_size": pool, "timeout": 5, "max_lifetime": 1800},
+            "pool": {"min_size": 1, "max_size": pool, "timeout": 5, "max_lifetime": 1800, "reconnect_timeout": 2},
         },
     }
 

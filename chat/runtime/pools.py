@@ -20,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from chat.conf import conf
+from chat.models import database
 from chat.models.database_errors import is_unavailable
 from chat.wire.errors import ServerBusy
 
@@ -74,6 +75,7 @@ def _call(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any])
         if not is_unavailable(error):
             raise
         close_connections()
+        _drain_pools()
         return work(*args, **kwargs)
     finally:
         release_connections()
@@ -82,6 +84,17 @@ def _call(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any])
 def use_own_thread() -> None:
     """Mark the running thread as one of the chat's own: nobody else uses its database connections."""
     _this_thread.is_own = True
+
+
+def use_plain_connection() -> None:
+    """Let the running thread connect to the chat's database by itself, past the host's pool.
+
+    A pool hands out connections that have died, one after the other, and waits ever longer between its attempts to
+    reach a server that was away. Whoever keeps one connection for good needs none of what a pool gives.
+    """
+    db = database.connection()
+    options = {name: value for name, value in db.settings_dict["OPTIONS"].items() if name != "pool"}
+    db.settings_dict = {**db.settings_dict, "OPTIONS": options}  # a copy: the settings belong to all threads
 
 
 def keep_alive(connection: BaseDatabaseWrapper, **_: Any) -> None:
@@ -110,6 +123,13 @@ def release_connections() -> None:
             continue
         if connection.errors_occurred or connection.settings_dict.get("OPTIONS", {}).get("pool"):
             connection.close()
+
+
+def _drain_pools() -> None:
+    """Replace what waits in the pools: when one connection is found dead, the others have died with it."""
+    for connection in connections.all(initialized_only=True):
+        if (pool := getattr(connection, "pool", None)) is not None and hasattr(pool, "drain"):
+            pool.drain()
 
 
 def close_connections() -> None:

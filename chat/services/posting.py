@@ -222,7 +222,10 @@ def next_of(
     ``given``: the body as its author sent it, which tells a repeat.
     """
     room.last_number += 1
-    room.last_message_at = max(room.last_message_at or created_at, created_at)
+    if room.last_message_at is None or room.last_message_at > timezone.now():
+        room.last_message_at = created_at  # a server's clock may have been ahead for a while
+    else:
+        room.last_message_at = max(room.last_message_at, created_at)
     seq = sequence.next_seq(room)
     return Message(
         room=room,

@@ -56,7 +56,8 @@ class Call:
 
 Change = Post | Call | Move
 PAUSE_S = 0.1
-"""The first wait for a database that is away. It doubles each time."""
+PAUSE_AT_MOST_S = 1.0
+"""The waits for a database that is away: they double each time."""
 LOCK_WAIT_ALONE_S = 0.25
 """How long a change that runs alone, after its batch has failed, waits for a lock: others wait behind it."""
 
@@ -126,6 +127,7 @@ class Writer:
 
     def _run(self, waiting: "queue.Queue[_Job | None]") -> None:
         pools.use_own_thread()
+        pools.use_plain_connection()
         runs.renew_on_connect()
         going_on = True
         while going_on:
@@ -236,7 +238,7 @@ def _outcomes(
                 return [ServerError() for _ in changes]
             logger.warning("writer: %s; again in %.1f s", describe(error), pause_s)
             time.sleep(pause_s)
-            pause_s *= 2
+            pause_s = min(2 * pause_s, PAUSE_AT_MOST_S)
 
 
 def _one_by_one(changes: list[Change], error: Exception, *, deadline: float | None, in_doubt: bool) -> list[Any]:

@@ -1,12 +1,15 @@
 """Posting, editing and deleting one message: what is stored, told and refused."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from chat.access.policy import SITE
 from chat.models import Membership, Mention, Message, Room
+from chat.models.database import write
 from chat.services import memberships, messages, rooms, writer
 from chat.services.message_bodies import render
 from chat.wire.errors import (
@@ -25,6 +28,13 @@ from tests.cast import events_in, fresh, post_of, published, said, say
 from tests.services.log import check_log
 
 # Posting ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_was_ahead_leaves_no_last_message_in_the_future(ana: Any, lobby: Room) -> None:
+    with write():
+        Room.objects.filter(pk=lobby.pk).update(last_message_at=timezone.now() + timedelta(days=30))
+    result = say(ana, lobby, "the clock is right again")
+    assert fresh(lobby).last_message_at == Message.objects.get(pk=result.id).created_at
 
 
 def test_a_post_takes_the_next_number_and_seq_and_is_told(ana: Any, lobby: Room) -> None:
