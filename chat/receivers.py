@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_out
+from django.db.models import Model
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 
@@ -23,7 +25,16 @@ def close_sockets_of_the_session(request: Any, user: Any, **_: Any) -> None:
         publish([SessionEnded(str(user.pk), digest(key))])
 
 
-@receiver(post_save, sender=get_user_model())
+def _models_of_people() -> list[type[Model]]:
+    """The user model and its proxies: a signal names the class that the caller has used.
+
+    Without a sender, Django would also call the receivers for each row of every other model, and delete those one by
+    one.
+    """
+    person = get_user_model()._meta.concrete_model
+    return [each for each in apps.get_models() if each._meta.concrete_model is person]
+
+
 def recheck_sockets_of_the_person(instance: Any, created: bool, update_fields: Any, **_: Any) -> None:
     """Check the sockets of a saved user: a deactivated account or a new password ends them.
 
@@ -33,7 +44,6 @@ def recheck_sockets_of_the_person(instance: Any, created: bool, update_fields: A
         publish_on_commit([Recheck(str(instance.pk))])
 
 
-@receiver(pre_delete, sender=get_user_model())
 def end_memberships_of_the_person(instance: Any, **_: Any) -> None:
     """End the memberships and reactions of a user who is deleted. Their messages stay, without an author.
 
@@ -51,3 +61,8 @@ def end_memberships_of_the_person(instance: Any, **_: Any) -> None:
 def _take_leave(person: Any) -> None:
     reactions.remove_all(user=person)
     memberships.end_all(user=person)
+
+
+for _model in _models_of_people():
+    post_save.connect(recheck_sockets_of_the_person, sender=_model)
+    pre_delete.connect(end_memberships_of_the_person, sender=_model)

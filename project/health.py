@@ -156,13 +156,16 @@ def _at_once(request: HttpRequest) -> HttpResponseBase | None:
 
 
 def _ready(database: "Future[str]", layer: "Future[str]") -> JsonResponse:
+    from chat.services.writer import writer  # here, because services need the models
+
+    waiting = {"waiting_s": round(writer.oldest_waiting_s(), 1)}
     looks = {"database": database, "redis": layer}
     found = {name: each.result() if each.done() else "unavailable" for name, each in looks.items()}
     if found["database"] != "ok":
-        return _json({"status": "unavailable", **found}, status=503)
+        return _json({"status": "unavailable", **found, **waiting}, status=503)
     # The chat works without Redis, if more slowly between processes. So this process stays in service.
-    return _json({"status": "degraded" if found["redis"] == "unavailable" else "ok", **found})
+    return _json({"status": "degraded" if found["redis"] == "unavailable" else "ok", **found, **waiting})
 
 
-def _json(body: dict[str, str], status: int = 200) -> JsonResponse:
+def _json(body: dict[str, str | float], status: int = 200) -> JsonResponse:
     return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})

@@ -123,7 +123,9 @@ class Policy:
     # Messages ----------------------------------------------------------------------------------------------------
 
     def can_edit(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:
-        return self.can_post(user, room, membership) and message.user_key == str(user.pk)
+        # A host may give a deleted person's key to somebody else: messages without an author are nobody's.
+        is_author = message.author_id is not None and message.user_key == str(user.pk)
+        return is_author and self.can_post(user, room, membership)
 
     def can_delete(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:
         return self.can_edit(user, room, membership, message) or self.can_moderate(user, room, membership)

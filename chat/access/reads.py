@@ -31,17 +31,22 @@ def hello(user: Any) -> tuple[list[protocol.RoomState], bool, int]:
     with snapshot():
         most = conf.hello_rooms
         rows = list(_own(user).order_by(F("room__last_message_at").desc(nulls_last=True), "-room_id")[: most + 1])
-        return _states(user, _entries(rows[:most])), len(rows) > most, rooms_version(user)
+        return _states(user, _seen(user, rows[:most])), len(rows) > most, rooms_version(user)
 
 
 def own_rooms(
     user: Any, *, after: str | None = None, limit: int | None = None
 ) -> tuple[list[protocol.RoomState], bool]:
-    """A page of the person's rooms by id, and whether there are more."""
+    """A page of the person's rooms by id, and whether there are more. Only the last page may be empty."""
     limit = min(limit or PAGE, PAGE_AT_MOST)
+    past, more, entries = _after(after), True, list[lookup.Entry]()
     with snapshot():
-        rows = list(_own(user).filter(room_id__gt=_after(after)).order_by("room_id")[: limit + 1])
-        return _states(user, _entries(rows[:limit])), len(rows) > limit
+        while more and not entries:  # again only if the policy hides a whole page of them
+            rows = list(_own(user).filter(room_id__gt=past).order_by("room_id")[: limit + 1])
+            more, rows = len(rows) > limit, rows[:limit]
+            entries = _seen(user, rows)
+            past = rows[-1].room_id if rows else past
+        return _states(user, entries), more
 
 
 def open_rooms(user: Any, *, after: str | None = None, limit: int | None = None) -> tuple[list[protocol.Room], bool]:
@@ -96,8 +101,9 @@ def _own(user: Any) -> QuerySet[Membership]:
     return Membership.objects.present().of(user).filter(hidden=False).select_related("room")
 
 
-def _entries(memberships: list[Membership]) -> list[lookup.Entry]:
-    return [lookup.Entry(each.room, each) for each in memberships]
+def _seen(user: Any, memberships: list[Membership]) -> list[lookup.Entry]:
+    """The rooms of these memberships, but for those that a host's policy hides from the member."""
+    return [lookup.Entry(each.room, each) for each in memberships if policy().can_see(user, each.room, each)]
 
 
 def _states(user: Any, entries: list[lookup.Entry]) -> list[protocol.RoomState]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from ssl import SSLContext
 from typing import Any, Literal
 
-from chat.client.core.actions import ClientNews, ConnectionState, Failed, RoomNews
+from chat.client.core.actions import ClientNews, ConnectionState, Failed, OutboxFull, RoomNews
 from chat.client.core.client import ClientCore
 from chat.client.core.outbox import OutboxItem
 from chat.client.cursor_store import CursorStore, Positions, RoomPosition
@@ -247,8 +247,13 @@ class ChatClient(Engine):
                 await self._outbox.add(item)
             if self.state == "stopped":
                 self._answer_posts(item.client_id, None, self.stopped())
-            else:
+                return
+            try:
                 self._do(self.core.post(item, self._now()))
+            except OutboxFull:
+                # Others were faster. What the caller is told has failed must not be sent by the next run.
+                await self._outbox.remove([item.client_id])
+                raise
         except Exception as error:
             # A repeat tries again: nobody may wait for a message that was never handed in.
             if not self._answer_posts(item.client_id, None, error):

@@ -57,6 +57,7 @@ class Engine:
         self._writer: Writer | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._acknowledged: list[str] = []
+        self._is_forgetting = False
 
     async def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -227,14 +228,21 @@ class Engine:
     def _forget(self, client_id: str) -> None:
         """Remove an answered message from the outbox. A crash before that only repeats it, which is harmless."""
         self._acknowledged.append(client_id)
-        if len(self._acknowledged) == 1:
+        if not self._is_forgetting:
+            self._is_forgetting = True
             self._spawn(self._forget_acknowledged())
 
     async def _forget_acknowledged(self) -> None:
-        while self._acknowledged:
-            batch = list(self._acknowledged)
-            await self._outbox.remove(batch)
-            del self._acknowledged[: len(batch)]
+        try:
+            while self._acknowledged:
+                batch = list(self._acknowledged)
+                await self._outbox.remove(batch)
+                del self._acknowledged[: len(batch)]
+        except Exception:
+            # The next acknowledgement tries again, with these.
+            log.exception("The outbox can't be written.")
+        finally:
+            self._is_forgetting = False
 
     # Internal --------------------------------------------------------------------------------------------------
 

@@ -193,10 +193,13 @@ class Connection:
             self._close(code)
 
     def end(self) -> None:
-        """Send nothing more, and wake everybody who waits for the window."""
+        """Send nothing more, and wake everybody who waits for the window, or for a sync that will never run."""
         self.is_closed = True
         self.out.clear()
         self._wake()
+        for done in self.syncing.values():
+            if not done.done():
+                done.set_result(None)
 
 
 async def _coroutine_of(awaitable: Awaitable[None]) -> None:

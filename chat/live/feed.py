@@ -35,7 +35,7 @@ class Feed:
     ring_events: int = 256
     is_in_doubt: bool = False
     """Whether an event contradicted what this feed has delivered: it, or the feed, is of a history that the database
-    has lost. ``confirmed`` ends the doubt."""
+    has lost. Whoever looks at the database clears this."""
     _held: dict[int, FeedEvent] = field(default_factory=dict)
     _known_head: int = 0
     _behind_since: float | None = None
@@ -83,11 +83,6 @@ class Feed:
         if not self._continues(event):
             return []
         return self._deliver(event, now)
-
-    def confirmed(self, head: int, now: float) -> None:
-        """Learn that the database has what this feed has delivered, and that the room has reached ``head``."""
-        self.is_in_doubt = False
-        self.expect(head, now)
 
     def expect(self, head: int, now: float) -> None:
         """Learn that the room has reached ``head``. Events up to it are due within the hold time."""

@@ -161,6 +161,8 @@ class Hub:
         if room is None:
             room = self.rooms[room_id] = LiveRoom(room_id, self._new_feed(at), self.loop.time())
             self._groups.join(room_group(room_id))
+            # A hint that came after the position was read found no feed to go to.
+            self.owner.compare_soon([room_id])
         # A feed that is behind may yet come to the run of the position. One that is not has left it, or never saw it.
         if room.feed.epoch != at.epoch or (at.seq <= room.feed.head and not room.feed.is_on(at)):
             self.owner.compare_soon([room_id])

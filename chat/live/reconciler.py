@@ -42,25 +42,31 @@ class Reconciler:
         self._catch_up = catch_up
         self._background = background
         self._renew_epoch = renew_epoch
-        self._comparing: set[int] = set()
+        self._asked: dict[int, None] = {}
+        self._is_comparing = False
 
     # Heads -------------------------------------------------------------------------------------------------------
 
     def compare_soon(self, room_ids: list[int]) -> None:
         """Compare these rooms with the database now: one of their hints is missing, or speaks of another epoch."""
-        asked = [each for each in room_ids if each not in self._comparing]
-        if asked:
-            self._comparing.update(asked)
-            self._background.start(self._compare_now(asked))
+        self._asked.update(dict.fromkeys(room_ids))
+        if self._asked and not self._is_comparing:
+            self._is_comparing = True
+            self._background.start(self._compare_asked())
 
-    async def _compare_now(self, room_ids: list[int]) -> None:
+    async def _compare_asked(self) -> None:
+        """One query after the other. What is asked for during a query is looked at after it: the query may be older."""
         try:
-            for start in range(0, len(room_ids), ROOMS_PER_QUERY):
-                await self._compare(room_ids[start : start + ROOMS_PER_QUERY])
-        except Exception as error:
-            logger.warning("comparing heads: %s", type(error).__name__)  # the next poll compares them again
+            while self._asked:
+                room_ids = list(self._asked)[:ROOMS_PER_QUERY]
+                for each in room_ids:
+                    del self._asked[each]
+                try:
+                    await self._compare(room_ids)
+                except Exception as error:
+                    logger.warning("comparing heads: %s", type(error).__name__)  # the next poll compares them again
         finally:
-            self._comparing.difference_update(room_ids)
+            self._is_comparing = False
 
     async def compare_all(self) -> None:
         """Compare every room that has a feed, 500 rooms in one query; drop the feeds that nobody came back to."""
@@ -77,6 +83,8 @@ class Reconciler:
         feeds = {each: self._hub.rooms[each].feed for each in room_ids if each in self._hub.rooms}
         known = {room_id: feed.known_head for room_id, feed in feeds.items()}
         held = {room_id: (feed.head, feed.run) for room_id, feed in feeds.items()}
+        for feed in feeds.values():
+            feed.is_in_doubt = False  # a doubt that arises during the query needs another one
         found = await pools.readers.run(changes.positions, held)
         for room_id, feed in feeds.items():
             room = self._hub.rooms.get(room_id)
@@ -90,10 +98,15 @@ class Reconciler:
                 self._start_over(room)
             elif at.seq < known[room_id]:
                 logger.error("room %s: numbers went back from %s to %s", room_id, known[room_id], at.seq)
-                await pools.site.run(self._renew_epoch, room_id, at.epoch)
-                self._start_over(room)
+                try:
+                    await pools.site.run(self._renew_epoch, room_id, at.epoch)
+                except Exception as error:
+                    # Nothing can be written yet. The next poll tries again; the other rooms must not wait for it.
+                    logger.warning("room %s: no new epoch: %s", room_id, type(error).__name__)
+                else:
+                    self._start_over(room)
             else:
-                feed.confirmed(at.seq, self._hub.loop.time())
+                feed.expect(at.seq, self._hub.loop.time())
                 self.repair_soon(room)
 
     def _start_over(self, room: LiveRoom) -> None:

@@ -13,6 +13,7 @@ from chat.access import changes, identity, reads
 from chat.live.background import BackgroundTasks
 from chat.live.connection import Connection
 from chat.live.hub import Hub
+from chat.models.database import snapshot
 from chat.runtime import pools
 from chat.runtime.safe_logging import describe
 from chat.wire import protocol
@@ -94,8 +95,13 @@ class Revalidation:
             await self._say_room_lost(user_id, room_id)
 
     async def _say_room_lost(self, user_id: str, room_id: int) -> None:
-        is_member, version = await pools.readers.run(_standing_of, user_id, room_id)
         told: protocol.Lagging | protocol.RoomRemoved
+        try:
+            is_member, version = await pools.readers.run(_standing_of, user_id, room_id)
+        except Exception as error:
+            # They follow the room no more, so nothing would ever tell them: let their clients ask.
+            logger.warning("room %s of user %s: %s", room_id, user_id, type(error).__name__)
+            is_member, version = True, 0
         if is_member:  # they are back in it: their clients sync
             told = protocol.Lagging(rooms=[str(room_id)])
         else:
@@ -112,4 +118,5 @@ def _syncs_of(connections: Iterable[Connection]) -> set[asyncio.Future[None]]:
 
 def _standing_of(user_id: str, room_id: int) -> tuple[bool, int]:
     """Whether the person is a member now, and their ``rooms_version``."""
-    return reads.is_member(user_id, room_id), reads.rooms_versions([user_id]).get(user_id, 0)
+    with snapshot():
+        return reads.is_member(user_id, room_id), reads.rooms_versions([user_id]).get(user_id, 0)

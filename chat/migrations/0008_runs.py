@@ -28,12 +28,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="room",
             name="run",
-            field=models.CharField(default="", editable=False, max_length=16),
+            field=models.CharField(db_default="", default="", editable=False, max_length=16),
         ),
         migrations.AddField(
             model_name="room",
             name="run_seq",
-            field=models.BigIntegerField(default=0, editable=False),
+            field=models.BigIntegerField(db_default=0, default=0, editable=False),
         ),
         migrations.CreateModel(
             name="RoomRun",

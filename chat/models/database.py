@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chat.conf import conf
 
-in_service: ContextVar[bool] = ContextVar("chatin_service", default=False)
+in_service: ContextVar[bool] = ContextVar("chat_in_service", default=False)
 _memory: ContextVar[dict[str, Any] | None] = ContextVar("chat_transaction_memory", default=None)
 
 

@@ -27,6 +27,12 @@ def is_unavailable(error: Error) -> bool:
     return isinstance(error, OperationalError | InterfaceError)
 
 
+def is_connection_lost(error: Error) -> bool:
+    """Whether it is this connection that has ended, and others of the same server may have ended with it."""
+    state = _sqlstate_of(error)
+    return is_unavailable(error) and (not state or state.startswith(("08", "57P")))
+
+
 def is_final(error: Error) -> bool:
     """Whether the database refused the row that it was given, and will refuse it again."""
     if state := _sqlstate_of(error):

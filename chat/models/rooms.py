@@ -55,8 +55,8 @@ class Room(LiveModel):
 
     epoch = models.CharField(max_length=32, default=new_epoch, editable=False)
     head = models.BigIntegerField(default=0, editable=False)
-    run = models.CharField(max_length=16, default="", editable=False)
-    run_seq = models.BigIntegerField(default=0, editable=False)
+    run = models.CharField(max_length=16, default="", db_default="", editable=False)
+    run_seq = models.BigIntegerField(default=0, db_default=0, editable=False)
     """The run of the database in which the head was given out (models/runs.py), and the room's first seq in it."""
     last_number = models.BigIntegerField(default=0, editable=False)
     changed_seq = models.BigIntegerField(default=0, editable=False)

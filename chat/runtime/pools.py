@@ -21,14 +21,14 @@ from django.db.backends.signals import connection_created
 
 from chat.conf import conf
 from chat.models import database
-from chat.models.database_errors import is_unavailable
+from chat.models.database_errors import is_connection_lost, is_unavailable
 from chat.wire.errors import ServerBusy
 
 T = TypeVar("T")
 KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """A peer that has answered nothing for 11 s (or for 10,000 ms, if data was sent) counts as gone."""
 _this_thread = threading.local()
-WAITING_PER_LANE = 20_000
+WAITING_PER_POOL = 20_000
 """Calls that may wait for one pool, as when a herd of sockets reconnects; any more are refused."""
 
 
@@ -57,7 +57,7 @@ class Pool:
         Raises:
             ServerBusy: Too many calls wait already.
         """
-        if self._waiting >= WAITING_PER_LANE:
+        if self._waiting >= WAITING_PER_POOL:
             raise ServerBusy
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads(), f"chat-{self.name}", use_own_thread)
@@ -75,7 +75,8 @@ def _call(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any])
         if not is_unavailable(error):
             raise
         close_connections()
-        _drain_pools()
+        if is_connection_lost(error):
+            _drain_pools()
         return work(*args, **kwargs)
     finally:
         release_connections()
@@ -146,6 +147,6 @@ auth = Pool("auth", lambda: 2)
 """Sign-ins and re-validation, so that a herd of handshakes does not hold up reads."""
 render = Pool("render", lambda: 1)
 """Markdown that is not plain text. One thread, because more would only compete for the GIL."""
-for _lane in (readers, site, auth, render):
-    os.register_at_fork(after_in_child=_lane.forget)
+for _pool in (readers, site, auth, render):
+    os.register_at_fork(after_in_child=_pool.forget)
 connection_created.connect(keep_alive)

@@ -101,6 +101,10 @@ class Writer:
             raise
         return job.future
 
+    def oldest_waiting_s(self) -> float:
+        """How long the oldest change without an answer has waited, in seconds; 0 when none waits."""
+        return self._waiting.oldest_s()
+
     def _started(self) -> "queue.Queue[_Job | None]":
         if self._queue is None:
             with self._starting:
@@ -141,10 +145,14 @@ class Writer:
 
 
 class _Waiting:
-    """How many changes of each person wait for their answer. Used by the loops' threads and by the writer's."""
+    """How many changes of each person wait for their answer, and since when the oldest of all does.
+
+    Used by the loops' threads and by the writer's.
+    """
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._since: dict[int, float] = {}
         self._lock = threading.Lock()
 
     def add(self, change: Change, most: int | None) -> None:
@@ -153,9 +161,17 @@ class _Waiting:
             if most is not None and self._counts[person] >= most:
                 raise ServerBusy
             self._counts[person] += 1
+            self._since[id(change)] = time.monotonic()
+
+    def oldest_s(self) -> float:
+        with self._lock:
+            # A dict keeps the order in which changes were handed in.
+            return time.monotonic() - next(iter(self._since.values())) if self._since else 0.0
 
     def remove(self, changes: list[Change]) -> None:
         with self._lock:
+            for each in changes:
+                self._since.pop(id(each), None)
             self._counts.subtract(str(each.by.pk) for each in changes)
             self._counts = +self._counts  # drops people with nothing waiting
 
@@ -206,18 +222,38 @@ def outcomes_of(changes: list[Change]) -> list[Any]:
     return [found[overtaken.get(place, place)] for place in range(len(changes))]
 
 
+class _Patience:
+    """How long one batch waits for a database that is away, however its changes are run.
+
+    It begins with the first failure: a first run may take as long as a dead connection is not noticed, and must have a
+    second one.
+    """
+
+    def __init__(self) -> None:
+        self._ends_at: float | None = None
+        self.is_over = False
+
+    def allows(self, pause_s: float) -> bool:
+        """Whether to try again after a pause."""
+        now = time.monotonic()
+        if self._ends_at is None:
+            self._ends_at = now + conf.writer_retry_s
+        self.is_over = self.is_over or now + pause_s > self._ends_at
+        return not self.is_over
+
+
 def _outcomes(
-    changes: list[Change], *, deadline: float | None = None, in_doubt: bool = False, alone: bool = False
+    changes: list[Change], *, patience: _Patience | None = None, in_doubt: bool = False, alone: bool = False
 ) -> list[Any]:
     """Run the changes until the database takes them.
 
     Args:
-        deadline: When to give up; None until a run has failed: a first run may take as long as a dead connection is
-            not noticed, and must have a second one.
+        patience: That of the batch which these changes are a part of; None for a batch.
         in_doubt: Whether an earlier run may have been committed.
         alone: Whether the change's batch has failed already.
     """
     pause_s = PAUSE_S
+    patience = patience or _Patience()
     while True:
         try:
             outcomes = _together(changes, alone=alone)
@@ -227,13 +263,11 @@ def _outcomes(
             return outcomes
         except Exception as error:
             if not isinstance(error, Error) or not is_unavailable(error) or is_lock_timeout(error):
-                return _one_by_one(changes, error, deadline=deadline, in_doubt=in_doubt)
+                return _one_by_one(changes, error, patience=patience, in_doubt=in_doubt)
             # The connection may have died after COMMIT was sent. Running the batch again finds out.
             pools.close_connections()
             in_doubt = True
-            now = time.monotonic()
-            deadline = now + conf.writer_retry_s if deadline is None else deadline
-            if now + pause_s > deadline:
+            if not patience.allows(pause_s):
                 logger.error("writer: giving up on %d changes: %s", len(changes), describe(error))
                 return [ServerError() for _ in changes]
             logger.warning("writer: %s; again in %.1f s", describe(error), pause_s)
@@ -241,7 +275,7 @@ def _outcomes(
             pause_s = min(2 * pause_s, PAUSE_AT_MOST_S)
 
 
-def _one_by_one(changes: list[Change], error: Exception, *, deadline: float | None, in_doubt: bool) -> list[Any]:
+def _one_by_one(changes: list[Change], error: Exception, *, patience: _Patience, in_doubt: bool) -> list[Any]:
     """Run each change in a transaction of its own after ``error``, which one of them caused: the database refused a
     row, the site's policy raised, or another process holds a room's lock. The others must not fail with it, and no
     number may be left unused."""
@@ -251,10 +285,13 @@ def _one_by_one(changes: list[Change], error: Exception, *, deadline: float | No
     outcomes: list[Any] = []
     locked: set[int] = set()
     for each in changes:
+        if patience.is_over:
+            outcomes.append(ServerError())
+            continue
         if each.room_id in locked:
             outcomes.append(ServerBusy())
             continue
-        (outcome,) = _outcomes([each], deadline=deadline, in_doubt=in_doubt, alone=True)
+        (outcome,) = _outcomes([each], patience=patience, in_doubt=in_doubt, alone=True)
         outcomes.append(outcome)
         if isinstance(outcome, ServerBusy) and each.room_id:
             locked.add(each.room_id)

@@ -35,6 +35,9 @@ def tokens(request: HttpRequest) -> HttpResponse:
 
 def _revoke(request: HttpRequest) -> HttpResponse:
     # An unknown token, or somebody else's, is as gone for this person as one that was just revoked.
-    service.revoke(by=request.user, user=request.user, token_id=lookup.key(request.POST.get("token", "")))
+    try:
+        service.revoke(by=request.user, user=request.user, token_id=lookup.key(request.POST.get("token", "")))
+    except UserNotFound:
+        return redirect("chat:tokens")  # the policy lets the site alone manage tokens, or the session has just ended
     messages.success(request, _("The token is revoked."), fail_silently=True)
     return redirect("chat:tokens")

@@ -47,7 +47,7 @@ class Room(Struct, frozen=True):
 
 Silence = Literal["archived", "nobody_left", "may_join", "read_only"]
 """Why a person may not write in a room: it is archived, the others of a direct room are gone, only members write and
-they may join, or the policy does not let them."""
+they may join, or the policy does not let them. Clients take any word: a later server may know others."""
 
 
 class RoomState(Room, frozen=True):
@@ -72,7 +72,7 @@ class RoomState(Room, frozen=True):
     online: int | None
     may_post: bool | UnsetType = UNSET
     may_moderate: bool | UnsetType = UNSET
-    why_silent: Silence | UnsetType = UNSET
+    why_silent: str | UnsetType = UNSET
     gone: int | UnsetType = UNSET
     run: str | UnsetType = UNSET
 

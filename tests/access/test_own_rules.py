@@ -10,9 +10,9 @@ from chat.access import lobby as listing
 from chat.access import reads
 from chat.access.policy import Policy
 from chat.models import Membership, Room
-from chat.services import rooms
+from chat.services import memberships, rooms
 from chat.wire import protocol
-from chat.wire.errors import RoomForbidden
+from chat.wire.errors import MessageForbidden, RoomForbidden
 from tests.cast import say
 
 
@@ -119,3 +119,34 @@ def test_a_host_whose_people_have_no_full_name_may_say_none(make_person: Any, mo
     ada = make_person("ada")
     monkeypatch.setattr(ada, "get_full_name", lambda: None)
     assert Policy().name_of(ada) == "ada"
+
+
+class HidesTheLobby(Policy):
+    """A host's rule that hides a room even from its members, as when a subscription has ended."""
+
+    def can_see(self, user: Any, room: Room, membership: Membership | None) -> bool:
+        return room.slug != "lobby" and super().can_see(user, room, membership)
+
+
+def test_a_room_that_the_policy_hides_from_a_member_is_in_no_list(
+    lobby: Room, staff: Room, ben: Any, settings: Any
+) -> None:
+    settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.HidesTheLobby"}
+    assert [each.id for each in reads.hello(ben)[0]] == [str(staff.pk)]
+    assert [each.id for each in reads.own_rooms(ben)[0]] == [str(staff.pk)]
+    page, more = reads.own_rooms(ben, limit=1)
+    assert ([each.id for each in page], more) == ([str(staff.pk)], False), "a page that is hidden whole is passed over"
+
+
+def test_a_deleted_persons_messages_are_not_edited_by_the_next_person_with_the_same_key(
+    lobby: Room, ben: Any, eve: Any
+) -> None:
+    posted = say(ben, lobby, "mine")
+    key = ben.pk
+    ben.delete()
+    again = type(ben)._default_manager.create(pk=key, username="another ben")
+    memberships.join(by=again, room_id=lobby.pk)
+    with pytest.raises(MessageForbidden):
+        api.edit(posted.id, again, "not mine")
+    with pytest.raises(MessageForbidden):
+        api.delete(posted.id, again)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chat.client import MemoryOutbox, OutboxInUse, SqliteOutbox, Stopped
+from chat.client import MemoryOutbox, OutboxFull, OutboxInUse, SqliteOutbox, Stopped
 from chat.client.core.outbox import OutboxItem
 from chat.wire import errors, protocol
 from tests.client.fake_server import ANA, FakeServer
@@ -270,3 +270,41 @@ async def test_a_caller_that_gives_up_stops_neither_the_message_nor_another_call
     await server.start()
     assert [(await second).number, (await third).number] == [1, 1]
     assert [each.body for each in server.rooms["1"].messages] == ["once"]
+
+
+async def test_a_post_that_finds_the_outbox_full_after_all_is_not_sent_by_the_next_run(
+    connect: Connect,
+) -> None:
+    outbox = MemoryOutbox()
+    client = await connect(outbox=outbox)
+    client.core._outbox_at_most = 1
+    room = await client.room("1")
+    results = await asyncio.gather(*(room.post(body) for body in ("a", "b", "c")), return_exceptions=True)
+    refused = [each for each in results if isinstance(each, OutboxFull)]
+    assert refused and len(refused) + sum(isinstance(each, protocol.PostResult) for each in results) == 3
+    await client.aclose()
+    assert await outbox.load(ANA.id) == []
+
+
+async def test_an_outbox_that_could_not_be_written_once_is_emptied_later(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = MemoryOutbox()
+    client = await connect(outbox=outbox)
+    room = await client.room("1")
+    remove = outbox.remove
+    failures = 0
+
+    async def full_once(client_ids: list[str]) -> None:
+        nonlocal failures
+        failures += 1
+        if failures == 1:
+            raise OSError("No space left on device")
+        await remove(client_ids)
+
+    monkeypatch.setattr(outbox, "remove", full_once)
+    for body in ("a", "b"):
+        await room.post(body)
+    await client.aclose()
+    assert failures > 1
+    assert await outbox.load(ANA.id) == []

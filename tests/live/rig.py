@@ -71,6 +71,11 @@ class LiveRig:
         mail, self.postbox = self.postbox, []
         self.hub.take([hint for hint in mail if not lose(hint)])
 
+    async def quiet(self) -> None:
+        """Return when nothing is being read any more."""
+        while tasks := list(self.process.background._tasks):
+            await asyncio.wait(tasks)
+
     def connect(self, user: Any, *, token_id: int | None = None) -> tuple[Connection, Socket]:
         """``token_id`` proves who it is; without one, the first look at who is still welcome closes the socket."""
         socket = Socket()

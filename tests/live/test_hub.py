@@ -132,6 +132,7 @@ async def test_a_hint_of_a_lost_change_does_not_cause_endless_reads(
 ):
     """Regression: the repair found nothing, was due again at once, and read 800 times a second."""
     socket = await follow(rig, ana, quiet_lobby)
+    await rig.quiet()
     reads = 0
     was_read = asyncio.Event()
     read = changes.for_feed
@@ -344,3 +345,63 @@ async def test_a_herd_that_comes_back_after_a_restart_reads_each_room_once(
         shown += [each["message"]["number"] for each in socket.of_type("message.posted")]
         assert shown == [1, 2, 3, 4, 5]
     assert reads == 1
+
+
+async def test_a_change_between_the_reading_and_the_first_follower_is_found_at_once(
+    rig: LiveRig, ana: Any, ben: Any, quiet_lobby: Room
+):
+    """Its hint finds no feed to go to."""
+    at = quiet_lobby.position
+    await sync_to_async(messages.post)(by=ben, room_id=quiet_lobby.pk, body="in between")
+    connection, socket = rig.connect(ana)
+    assert rig.hub.attach(connection, quiet_lobby.pk, at, b'{"type":"synced"}')
+    await socket.until(lambda it: it.of_type("message.posted"))
+
+
+async def test_what_is_asked_for_during_a_comparison_is_compared_after_it(
+    rig: LiveRig, ana: Any, quiet_lobby: Room, monkeypatch: pytest.MonkeyPatch
+):
+    await follow(rig, ana, quiet_lobby)
+    await rig.quiet()
+    read, reads_begun = changes.positions, 0
+
+    def positions(held: Any) -> Any:
+        nonlocal reads_begun
+        reads_begun += 1
+        found = read(held)
+        if reads_begun == 1:
+            rig.loop.call_soon_threadsafe(rig.reconciler.compare_soon, [quiet_lobby.pk])
+        return found
+
+    monkeypatch.setattr(changes, "positions", positions)
+    rig.reconciler.compare_soon([quiet_lobby.pk])
+    await rig.quiet()
+    assert reads_begun == 2
+
+
+async def test_a_room_whose_epoch_cannot_be_renewed_does_not_hold_up_the_others(
+    rig: LiveRig, ana: Any, quiet_lobby: Room, monkeypatch: pytest.MonkeyPatch
+):
+    other = await sync_to_async(rooms.create)(by=ana, name="Other")
+    await other.arefresh_from_db()
+    await follow(rig, ana, quiet_lobby)
+    socket = await follow(rig, ana, other)
+    await rig.quiet()
+
+    def read_only(room_id: int, epoch: str) -> None:
+        raise OperationalError("cannot execute UPDATE in a read-only transaction")
+
+    monkeypatch.setattr(rig.reconciler, "_renew_epoch", read_only)
+    rig.holds_mail = True
+    await sync_to_async(messages.post)(by=ana, room_id=other.pk, body="lost hint")
+    rig.deliver(lose=lambda hint: True)
+    rig.hub.rooms[quiet_lobby.pk].feed.expect(quiet_lobby.head + 9, rig.loop.time())
+    await rig.reconciler.compare_all()
+    await socket.until(lambda it: it.of_type("message.posted"))
+
+
+async def test_a_connection_that_ends_lets_nobody_wait_for_its_syncs(rig: LiveRig, ana: Any, quiet_lobby: Room):
+    connection, _socket = rig.connect(ana)
+    connection.syncing["1"] = done = rig.loop.create_future()
+    rig.hub.close(connection)
+    await asyncio.wait_for(done, 5)

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import OperationalError
 
 from chat import api
 from chat.access import changes
 from chat.access.policy import SITE, Policy
+from chat.live import revalidation
 from chat.live.hints import CompareRoom
 from chat.models import Membership, Room
 from chat.runtime import pools
@@ -185,3 +187,18 @@ async def test_a_person_whose_right_ends_during_a_catch_up_loses_the_room(
     assert await sync(context, command) == {"rooms": {str(hall.pk): "live"}}
     await socket.until(has_lost_it)
     assert not connection.rooms
+
+
+async def test_a_person_who_cannot_be_told_of_a_lost_room_is_asked_to_sync(
+    rig: LiveRig, ana: Any, quiet: Room, monkeypatch: pytest.MonkeyPatch
+):
+    """They are cut from it already, and nothing else would ever tell them."""
+    _connection, socket = rig.connect(ana)
+
+    def unreachable(user_id: str, room_id: int) -> None:
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(revalidation, "_standing_of", unreachable)
+    rig.revalidation.room_lost(str(ana.pk), quiet.pk)
+    await socket.until(lambda it: it.of_type("lagging"))
+    assert socket.of_type("lagging")[0]["rooms"] == [str(quiet.pk)]

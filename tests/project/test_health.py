@@ -69,7 +69,7 @@ def test_tables_of_an_older_version_are_not_ready(transactional_db: None, fresh:
         answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (
         503,
-        {"status": "unavailable", "database": "not migrated", "redis": "none"},
+        {"status": "unavailable", "database": "not migrated", "redis": "none", "waiting_s": 0.0},
     )
     assert client.get("/readyz").status_code == 200
     with patch.object(health.MigrationExecutor, "migration_plan", side_effect=AssertionError):
@@ -100,7 +100,7 @@ def test_a_database_that_can_not_be_written_is_not_ready(
         answer = client.get("/readyz")
         assert (answer.status_code, answer.json()) == (
             503,
-            {"status": "unavailable", "database": "not writable", "redis": "none"},
+            {"status": "unavailable", "database": "not writable", "redis": "none", "waiting_s": 0.0},
         )
     limits.clear()
     assert client.get("/readyz").status_code == 200, "it looks again as soon as it is asked"
@@ -127,11 +127,14 @@ def test_a_failed_or_hanging_dependency_is_reported_in_time(
         site = make_site(backend, database_port=way.port)
         ready, alive = f"{site.url}/readyz", f"{site.url}/healthz"
         status, body, _ = probe(ready)
-        assert (status, body) == (200, {"status": "ok", "database": "ok", "redis": "ok"})
+        assert (status, body) == (200, {"status": "ok", "database": "ok", "redis": "ok", "waiting_s": 0.0})
 
         redis_server.pause()
         status, body, took_s = probe(ready)
-        assert (status, body) == (200, {"status": "degraded", "database": "ok", "redis": "unavailable"})
+        assert (status, body) == (
+            200,
+            {"status": "degraded", "database": "ok", "redis": "unavailable", "waiting_s": 0.0},
+        )
         assert took_s < BOUND_S
         redis_server.resume()
 

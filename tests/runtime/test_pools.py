@@ -51,6 +51,5 @@ def test_what_waits_in_a_pool_is_replaced_when_one_of_its_connections_is_found_d
         return "read"
 
     monkeypatch.setattr(connections, "all", lambda initialized_only: [Wrapper()])
-    monkeypatch.setattr(pools, "is_unavailable", lambda error: True)
     assert pools._call(work, (), {}) == "read"
     assert happened == ["called", "closed", "drained", "called", "closed"]

@@ -13,6 +13,7 @@ import pytest
 from django.db import IntegrityError, OperationalError
 
 from chat.access.policy import Policy
+from chat.conf import conf
 from chat.models import Membership, Room
 from chat.models.database import write
 from chat.services import memberships, messages, writer
@@ -335,3 +336,28 @@ def test_a_chat_error_is_no_answer_to_anybody_else(ana: Any, lobby: Room) -> Non
     outcomes = use(work)
     assert [isinstance(each, ChatError) for each in outcomes] == [False, True, False, True, False]
     assert [each.number for each in posted(outcomes[::2])] == [1, 2, 3]
+
+
+def test_a_batch_whose_database_goes_away_while_it_runs_one_by_one_has_one_time_limit(
+    ana: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    runs = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def together(changes: list[Any], *, alone: bool) -> list[Any]:
+        nonlocal runs
+        runs += 1
+        raise OperationalError("the database is away") if alone else IntegrityError("a bad row")
+
+    monkeypatch.setattr(writer, "_together", together)
+    monkeypatch.setattr(writer.time, "sleep", sleep)
+    monkeypatch.setattr(writer.time, "monotonic", lambda: now)
+    outcomes = writer.outcomes_of([post_of(ana, lobby, f"{each}") for each in range(100)])
+    assert [type(each) for each in outcomes] == [ServerError] * 100
+    assert all(each.retry for each in outcomes)
+    assert now <= conf.writer_retry_s
+    assert runs < 20

@@ -6,6 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from chat.access.identity import digest
+from chat.access.policy import Policy
 from chat.models import Token
 from chat.services import tokens
 from tests.web.pages import address, opened, read, sent
@@ -45,3 +46,14 @@ def test_a_name_is_needed_and_is_text(ana: Any, browser_of: Any):
     assert not Token.objects.exists()
     html = client.post(address("tokens"), {"action": "make", "name": "<script>alert(1)</script>"}).content.decode()
     assert "<script>alert" not in html and "&lt;script&gt;" in html
+
+
+class OnlyTheSite(Policy):
+    def can_manage_tokens(self, user: Any, owner: Any) -> bool:
+        return False
+
+
+def test_a_policy_that_keeps_tokens_to_the_site_is_no_error(ben: Any, browser_of: Any, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.OnlyTheSite"}
+    answer = browser_of(ben).post(address("tokens"), {"action": "revoke", "token": "1"})
+    assert (answer.status_code, answer["Location"]) == (302, address("tokens"))

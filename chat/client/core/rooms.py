@@ -50,7 +50,11 @@ class RoomList:
         return True
 
     def removed(self, event: RoomRemoved, now: float) -> bool:
-        if event.rooms_version <= self._version:
+        """Take the event; False if ``hello`` or the list is newer.
+
+        A right that ends without a membership (an open room becomes private) leaves the version as it is.
+        """
+        if event.rooms_version < self._version:
             return False
         self._saw(event.rooms_version, now)
         self.states.pop(event.room, None)

@@ -32,8 +32,9 @@ async def _sync(context: Context, command: protocol.Sync, done: "asyncio.Future[
         return {"rooms": await context.process.catch_up.sync(context.connection, command.rooms)}
     finally:
         for room_id in command.rooms:
-            del context.connection.syncing[room_id]
-        done.set_result(None)
+            context.connection.syncing.pop(room_id, None)
+        if not done.done():
+            done.set_result(None)
 
 
 async def unsync(context: Context, command: protocol.Unsync) -> dict[str, Any]:

@@ -56,3 +56,13 @@ def test_a_room_that_a_truncated_hello_leaves_out_may_still_exist() -> None:
     rooms.greeted(hello(3, "1", "2"), 0.0, wants_all=True)
     assert rooms.greeted(hello(3, "2", more=True), 7.0, wants_all=True) == ([], [])
     assert rooms.list_at == 7.0
+
+
+def test_a_room_that_is_lost_without_a_membership_is_gone_although_the_version_stays() -> None:
+    """An open room that becomes private, or a host's policy that denies it."""
+    rooms = RoomList(half)
+    rooms.greeted(hello(3, "1", "2"), 0.0, wants_all=False)
+    assert rooms.removed(protocol.RoomRemoved(room="1", rooms_version=3), 0.0)
+    assert list(rooms.states) == ["2"]
+    assert not rooms.removed(protocol.RoomRemoved(room="2", rooms_version=2), 0.0), "from before the greeting"
+    assert rooms.list_at is None

@@ -11,6 +11,8 @@ export class Rooms extends Emitter {
   #rooms = new Map()
   #listed = new Set()
   #version = 0
+  /** The highest version that the server has named. If it is higher than ours, an event is late or lost. */
+  #heard = 0
   #isKnown = false
   #isWhole = true
   #refreshing = false
@@ -63,7 +65,7 @@ export class Rooms extends Emitter {
 
   /** Takes the list from the `hello` of a new connection, and syncs the rooms. */
   async greeted({ rooms, roomsVersion, more }) {
-    this.#version = roomsVersion
+    this.#version = this.#heard = roomsVersion
     this.#isWhole = !more
     this.#isKnown = true
     const told = new Map(rooms.map((state) => [state.id, state]))
@@ -88,14 +90,14 @@ export class Rooms extends Emitter {
   handle(event) {
     switch (event.type) {
       case "room.added":
-        this.#version = Math.max(this.#version, event.roomsVersion)
-        return this.add(event.state)
+        // It also comes again with a new state, and the version as it is.
+        return this.#isNews(event.roomsVersion) && this.add(event.state)
       case "room.removed":
-        this.#version = Math.max(this.#version, event.roomsVersion)
-        return this.#remove(event.room)
+        return this.#isNews(event.roomsVersion) && this.#remove(event.room)
       case "heads":
         for (const [id, seq] of event.rooms) this.#rooms.get(id)?.heard(seq)
-        if (event.roomsVersion > this.#version || !this.#isWhole) this.#refresh(event.roomsVersion)
+        this.#heard = Math.max(this.#heard, event.roomsVersion)
+        if (this.#heard > this.#version || !this.#isWhole) this.#refresh()
         return
       case "lagging":
         return event.rooms.forEach((id) => this.#rooms.get(id)?.sync())
@@ -117,6 +119,17 @@ export class Rooms extends Emitter {
 
   // Internal
 
+  /**
+   * Takes the version of an event; false if what we hold is newer. A version that is skipped stays missing: the next
+   * heartbeat finds it, and the list is read.
+   */
+  #isNews(version) {
+    if (version < this.#version) return false
+    if (version === this.#version + 1) this.#version = version
+    this.#heard = Math.max(this.#heard, version)
+    return true
+  }
+
   #remove(id) {
     const room = this.#rooms.get(id)
     this.#listed.delete(id)
@@ -132,9 +145,10 @@ export class Rooms extends Emitter {
   }
 
   /** Reads the whole list, because `hello` did not hold it all, or a `room.added` or `room.removed` was missed. */
-  async #refresh(version = this.#version) {
+  async #refresh() {
     if (this.#refreshing) return
     this.#refreshing = true
+    const [held, version] = [this.#version, this.#heard]
     try {
       const told = new Map()
       for (let more = true, after; more; ) {
@@ -143,7 +157,9 @@ export class Rooms extends Emitter {
         more = page.more && page.rooms.length > 0
         after = page.rooms.at(-1)?.id
       }
-      this.#version = Math.max(this.#version, version)
+      // A room came or went while the pages were read, and they may or may not show it: the next heartbeat reads again.
+      if (this.#version !== held || this.#heard !== version) return
+      this.#version = version
       this.#isWhole = true
       this.#keepOnly(told)
       told.forEach((state) => this.add(state))

@@ -88,7 +88,7 @@ export class ChatRoomList extends HTMLElement {
   #filter() {
     const wanted = fold(this.#parts.find.value.trim())
     for (const { line } of this.#lines.values()) {
-      line.hidden = !fold(line.querySelector(".room-link__name").textContent).includes(wanted)
+      line.hidden = !fold((line.querySelector("[data-part=title]") ?? line).textContent).includes(wanted)
     }
     if (wanted) this.#parts.archived.parentElement.open = true
     this.#drawBelow()

@@ -97,18 +97,19 @@ export class ChatRoom extends HTMLElement {
 
   #listen(id) {
     const { help, leave, join, "to-newest": toNewest } = this.#parts
-    help.onclick = keyboardHelp
+    const on = (part, event, act) => part && (part[event] = act)
+    on(help, "onclick", keyboardHelp)
     // A click leaves the focus in the text, so that it is there again when the dialog is closed.
-    help.onmousedown = (event) => event.preventDefault()
-    leave.form.onsubmit = (event) => {
+    on(help, "onmousedown", (event) => event.preventDefault())
+    on(leave?.form, "onsubmit", (event) => {
       event.preventDefault()
       this.#leave()
-    }
-    join.form.onsubmit = (event) => {
+    })
+    on(join?.form, "onsubmit", (event) => {
       event.preventDefault()
       attempt(this.#client.join(id))
-    }
-    toNewest.onclick = () => this.#toNewest()
+    })
+    on(toNewest, "onclick", () => this.#toNewest())
     this.#ends = [
       ...this.#listenTo(this.#room),
       this.#client.on("connection", () => this.#drawSoon()),

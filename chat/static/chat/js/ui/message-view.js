@@ -132,7 +132,7 @@ function drawQuote({ quote: part, "quote-author": author, "quote-text": text }, 
 }
 
 function drawReactions({ reactions: row, reaction: prototype }, message, mine, actions, canWrite) {
-  if (!message.reactions.length) return fill(row, null)
+  if (!message.reactions.length || !prototype) return fill(row, null)
   row?.replaceChildren(...message.reactions.map(({ emoji, count }) => {
     const chip = prototype.cloneNode(true)
     fill(chip.querySelector("[data-part=count]"), count)

@@ -32,7 +32,7 @@ export function drawAbout(parts, room, { canWrite, ended }) {
   // The server renders the button disabled if this person may not join.
   parts.join.hidden = parts.join.disabled || gone || ended !== null || Boolean(state?.role) || Boolean(state?.archived) || state?.kind !== "open"
   const why = state?.whySilent ?? (state?.archived ? "archived" : parts.join.hidden ? "read_only" : "may_join")
-  put(parts["outside-text"], ended ?? (gone ? texts.removedFromRoom : texts[`silent.${why}`]))
+  put(parts["outside-text"], ended ?? (gone ? texts.removedFromRoom : (texts[`silent.${why}`] ?? texts["silent.read_only"])))
   // A hidden element loses the focus. If the focus is outside the room, it is not ours to move.
   if (parts.timeline.closest("chat-room").contains(focused) && !focused.checkVisibility()) parts.timeline.focus({ preventScroll: true })
 }

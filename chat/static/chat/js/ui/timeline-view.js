@@ -143,7 +143,7 @@ export class TimelineView {
     const { top: edge } = this.#log.getBoundingClientRect()
     for (const [key, { element }] of this.#shown) {
       const { top, bottom } = element.getBoundingClientRect()
-      if (bottom > edge && element.matches(".message")) return { key, top, number: Number(element.dataset.number) }
+      if (bottom > edge && element.matches("[data-number], .message")) return { key, top, number: Number(element.dataset.number) }
     }
     return null
   }
