@@ -1,4 +1,4 @@
-"""A server with little to do: how soon it acknowledges a post, and how much memory an idle connection takes."""
+"""Measure an idle server: how soon it acknowledges a post, and how much memory an idle connection takes."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from bench.table import figure, show
 ROOMS = 10
 SETTLE_S = 1.5
 FIRST = 20
-"""Sockets opened before memory is first read, so that what a process allocates once is not counted per socket."""
+"""Sockets opened before memory is first read, so that one-time allocations of the process are not counted."""
 
 
 async def ack_table(stand: Stand, posts: int) -> str:

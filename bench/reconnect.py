@@ -1,4 +1,4 @@
-"""Everybody reconnects at once: the server is killed and restarted, and all signed-in clients resume their rooms."""
+"""Measure a mass reconnect: the server is killed and restarted, and all signed-in clients resume their rooms."""
 
 import asyncio
 import time

@@ -79,7 +79,7 @@ class Socket(asyncio.Protocol):
         """Connect and upgrade.
 
         Raises:
-            Closed: The server answered with another status than 101.
+            Closed: The server answered with a status other than 101.
         """
         _, socket = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
         lines = {
@@ -118,7 +118,7 @@ class Socket(asyncio.Protocol):
         return self._ref
 
     def count(self, tally: Tally, on_count: "Callable[[Socket, int], None] | None" = None) -> None:
-        """From now on only count ``tally.mark``. ``on_count`` is called with the number in each chunk that has some."""
+        """From now on, only count ``tally.mark``. ``on_count`` is called with its number in each chunk that has it."""
         self._tally, self._on_count = tally, on_count
 
     def send(self, text: bytes, opcode: int = TEXT) -> None:
@@ -182,7 +182,7 @@ class Socket(asyncio.Protocol):
         for future in (self._opened, self._greeted, *self._replies.values()):
             if not future.done():
                 future.set_exception(lost)
-                future.exception()  # mark it as retrieved: asyncio would log it where nobody awaits this future
+                future.exception()  # mark it as retrieved, or asyncio logs it if nobody awaits this future
         if self._tally is not None:
             self._tally.fail(lost)
 

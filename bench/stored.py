@@ -1,4 +1,4 @@
-"""How many posts a second one server process stores and acknowledges: 200 senders with one post in flight each."""
+"""Measure how many posts a second one process stores and acknowledges, from 200 senders with one in flight each."""
 
 import asyncio
 import time

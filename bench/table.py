@@ -1,4 +1,4 @@
-"""Print tables with aligned columns and a note below."""
+"""Format tables with aligned columns and a note below."""
 
 from collections.abc import Sequence
 

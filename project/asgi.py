@@ -1,4 +1,4 @@
-"""The ASGI application that daphne serves. A site that can't work ends here with one line, before anybody connects."""
+"""The ASGI application that daphne serves. If the site can't work, the process ends here with one line."""
 
 import gc
 import os
@@ -13,7 +13,7 @@ from project import startup
 
 startup.verify()
 
-# What is loaded by now stays. Without freeze(), each full collection walks all of it and blocks the event loop for
-# 50 ms.
+# The objects loaded so far live as long as the process. Without freeze(), each full collection walks all of them and
+# blocks the event loop for 50 ms.
 gc.collect()
 gc.freeze()

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 T = TypeVar("T")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
-# ``*.`` stands for all subdomains.
+# ``*.`` matches all subdomains.
 ORIGIN = re.compile(r"https?://((\*\.)?[^\s/:@?#*\[\]]+|\[[0-9a-fA-F:.]+\])(:[^/:@?#]+)?")
 PASSWORD_IN_URL = re.compile(r"(://[^:/@]*:)[^@]*@")
 
@@ -55,7 +55,7 @@ class Env:
     def warn_of_strangers(self, prefix: str, *, known: Sequence[str] = ()) -> None:
         """Warn on stderr of each variable with this prefix that is not read, and suggest what was meant.
 
-        This is no error: for a service called CHAT, Kubernetes sets CHAT_SERVICE_HOST and similar variables.
+        This is not an error: for a service called CHAT, Kubernetes sets CHAT_SERVICE_HOST and similar variables.
 
         Args:
             known: Variables that are read elsewhere.
@@ -150,7 +150,7 @@ class Env:
         return secret
 
     def options(self, prefix: str, defaults: Any) -> dict[str, Any]:
-        """Read ``PREFIX_FIELD`` for each field of the dataclass instance ``defaults``; return what differs from it.
+        """Read ``PREFIX_FIELD`` for each field of the dataclass instance ``defaults``; return those that differ.
 
         The keys are the field names in capitals.
         """
@@ -254,7 +254,7 @@ def _sqlite(name: str, url: str, home: Path) -> dict[str, Any]:
         "NAME": home / path[1:],
         "OPTIONS": {
             # Without IMMEDIATE, transactions that read and then write fail at once with "database is locked". With
-            # FULL, what was acknowledged survives a power cut; with NORMAL, only a crash of the process.
+            # FULL, acknowledged messages survive a power cut; with NORMAL, only a crash of the process.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
@@ -281,10 +281,9 @@ def _postgresql(name: str, url: str, pool: int) -> dict[str, Any]:
         "PASSWORD": given.pop("password", ""),
         "HOST": given.pop("host", ""),
         "PORT": given.pop("port", ""),
-        # Without a pool, each transaction would open a connection, which costs 5 times the throughput. With the default
-        # time-out a thread would wait 30 s for the pool; here it is 5 s. With a pool, Django requires CONN_MAX_AGE = 0,
-        # and health checks replace connections that a restart of the server has ended. Past the reconnect time-out, the
-        # pool tries again for whoever needs a connection; before it, it would wait twice as long each time.
+        # Without a pool, each transaction would open a connection, and throughput would be 5 times lower. With the
+        # default time-out a thread would wait 30 s for the pool; here it is 5 s. With a pool, Django requires
+        # CONN_MAX_AGE = 0, and health checks replace connections that a restart of the server has ended.
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {

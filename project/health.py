@@ -24,7 +24,7 @@ from redis.retry import Retry
 from project.accounts.models import CacheEntry
 
 ANSWER_WITHIN_S = 2.0
-"""The time-out of probes is rarely shorter. What has not answered by then counts as unavailable."""
+"""Probes rarely have a shorter time-out. A check without an answer by then counts as unavailable."""
 REDIS_WITHIN_S = 1.0
 WRITE_WITHIN_S = 1.5
 WRITE_EVERY_S = 10.0
@@ -85,9 +85,9 @@ def _look_at_database() -> str:
 def _write() -> None:
     """Write as a message does: take space in a table, and commit.
 
-    The commit updates the same row each time. A rollback alone would not reach the disk, and so not notice that it is
-    full or hangs. The large value, which is rolled back, is random because PostgreSQL would compress it otherwise and
-    fit it into a page that it has already.
+    The commit updates the same row each time. A rollback alone would not reach the disk, and so would not notice that
+    it is full or hangs. The large value, which is rolled back, is random because PostgreSQL would compress it otherwise
+    and fit it into a page that it has already.
     """
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:

@@ -19,7 +19,7 @@ PASSING = (".key-", ".writable-")
 def close(home: Path, *, default: Path, database: Path | None) -> bool:
     """Remove the rights of other users from the folder and our files in it, and return whether the folder is ours.
 
-    It is ours if it is ``default``, the folder of this checkout, or contains nothing that the site has not made.
+    It is ours if it is ``default``, the folder of this checkout, or contains only files that the site has made.
 
     Args:
         database: The file of SQLite. It is created here if missing, because SQLite would apply the umask to it and to

@@ -10,7 +10,7 @@ TROUBLE = (OSError, RedisError, RuntimeError)
 """The exceptions of a server that does not answer. Any other is a bug, and keeps its traceback."""
 QUIET_S = 60.0
 KINDS_AT_MOST = 100
-"""How many different lines are counted. They come from a few places; with more, all counts start again."""
+"""How many different lines are counted. They come from a few places; past this number, all counts start again."""
 
 
 def refusal_in_one_line(record: LogRecord) -> bool:

@@ -18,7 +18,7 @@ class SitePolicy(Policy):
         return people.filter(is_active=True) if self.is_welcome(user) else people.none()
 
     def can_moderate(self, user: Any, room: Room, membership: Membership | None) -> bool:
-        """Also let superusers moderate open rooms, but no private ones."""
+        """Also let superusers moderate open rooms, but not private ones."""
         if self.is_welcome(user) and user.is_superuser and room.is_open:
             return True
         return super().can_moderate(user, room, membership)

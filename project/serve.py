@@ -114,8 +114,8 @@ def daphne_flags(host: str, port: int) -> list[str]:
     """The flags with which daphne must run for this chat.
 
     Sockets may live for ever, because the chat has its own heartbeat. The handshake may take a minute, for times when
-    everybody reconnects at once. Frames may have four times the size that the chat accepts, so that one that is too
-    long gets an error reply instead of a closed socket.
+    everybody reconnects at once. Frames may have four times the size that the chat accepts, so that a frame that is
+    too long gets an error reply instead of a closed socket.
     """
     frame = str(4 * conf.frame_bytes)
     return [

@@ -230,7 +230,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"filters": ["refusals"]},
-        # These log the same each second, in every process, while Redis is down or the database is read-only.
+        # These log the same line each second, in every process, while Redis is down or the database is read-only.
         **{name: {"filters": ["repeats"]} for name in REPEATING},
         # Scanners that try host names would fill the log with tracebacks.
         "django.security.DisallowedHost": {"level": "CRITICAL"},

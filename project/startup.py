@@ -15,7 +15,7 @@ from project.env import Misconfigured, shown
 
 logger = logging.getLogger(__name__)
 tells_of_first_run = True
-"""Whether ``verify`` logs the first-run hint. False where project/serve.py prints it for whoever starts the site."""
+"""Whether ``verify`` logs the first-run hint. project/serve.py sets it to False, because it prints the hint itself."""
 
 
 def verify() -> None:

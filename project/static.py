@@ -40,7 +40,7 @@ SLASHES = re.compile(r"""(?:[^'"`/]|"[^"]*"|'[^']*'|`[^`]*`)*/""")
 class HashedStatic(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Also rewrites the imports of ES modules, so that a page loads one version of all modules, and none twice.
 
-    Modules must not import each other in a circle: their names would depend on each other, and collectstatic fails. Our
+    Modules must not import each other in a cycle: their names would depend on each other, and collectstatic fails. Our
     own are saved without comments, indents and needless spaces, which are two fifths of what a first visit would load.
     """
 

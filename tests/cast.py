@@ -91,12 +91,12 @@ def say(
 
 
 def said(author: Any, room: Room, body: str = "hello", **options: Any) -> Message:
-    """Post and return the row."""
+    """Post a message and return its row."""
     return Message.objects.get(pk=say(author, room, body, **options).id)
 
 
 def fresh(row: Any) -> Any:
-    """The row as the database has it now."""
+    """Return the row as it is in the database now."""
     return type(row)._default_manager.get(pk=row.pk)
 
 
@@ -106,8 +106,8 @@ def numbers(room: Room) -> list[int]:
 
 @contextmanager
 def published() -> Iterator[list[Hint]]:
-    """The hints published inside the block, in order, once committed. In a test's own transaction, the end of the
-    block stands for the commit."""
+    """Yield the hints published inside the block, in order, once committed. In a test's own transaction, which never
+    commits, the end of the block counts as the commit."""
     hints: list[Hint] = []
     with patch.object(publisher, "publish", hints.extend), TestCase.captureOnCommitCallbacks(execute=True):
         yield hints

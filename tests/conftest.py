@@ -28,7 +28,7 @@ CI = os.environ.get("CI", "").lower() in ("1", "true")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 LOG_TAIL = 6_000
 EXPECT_MS = 20_000
-"""How long a page may take to show what a test expects, even on a busy machine. What is there already costs no time."""
+"""How long a page may take to show what a test expects, even on a busy machine. A fast page is not slowed down."""
 
 LONG = ("tests/browser/", "tests/end_to_end/", "tests/host/")
 TOGETHER = ("tests/end_to_end/protocol/", "tests/host/")
@@ -42,9 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long comes first: a long file that is begun last keeps one process busy while the others are done.
+    """Run slow files first: a slow file that starts last keeps one process busy after the others have finished.
 
-    Tests with a browser share it, and so its event loop.
+    Tests with a browser share that browser, and so its event loop.
     """
     for item in items:
         if "running_browser" in getattr(item, "fixturenames", ()) and iscoroutinefunction(
@@ -85,7 +85,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(autouse=True)
 def script_prefix() -> Iterator[None]:
-    """Reset the script name after each test: all URLs of the next test in this thread would begin with it."""
+    """Reset the script name after each test, or all URLs of the next test in this thread would begin with it."""
     yield
     set_script_prefix("/")
 
@@ -159,7 +159,7 @@ def complain(complaints: str) -> None:
 
 @pytest.fixture
 def shared_site(request: pytest.FixtureRequest, shared_sites: Callable[[Backend], Site], backend: Backend) -> Site:
-    """The shared site, on each of the four back-ends in turn. Rooms are the tests' own; people are shared."""
+    """The shared site, on each of the four back-ends in turn. Each test makes its own rooms; people are shared."""
     site = shared_sites(backend)
     request.node.sites = [site]
     return site
@@ -173,7 +173,7 @@ def site(make_site: SiteFactory, backend: Backend) -> Site:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def running_browser() -> AsyncIterator[Callable[[], Awaitable[Any]]]:
-    """``await running_browser()``: the Chromium of this session, started again should it have died."""
+    """``await running_browser()`` returns the Chromium of this session, and restarts it if it has died."""
     if not Path(CHROMIUM).exists():
         (pytest.fail if CI else pytest.skip)(f"There is no browser at {CHROMIUM}: install chromium, or set CHROMIUM.")
     from playwright.async_api import async_playwright, expect

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 SERVERS = {"postgres", "redis_server", "make_site", "shared_sites", "browser", "wheel"}
-"""Fixtures that start a process of their own, or need one."""
+"""Fixtures that start another process, or need one."""
 SLOW = (
     "tests/browser/",
     "tests/end_to_end/",
@@ -26,7 +26,7 @@ SLOW = (
     "tests/project/test_odd_fields.py",
     "tests/project/test_start.py",
 )
-"""Folders and files whose tests start servers, browsers and programs in other ways, or take minutes."""
+"""Folders and files whose tests start servers, browsers or programs without these fixtures, or take minutes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,3 +1,3 @@
-"""The addresses of a site that forgot the chat's."""
+"""The URLconf of a site that forgot to include the chat's URLs."""
 
 urlpatterns: list[object] = []

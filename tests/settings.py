@@ -1,7 +1,7 @@
 """Settings of tests that run inside pytest's own process. Sites started by tests use tests/rig/settings.py.
 
-The first of the project's modules that pytest imports, so the environment of tests is made here: they must not touch
-the developer's var/ nor obey the developer's .env.
+pytest imports this module before any other of the project, so it prepares the environment: tests must neither touch the
+developer's var/ nor obey their .env.
 """
 
 import atexit
@@ -18,10 +18,10 @@ for _name in ("STATIC_ROOT", "DEBUG", "HTTPS", "DJANGO_ALLOW_ASYNC_UNSAFE"):
 
 from project.settings import *  # noqa: E402
 
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # slow hashing is no subject here
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # no test needs slow hashing
 # Nothing was collected, so there are no hashed names to look up.
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # A file, as in production: threads share it through WAL. The shared in-memory kind locks whole tables.
+    # Use a file, as in production: threads share it through WAL. A shared in-memory database locks whole tables.
     DATABASES["default"]["TEST"] = {"NAME": Path(_home) / "test.sqlite3"}

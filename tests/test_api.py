@@ -47,7 +47,7 @@ from tests.cast import (  # noqa: F401  (fixtures)
 # One call each ---------------------------------------------------------------------------------------------------
 
 
-def test_the_life_of_a_room(ana: Any, ben: Any, cleo: Any) -> None:
+def test_every_call_works_over_the_life_of_a_room(ana: Any, ben: Any, cleo: Any) -> None:
     room = api.create_room("Project", ana, topic="News", members=[ben])
     first = api.post(room, ana, "hello")
     message = Message.objects.get(pk=first.id)
@@ -71,7 +71,7 @@ def test_the_life_of_a_room(ana: Any, ben: Any, cleo: Any) -> None:
     assert numbers(room) == [1, 2, 3]
 
 
-def test_a_room_knows_its_object(ana: Any, lobby: Room) -> None:
+def test_a_room_made_for_an_object_has_it_as_its_subject(ana: Any, lobby: Room) -> None:
     room = api.room_for(ana, name="About Ana")
     assert fresh(room).subject == ana
     assert lobby.subject is None
@@ -79,7 +79,7 @@ def test_a_room_knows_its_object(ana: Any, lobby: Room) -> None:
     assert fresh(room).subject is None
 
 
-def test_posting_is_repeatable_and_not_limited(ana: Any, lobby: Room, settings: Any) -> None:
+def test_posting_is_idempotent_and_not_rate_limited(ana: Any, lobby: Room, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "POST_RATE": 0.001, "POST_BURST": 1}
     client_id = uuid4()
     for n in range(5):
@@ -89,7 +89,7 @@ def test_posting_is_repeatable_and_not_limited(ana: Any, lobby: Room, settings: 
 
 
 @pytest.mark.parametrize("room", [None, "", 0, -1, "x", 987654321, object()])
-def test_an_id_that_names_no_room_is_not_found(ana: Any, room: Any) -> None:
+def test_an_argument_that_is_no_room_raises_room_not_found(ana: Any, room: Any) -> None:
     for act in (
         lambda: api.post(room, ana, "hi"),
         lambda: api.add_member(room, ana),
@@ -119,7 +119,9 @@ def test_bad_input_is_refused_with_its_reason(ana: Any, eve: Any, lobby: Room, a
             act()
 
 
-def test_a_site_is_told_why_somebody_can_not_post(transactional_db: None, ana: Any, eve: Any, staff: Room) -> None:
+def test_a_refused_post_tells_the_site_the_reason_in_a_note(
+    transactional_db: None, ana: Any, eve: Any, staff: Room
+) -> None:
     for post in (lambda: api.post(staff, eve, "hi"), lambda: asyncio.run(api.apost(staff, eve, "hi"))):
         with unused_lanes(), pytest.raises(RoomNotFound) as caught:
             post()
@@ -162,7 +164,7 @@ def test_nothing_is_published_when_the_callers_transaction_rolls_back(
     assert api.post(lobby, ana, "next").number == 1
 
 
-def test_everything_is_published_in_order_when_it_commits(
+def test_everything_is_published_in_order_when_the_callers_transaction_commits(
     transactional_db: None, ana: Any, ben: Any, lobby: Room
 ) -> None:
     with published() as hints:
@@ -176,7 +178,7 @@ def test_everything_is_published_in_order_when_it_commits(
     assert Recheck(str(ana.pk)) in told
 
 
-def test_an_inner_block_that_is_taken_back_takes_its_hints_along(transactional_db: None, ana: Any, lobby: Room) -> None:
+def test_hints_of_a_rolled_back_inner_block_are_not_published(transactional_db: None, ana: Any, lobby: Room) -> None:
     with published() as hints, transaction.atomic():
         api.post(lobby, ana, "kept")
         with transaction.atomic():
@@ -194,7 +196,7 @@ def test_an_inner_block_that_is_taken_back_takes_its_hints_along(transactional_d
 
 
 class Listener:
-    """A hub on a loop in a thread of its own, as daphne has one; ``heard`` are the hints that it took."""
+    """Acts as a hub on an event loop in its own thread, as under daphne. ``heard`` holds the hints that it received."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -243,7 +245,7 @@ def test_a_post_from_a_thread_without_a_loop_reaches_the_hub(transactional_db: N
 
 
 def test_a_notice_reaches_the_people_it_names() -> None:
-    """The hub sends each hint to its audience; which hint stands for which is decided here."""
+    """``api.notify`` chooses the hint for each audience, and the hub sends a hint to everybody in its audience."""
 
     class People:
         def __init__(self, pk: int):
@@ -271,7 +273,7 @@ def test_a_notice_has_exactly_one_audience(options: dict[str, Any]) -> None:
         api.notify("hi", **options)
 
 
-def test_a_notice_is_bounded_and_its_room_a_room() -> None:
+def test_a_notice_that_is_too_long_or_for_no_room_is_refused() -> None:
     with pytest.raises(CommandInvalid):
         api.notify("x" * 40_000, everyone=True)
     for room in ("x", 0, ""):
@@ -297,7 +299,9 @@ def test_many_posts_from_coroutines_share_transactions(transactional_db: None, a
     assert runs.call_count < 20
 
 
-def test_every_coroutine_behaves_as_its_synchronous_twin(transactional_db: None, ana: Any, ben: Any, cleo: Any) -> None:
+def test_every_coroutine_does_the_same_as_its_blocking_twin(
+    transactional_db: None, ana: Any, ben: Any, cleo: Any
+) -> None:
     async def talk() -> tuple[Room, Room]:
         room = await api.acreate_room("Project", ana, kind="open", members=[ben])
         posted = await api.apost(room, ana, "hello")
@@ -319,8 +323,8 @@ def test_every_coroutine_behaves_as_its_synchronous_twin(transactional_db: None,
     ]
 
 
-def test_a_room_whose_making_is_in_doubt_is_made_once(transactional_db: None, ana: Any) -> None:
-    """A pool runs its work once more when the connection dies in it; two rooms were made of one call."""
+def test_a_room_is_made_once_even_if_the_connection_dies_after_the_commit(transactional_db: None, ana: Any) -> None:
+    """A pool retries work whose connection has died, which once made two rooms from one call."""
     create, runs = rooms.create, []
 
     def die_after_commit(**options: Any) -> Room:
@@ -336,7 +340,7 @@ def test_a_room_whose_making_is_in_doubt_is_made_once(transactional_db: None, an
 
 
 class unused_lanes:  # noqa: N801  (used like a function)
-    """Lanes of this test's own, whose threads and connections end with it."""
+    """Replaces the readers and the writer with new ones, whose threads and connections end with the block."""
 
     def __enter__(self) -> None:
         self._readers, self._writer = pools.Pool("test", lambda: 1), Writer()
@@ -394,9 +398,9 @@ print(seq)
 """
 
 
-async def test_a_post_of_another_process_reaches_the_sockets_of_a_site(make_site: Any, backend: Any) -> None:
-    """By a hint where the layer leads out of a process; by comparing heads where it does not. From a process that was
-    forked off a busy one, as of Celery or ``gunicorn --preload``, just as well."""
+async def test_a_post_from_another_process_reaches_the_sockets_of_a_site(make_site: Any, backend: Any) -> None:
+    """A hint announces it if the channel layer connects processes; otherwise the site finds it by comparing heads. The
+    same holds for a process forked from a busy one, as by Celery or ``gunicorn --preload``."""
     from websockets.asyncio.client import connect
 
     site = await asyncio.to_thread(make_site, backend)
@@ -411,7 +415,7 @@ async def test_a_post_of_another_process_reaches_the_sockets_of_a_site(make_site
         await inbox.until("hello")
         await socket.send(msgspec.json.encode({"type": "sync", "ref": 1, "rooms": {room: None}}).decode())
         await inbox.until("reply")
-        # Django's PostgreSQL connections don't outlive a fork; what is tested here is not about the database.
+        # Django's PostgreSQL connections do not survive a fork, so forking is tested on SQLite only.
         is_forked = backend.database == "sqlite"
         seq = int(await asyncio.to_thread(site.python, FORK if is_forked else POST))
         said = ["from a parent", "from a child", "from a task"] if is_forked else ["from a task"]
@@ -431,7 +435,7 @@ class Inbox:
         self._events: list[dict[str, Any]] = []
 
     async def until(self, kind: str) -> dict[str, Any]:
-        """The next event of that type that was not asked for yet."""
+        """Return the next event of this type that no earlier call has returned."""
         while True:
             for place, each in enumerate(self._events):
                 if each["type"] == kind:

@@ -1,4 +1,4 @@
-"""chat.asgi: where the socket is, on a site at the root and on one below a script name."""
+"""chat.asgi: the path of the socket, for a site at the root and for one below a script name."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from chat.asgi import get_asgi_application
 
 @pytest.fixture
 def reached(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """``await reached(path, …)``: who got the connection of that path: "chat", "others" or "nobody"."""
+    """``await reached(path, …)`` returns which application gets the connection: "chat", "others" or "nobody"."""
 
     def named(name: str) -> Any:
         async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -46,7 +46,7 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("ws/chat/", "/ws/other/", "", "nobody"),
         ("live/", "/live/", "", "chat"),
         ("live/", "/intranet/live/", "/intranet", "chat"),
-        ("live/", "/live/", "/intranet", "chat"),  # a proxy took the script name off
+        ("live/", "/live/", "/intranet", "chat"),  # a proxy has stripped the script name
         ("live/", "/intranet/live/", "", "nobody"),
         ("/intranet/live/", "/intranet/live/", "/intranet", "chat"),
         ("/elsewhere/live/", "/elsewhere/live/", "/intranet", "chat"),
@@ -60,7 +60,7 @@ async def test_the_socket_is_where_the_setting_and_the_script_name_put_it(
     assert await reached(path, root_path=root_path) == who
 
 
-async def test_a_forced_script_name_counts_like_the_servers(settings: Any, reached: Any) -> None:
+async def test_force_script_name_counts_like_a_script_name_from_the_server(settings: Any, reached: Any) -> None:
     settings.FORCE_SCRIPT_NAME = "/intranet"
     settings.CHAT = {**settings.CHAT, "SOCKET_PATH": "live/"}
     assert await reached("/intranet/live/") == "chat"
@@ -68,7 +68,7 @@ async def test_a_forced_script_name_counts_like_the_servers(settings: Any, reach
     assert await reached("/other/live/") == "nobody"
 
 
-async def test_other_paths_are_the_sites_own(reached: Any, settings: Any) -> None:
+async def test_other_paths_go_to_the_sites_own_application(reached: Any, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "SOCKET_PATH": "ws/chat/"}
     assert await reached("/ws/prices/", with_others=True) == "others"
     assert await reached("/ws/chat/", with_others=True) == "chat"

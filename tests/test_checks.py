@@ -1,4 +1,4 @@
-"""chat/checks.py: each trap of the stack is named before it bites."""
+"""chat/checks.py: a system check reports each known mistake in the configuration before it does harm."""
 
 from collections.abc import Callable
 from typing import Any
@@ -64,7 +64,7 @@ def test_good_chat_settings_pass() -> None:
         ([{"address": "redis://localhost", "socket_timeout": None}], []),
     ],
 )
-def test_the_core_layer_needs_a_timeout_of_its_own(hosts: Any, problems: list[str]) -> None:
+def test_the_core_layer_must_set_its_socket_timeout_explicitly(hosts: Any, problems: list[str]) -> None:
     layer = {"BACKEND": CORE, "CONFIG": {"hosts": hosts} if hosts else {}}
     with override_settings(CHANNEL_LAYERS={"default": layer}):
         assert found() == problems
@@ -84,7 +84,7 @@ def test_deferred_sqlite_transactions_are_a_warning(monkeypatch: pytest.MonkeyPa
 
 
 class PeopleApart:
-    """Keeps the people, and all that refers to them, where the chat is not."""
+    """Keeps users, and everything that refers to them, in a database other than the chat's."""
 
     def db_for_write(self, model: Any, **hints: Any) -> str | None:
         return "people" if model._meta.app_label == "auth" else None
@@ -108,17 +108,19 @@ class ReadsFromACopy:
         (ReadsFromACopy, ["chat.E012"]),
     ],
 )
-def test_a_router_that_splits_the_chats_tables_is_an_error(router: type[Any], problems: list[str]) -> None:
+def test_a_router_that_separates_tables_that_belong_together_is_an_error(
+    router: type[Any], problems: list[str]
+) -> None:
     with override_settings(DATABASE_ROUTERS=[router()]):
         assert found() == problems
 
 
 @pytest.mark.urls("tests.no_urls")
-def test_a_site_without_the_chats_urls_is_told() -> None:
+def test_a_site_without_the_chats_urls_is_an_error() -> None:
     assert found() == ["chat.E010"]
 
 
-def test_a_site_without_djangos_templates_is_told() -> None:
+def test_a_site_without_djangos_template_engine_is_an_error() -> None:
     with override_settings(TEMPLATES=[]):
         assert found() == ["chat.E011"]
 
@@ -133,7 +135,7 @@ def test_a_site_without_djangos_templates_is_told() -> None:
         (None, ["daphne.apps.DaphneConfig"], []),
     ],
 )
-def test_a_site_without_any_sign_of_asgi_is_warned(
+def test_a_site_without_any_sign_of_asgi_is_a_warning(
     settings: Any, application: str | None, more_apps: list[str], problems: list[str]
 ) -> None:
     assert not apps.is_installed("daphne"), "the premise: this site is served by daphne's command line"
@@ -144,7 +146,7 @@ def test_a_site_without_any_sign_of_asgi_is_warned(
     assert found() == problems
 
 
-def test_a_site_whose_asgi_server_needs_no_setting_can_say_so(settings: Any) -> None:
+def test_a_site_whose_asgi_server_needs_no_setting_can_silence_the_warning(settings: Any) -> None:
     del settings.ASGI_APPLICATION
     with pytest.raises(SystemCheckError, match=r"chat\.W005"):
         call_command("check", tags=["chat"], fail_level="WARNING")

@@ -18,7 +18,7 @@ RANKS = {
     "chat.rendering": 1,
     "chat.models": 1,
     "chat.error_messages": 1,
-    # 2: who may, and what they see
+    # 2: who may do what, and what they see
     "chat.access": 2,
     "chat.signals": 2,
     # 3: one process's live fan-out
@@ -32,7 +32,7 @@ RANKS = {
     "chat.api": 5,
     "chat.receivers": 5,
     "chat.process": 5,
-    # 6: what Django and a server load
+    # 6: modules that Django or a server loads
     "chat.asgi": 6,
     "chat.routing": 6,
     "chat.urls": 6,
@@ -40,15 +40,15 @@ RANKS = {
     "chat.checks": 6,
     "chat.management": 6,
     "chat.templatetags": 6,
-    # Beside the ranks: the Python client, and what Django calls itself.
+    # Outside the ranks: the Python client, and the migrations, which only Django runs.
     "chat.client": 0,
     "chat.migrations": 1,
 }
 BESIDE = {"chat.client", "chat.migrations"}
 APART = 5
-"""The modules of this rank are ways in. They share what is below them and know nothing of each other."""
+"""The modules of this rank are ways in. They may share the ranks below, but not import each other."""
 OWNER = "chat.process"
-"""Of that rank too, but no way in: sockets import it, because their connections live in the process."""
+"""It has this rank too, but is no way in: sockets import it, because their connections live in the process."""
 WITHOUT_DJANGO = ("chat.wire", "chat.client")
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "chat").rglob("*.py"))
 
@@ -82,7 +82,7 @@ def test_a_module_imports_nothing_from_above_its_rank(file: str) -> None:
         ),
     ],
 )
-def test_the_ranks_forbid_imports_upwards(module: str, source: str, finds: str) -> None:
+def test_a_forbidden_import_is_reported(module: str, source: str, finds: str) -> None:
     found = violations(module, source)
     assert len(found) == 1
     assert finds in found[0]
@@ -101,7 +101,7 @@ def test_the_ranks_forbid_imports_upwards(module: str, source: str, finds: str) 
         ),
     ],
 )
-def test_the_ranks_allow_imports_downwards(module: str, source: str) -> None:
+def test_an_import_from_the_same_rank_or_below_is_allowed(module: str, source: str) -> None:
     assert violations(module, source) == []
 
 
@@ -110,7 +110,7 @@ def test_every_module_has_a_rank_and_every_rank_a_module() -> None:
     assert {f"chat.{each}" for each in found - {"__init__", "__pycache__"}} == RANKS.keys()
 
 
-def test_the_table_of_ranks_is_the_one_that_is_kept() -> None:
+def test_the_documented_table_of_ranks_matches_the_checked_one() -> None:
     rows = re.findall(r"^\| (\d) \| ([^|]+) \|", PAGE.read_text(), re.MULTILINE)
     assert rows, "the page has its table"
     told = {f"chat.{name}": int(rank) for rank, names in rows for name in re.findall(r"`(\w+)(?:/|\.py)`", names)}
@@ -136,7 +136,7 @@ def test_a_circle_is_found() -> None:
 
 
 def circle_in(known: dict[str, set[str]]) -> list[str]:
-    """Modules of which each imports the next, the last one being the first again; [] if there are none such."""
+    """Return a circular chain of imports, which ends with the module that it began with, or [] if there is none."""
     done: set[str] = set()
 
     def walk(module: str, path: list[str]) -> list[str]:
@@ -162,7 +162,7 @@ def module_name(file: str) -> str:
 
 
 def violations(module: str, source: str) -> list[str]:
-    """What the module's imports break, one sentence each."""
+    """Return one sentence for each import that breaks a rule."""
     own = rank(module)
     if own is None:
         return [f"{module} has no rank: give it one in {Path(__file__).name}."]
@@ -195,7 +195,7 @@ def rank(module: str) -> int | None:
 
 
 def imports(tree: ast.AST, *, types_too: bool = False) -> list[str]:
-    """The full names that a module imports, inside functions too; those for the type checker alone only if asked."""
+    """Return the full names that a module imports, also in functions. ``types_too`` adds those under TYPE_CHECKING."""
     found: list[str] = []
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) and not types_too:

@@ -1,5 +1,5 @@
 # ruff: noqa: F811
-"""chat.signals: what the site's own code hears of the chat, and that nobody waits for it."""
+"""chat.signals: a site's own code learns of each change in the chat, and the chat does not wait for it."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def receiving(signal: Signal, receiver: Callable[..., None]) -> Iterator[None]:
 
 @pytest.fixture
 def heard() -> Iterator[list[tuple[str, Any]]]:
-    """What receivers of every signal heard, in order."""
+    """The signals that were sent, in order: the name and the row of each."""
     told: list[tuple[str, Any]] = []
     receivers = {
         name: lambda signal, sender, name=name, **row: told.append((name, next(iter(row.values())))) for name in SIGNALS
@@ -56,7 +56,9 @@ def heard() -> Iterator[list[tuple[str, Any]]]:
         signal.disconnect(receivers[name])
 
 
-def test_each_durable_change_is_told_in_order(lobby: Room, ana: Any, cleo: Any, heard: list[tuple[str, Any]]) -> None:
+def test_each_durable_change_sends_its_signal_in_order(
+    lobby: Room, ana: Any, cleo: Any, heard: list[tuple[str, Any]]
+) -> None:
     api.add_member(lobby, cleo)
     posted = api.post(lobby, cleo, "hello")
     api.edit(posted.id, cleo, "hello, all")
@@ -72,7 +74,7 @@ def test_each_durable_change_is_told_in_order(lobby: Room, ana: Any, cleo: Any, 
     assert rows["room"].archived
 
 
-def test_signals_read_only_the_documented_relations(
+def test_rows_for_signals_are_loaded_with_named_relations_only(
     lobby: Room, ana: Any, heard: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = QuerySet.select_related
@@ -87,7 +89,7 @@ def test_signals_read_only_the_documented_relations(
     assert [name for name, _ in heard] == ["room"]
 
 
-def test_no_signal_is_sent_for_a_rolled_back_change(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
+def test_a_change_that_is_rolled_back_sends_no_signal(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
     with transaction.atomic():
         api.post(lobby, ana, "never")
         transaction.set_rollback(True)
@@ -99,7 +101,7 @@ def test_no_signal_is_sent_for_a_rolled_back_change(lobby: Room, ana: Any, heard
     assert [(name, row.body) for name, row in heard] == [("posted", "kept")]
 
 
-def test_a_repeated_post_is_told_once(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
+def test_a_repeated_post_sends_one_signal(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
     once = uuid4()
     for _ in range(3):
         api.post(lobby, ana, "hello", client_id=once)
@@ -108,7 +110,7 @@ def test_a_repeated_post_is_told_once(lobby: Room, ana: Any, heard: list[tuple[s
 
 
 def test_imported_messages_send_no_signal(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
-    """A receiver that mails who is named must not do so for years of old messages, nor for some of them."""
+    """A receiver that mails mentioned people must not do so for old messages, neither for all nor for some of them."""
     then = timezone.now() - timedelta(days=400)
     past = [api.PastMessage(client_id=uuid4(), author=ana, body="@ben hello", created_at=then) for _ in range(30)]
     assert api.import_messages(lobby, past[:1]).stored == 1
@@ -134,9 +136,7 @@ def test_a_slow_receiver_does_not_delay_posts(lobby: Room, ana: Any) -> None:
     assert threads == ["chat-signals"] * 3
 
 
-def test_a_receiver_that_fails_keeps_nothing_from_the_others(
-    lobby: Room, ana: Any, heard: list[tuple[str, Any]]
-) -> None:
+def test_a_failing_receiver_does_not_stop_the_others(lobby: Room, ana: Any, heard: list[tuple[str, Any]]) -> None:
     def broken(**_: Any) -> None:
         raise ZeroDivisionError
 
@@ -154,19 +154,20 @@ def test_a_receiver_may_use_the_database_and_the_chat(lobby: Room, ana: Any, ben
 
     with receiving(signals.message_posted, answer):
         api.post(lobby, ana, "hello")
-        # Waits for the answer's own event as well: it was handed in before the first was done.
+        # This also waits for the answer's own signal, which was queued before the first one was done.
         assert signals.wait_until_told()
     assert list(Message.objects.order_by("number").values_list("body", flat=True)) == ["hello", "re: hello"]
 
 
-def test_without_receivers_nothing_is_done(lobby: Room, ana: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_receivers_nothing_waits_for_the_commit(lobby: Room, ana: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "on_commit", lambda _: pytest.fail("something waits for the commit"))
     api.post(lobby, ana, "hello")
 
 
 @pytest.fixture(autouse=True)
 def _closed_connections() -> Iterator[None]:
-    """The receivers' thread keeps its connection only while it has work; a test database can't be dropped under one."""
+    """Wait until the receivers' thread is idle, as it then closes its connection: while one is open, the test database
+    can't be dropped."""
     yield
     assert signals.wait_until_told()
     connections.close_all()
@@ -194,8 +195,8 @@ signals.wait_until_told(10)
 """
 
 
-def test_a_forked_process_sends_its_own_signals_and_not_those_waiting_in_its_parent():
-    """As of Celery or ``gunicorn --preload``, in the middle of something."""
+def test_a_forked_process_sends_its_own_signals_and_not_those_queued_in_its_parent():
+    """Celery and ``gunicorn --preload`` fork like this, perhaps while signals are queued."""
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     ran = subprocess.run([sys.executable, "-c", FORK], env=env, capture_output=True, text=True, timeout=60)
     assert ran.stdout.split() == ["child", "parent", "parent"], ran.stderr

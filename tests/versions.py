@@ -1,8 +1,8 @@
-"""Runs the quick lane with every Python and Django that Hearth supports: ``make full`` does.
+"""Run the quick lane with every Python and Django that Hearth supports. ``make full`` includes this.
 
-Each pair has an environment of its own below var/versions, made once: what requirements-dev.txt pins, and that Django
-in its newest release. A Python that this machine does not have is left out with a word; with ``CI=true`` it fails the
-run.
+Each pair has its own environment below var/versions, which is made once: the pins of requirements-dev.txt, and the
+newest release of that Django. A Python that this machine lacks is skipped with a message; with ``CI=true`` this fails
+the run.
 """
 
 import os
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _find(python: str) -> str | None:
-    """The interpreter of this version. A version manager may put a name on PATH that then does not run."""
+    """Return the interpreter of this version, or None. A version manager may put a name on PATH that does not run."""
     for name in (f"python{python}", sys.executable):
         found = shutil.which(name)
         code = f"import sys; sys.exit(sys.version_info[:2] != {tuple(map(int, python.split('.')))})"
@@ -46,7 +46,7 @@ def _find(python: str) -> str | None:
 
 
 def _environment(found: str, python: str, django: str) -> str:
-    """The interpreter of the pair's environment, made on first use."""
+    """Return the interpreter of the pair's environment, which is made on first use."""
     venv = FOLDER / f"{python}-{django}"
     inside = str(venv / "bin" / "python")
     done = venv / "done"

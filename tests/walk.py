@@ -1,4 +1,4 @@
-"""Every address of the site, with somebody's own things in it, and every field that its pages have."""
+"""List every URL of the site, filled in with existing objects, and every form field of its pages."""
 
 import re
 from collections.abc import Iterator
@@ -23,22 +23,22 @@ FILTERS = (
     "_changelist_filters",
     "_preserved_filters",
 )
-"""Query parameters that stand in no form."""
+"""Query parameters that are not in any form."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """An address as its pattern has it, such as ``rooms/<str:room>/``."""
+    """A URL pattern of the site, such as ``rooms/<str:room>/``."""
 
     route: str
 
     @property
     def arguments(self) -> list[tuple[str, str]]:
-        """The converter and the name of each part that varies."""
+        """The converter and the name of each variable part."""
         return re.findall(r"<(?:(\w+):)?(\w+)>", self.route)
 
     def address(self, values: dict[str, Any], **other: str) -> str:
-        """The address, with the part named in ``other`` put in as it is."""
+        """Fill in the pattern from ``values``, or from ``other`` for the parts that it names."""
         parts = {name: other.get(name, values[name]) for _kind, name in self.arguments}
         return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(parts[found[1]]), self.route)
 
@@ -57,13 +57,13 @@ def _routes(patterns: list[Any], before: str) -> Iterator[str]:
 
 
 def _plain(pattern: str) -> str:
-    """A regular expression of others' as the same kind of route."""
+    """Convert a regular expression, as other apps use, to the same kind of route."""
     named = re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"<\1>", pattern)
     return named.replace("^", "").replace("$", "").replace(r"\Z", "")
 
 
 def fields_of(client: Client, address: str) -> dict[str, str]:
-    """The fields of all forms of the page, as they are filled in."""
+    """Return the fields of all forms of the page, with their values."""
     answer = client.get(address)
     html = answer.content.decode() if answer.status_code == 200 and "html" in answer.headers["Content-Type"] else ""
     return fields_in(html)

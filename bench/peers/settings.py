@@ -15,7 +15,7 @@ CHANNEL_LAYERS = {}
 if url := os.environ.get("DATABASE_URL"):
     DATABASES["default"] = dj_database_url.parse(url, conn_max_age=None)
     if url.startswith("sqlite"):
-        # As durable as our server: what is acknowledged is on disk.
+        # As durable as our server: an acknowledged post is on disk.
         DATABASES["default"]["OPTIONS"] = {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",

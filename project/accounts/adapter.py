@@ -1,4 +1,4 @@
-"""allauth's adapters for this site: who may sign up, what mail looks like, and what ends with a session."""
+"""allauth's adapters for this site: who may sign up, what mail looks like, and closing sockets with their sessions."""
 
 import logging
 import smtplib
@@ -28,7 +28,7 @@ INVITATION_KEY = "invitation"
 MAIL_SENT = "account/messages/email_confirmation_sent.txt"
 MAIL_LOGGED = "account/messages/email_confirmation_logged.txt"
 UNSENT = "unsent"
-"""A query parameter of the page that otherwise says that mail was sent. It keeps a reload from saying so."""
+"""A query parameter that keeps the page for sent mail from saying that mail was sent, even after a reload."""
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104
 
 

@@ -19,7 +19,7 @@ FRAME = ("rooms", "sidebar", "config", "prototypes")
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Facts about the site and the person, and what our pages inside the chat's frame need for that frame.
+    """Return facts about the site and the person, and the values that the chat's frame needs on our pages.
 
     Everything is looked up when a template uses it. The chat's own views provide the frame's part themselves.
     """

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 
 class CountingCache(DatabaseCache):
-    """Counts in the memory of the process while the database can't be written, so that limits still hold and nobody is
-    refused who made no attempt. Django's own backend takes such a database for a lost race.
+    """Counts in the memory of the process while the database can't be written, so that limits still hold and nobody who
+    made no attempt is refused. Django's own backend would take the failed write for a lost race.
 
     A key in memory counts until this process has written the same key to the database again. That write overwrites
     what other processes have counted there in the meantime.

@@ -42,7 +42,7 @@ def name_site(owner: Any, *, name: str, rooms: list[str]) -> None:
     """Name the site and make its first rooms, which every new account joins.
 
     Raises:
-        AlreadySetUp: This step is done, or its turn has not come.
+        AlreadySetUp: This step is done already, or an earlier one is not.
     """
     with transaction.atomic():
         settings = _at(Stage.ROOMS)
@@ -55,7 +55,7 @@ def decide_access(owner: Any, *, sign_up: str) -> Invitation | None:
     """Decide who may sign up, which ends the first run. If it is by invitation, return the first one.
 
     Raises:
-        AlreadySetUp: This step is done, or its turn has not come.
+        AlreadySetUp: This step is done already, or an earlier one is not.
     """
     with transaction.atomic():
         settings = _at(Stage.ACCESS)

@@ -13,7 +13,7 @@ from project.accounts.models import Invitation, InvitationQuerySet, SiteSettings
 
 
 def may_invite(user: Any, settings: SiteSettings | None = None) -> bool:
-    """Whether ``user`` may make invitation links. Their links hold only as long as this does."""
+    """Whether ``user`` may make invitation links. Their links are valid only as long as this is true."""
     if user is None or not user.is_authenticated or not user.is_active:
         return False
     if user.is_superuser:

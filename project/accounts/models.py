@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 CODE_BYTES = 20
-"""160 random bits: nobody finds an invitation by trying."""
+"""160 random bits, so that nobody can guess an invitation."""
 
 
 class SiteSettings(models.Model):

@@ -1,4 +1,4 @@
-"""The set-up code proves that a person can read the site's log. It is asked for where a stranger might come first."""
+"""The set-up code proves that a person can read the site's log. It is needed where a stranger might come first."""
 
 import ipaddress
 

@@ -35,7 +35,7 @@ def make_account(save: Callable[[], Any], *, code: str = "") -> Any:
     """Store an account with ``save``, use its invitation and bring it into the site's first rooms: all or nothing.
 
     Raises:
-        SignUpClosed: The site takes nobody, or nobody without an invitation.
+        SignUpClosed: Nobody can sign up, or nobody without an invitation.
         InvitationNotValid: The invitation is void.
         NameTaken: Somebody else has just taken the user name.
     """

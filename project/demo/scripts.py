@@ -3,7 +3,8 @@
 A file has a head of ``key: value`` lines, then threads: ``== Title`` is used once, ``== x7 Title`` is a pattern for
 seven threads. A message is ``ana [notes]: text``, and lines indented by two spaces continue it. Notes are separated by
 semicolons: ``#label`` names the message, ``>label`` makes it a reply, ``+40m`` is the pause before it, ``edited`` and
-``deleted`` say so, and ``👍 ben cleo`` lists who reacted. ``$a`` is a member of the room, the same throughout a thread.
+``deleted`` mark the message as such, and ``👍 ben cleo`` lists who reacted. ``$a`` is a member of the room, the same
+throughout a thread.
 """
 
 import json
@@ -34,7 +35,7 @@ class Line:
 class Thread:
     title: str
     times: int
-    """How many threads are made of this pattern. 0 means that it is no pattern, and is used once."""
+    """How many threads are made from this pattern. 0 means that it is not a pattern and is used once."""
     lines: list[Line] = field(default_factory=list)
 
 

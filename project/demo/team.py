@@ -1,7 +1,8 @@
 """Put the demo's team into the database, and remove it again.
 
 A later run finds people by their group and address, rooms by their creator and ``client_id``, and messages by their
-``client_id``. So it adds nothing twice, and leaves alone what only has the same name.
+``client_id``. So it adds nothing twice, and does not touch accounts and rooms that only
+have the same name.
 """
 
 import re
@@ -27,7 +28,7 @@ from project.demo.scripts import RoomScript
 from project.demo.timeline import Said
 
 GROUP = "Demo team (made by make demo)"
-DOMAIN = "larder.invalid"  # a reserved domain: mail to it can reach nobody
+DOMAIN = "larder.invalid"  # a reserved domain: mail to it reaches nobody
 OWNER = ("alex", "Alex Morgan")
 NEWCOMERS = 5
 """How many superusers, at most, are added to the demo's rooms."""
@@ -46,8 +47,9 @@ class Filled:
 
 
 def owners() -> tuple[list[User], str]:
-    """The superusers who get to see the demo, and a password. It is "" unless the site had no accounts: then an owner
-    is made.
+    """Return the superusers who get to see the demo, and a password.
+
+    On a site without accounts an owner is made, and the password is theirs. Otherwise it is "".
 
     Raises:
         NoOwner: There are accounts, but no active superuser.
@@ -67,7 +69,7 @@ def owners() -> tuple[list[User], str]:
 
 
 def people() -> dict[str, User]:
-    """The team by their names in the scripts. Missing accounts are made, without a password."""
+    """Return the team by their names in the scripts. Missing accounts are made, without a password."""
     with transaction.atomic():
         known = {each.email: each for each in _group().user_set.all()}
         team = {}
@@ -86,7 +88,7 @@ def fill(team: dict[str, User], newcomers: list[User], *, now: datetime, scale: 
 def remove() -> Iterator[str]:
     """Remove the demo's rooms with all messages, then the team, and yield a text for each.
 
-    What the team wrote in other rooms stays without an author. The owner that the demo made on an empty site is removed
+    The team's messages in other rooms stay, without an author. The owner that the demo made on an empty site is removed
     too, unless the site has other accounts and would be left without an owner.
     """
     team = list(_group().user_set.all())

@@ -10,7 +10,7 @@ from tests.cast import ana, ana_and_ben, ben, cleo, eve, lobby, make_person, sta
 
 @pytest.fixture(autouse=True)
 def a_plain_host(settings: Any) -> None:
-    """The chat's part of the admin depends on nothing of the site's own."""
+    """Take away the site's own URLs, middleware and templates: the chat's admin must not depend on them."""
     settings.ROOT_URLCONF = "tests.admin.urls"
     settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each.startswith("django.")]
     settings.TEMPLATES = [{**each, "DIRS": []} for each in settings.TEMPLATES]
@@ -18,7 +18,7 @@ def a_plain_host(settings: Any) -> None:
 
 @pytest.fixture
 def olga(make_person: Callable[..., Any]) -> Client:  # noqa: F811
-    """The admin's browser."""
+    """A browser in which a superuser is signed in."""
     client = Client()
     client.force_login(make_person("olga", is_staff=True, is_superuser=True))
     return client
@@ -26,7 +26,7 @@ def olga(make_person: Callable[..., Any]) -> Client:  # noqa: F811
 
 @pytest.fixture
 def clerk(make_person: Callable[..., Any]) -> Callable[..., Client]:  # noqa: F811
-    """``clerk("view_message")``: the browser of a staff member with just this permission."""
+    """``clerk("view_message")`` returns the browser of a staff member with only this permission."""
 
     def make(*codenames: str) -> Client:
         user = make_person(f"clerk of {' and '.join(codenames) or 'nothing'}", is_staff=True)

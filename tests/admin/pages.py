@@ -1,4 +1,4 @@
-"""The admin's pages as a browser without scripts would use them."""
+"""Use the admin's pages as a browser without scripts does."""
 
 from html.parser import HTMLParser
 from typing import Any

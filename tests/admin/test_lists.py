@@ -1,4 +1,4 @@
-"""Lists are bounded and say so: no page counts a whole table, or skips it row by row."""
+"""Lists are bounded and say so: no page counts a whole table, or skips through it row by row."""
 
 import re
 from typing import Any
@@ -30,7 +30,7 @@ def five(ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("number", [2, 3, 99_999, 10**30])
-def test_the_last_page_says_that_there_are_more_and_stands_for_all_past_it(
+def test_the_last_page_says_that_there_are_more_rows_and_answers_later_numbers_too(
     olga: Client, five: None, kind: str, number: int
 ) -> None:
     with CaptureQueriesContext(connection) as captured:
@@ -49,7 +49,7 @@ def test_the_last_page_says_that_there_are_more_and_stands_for_all_past_it(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_list_that_is_whole_says_nothing(
+def test_a_complete_list_does_not_say_that_it_ends_early(
     olga: Client, five: None, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lists, "LISTED_AT_MOST", 100)
@@ -59,14 +59,14 @@ def test_a_list_that_is_whole_says_nothing(
     assert "The list ends" not in page.content.decode()
 
 
-def test_rows_past_the_end_of_the_list_are_found_by_a_filter_or_a_number(olga: Client, five: None, lobby: Room) -> None:
+def test_a_row_past_the_end_of_the_list_is_found_by_a_filter_or_a_number(olga: Client, five: None, lobby: Room) -> None:
     for query in ("q=%231&room=lobby", "person=ben&room=lobby", "person=ben"):
         page = olga.get(f"{url('message', 'changelist')}?{query}")
         assert [each.number for each in page.context["cl"].result_list] == [1]
 
 
 @pytest.mark.parametrize("number", [0, -1])
-def test_a_page_before_the_first_is_the_first(olga: Client, five: None, number: int) -> None:
+def test_a_page_number_below_one_shows_the_first_page(olga: Client, five: None, number: int) -> None:
     page = olga.get(f"{url('message', 'changelist')}?p={number}")
     assert page.context["cl"].page_num == 1
     assert [each.number for each in page.context["cl"].result_list] == [5, 4]

@@ -27,7 +27,7 @@ def rows(client: Client, kind: str, query: str) -> list[Any]:
     return list(client.get(f"{url(kind, 'changelist')}?{query}").context["cl"].result_list)
 
 
-def test_a_person_is_added_and_told(olga: Client, staff: Room, cleo: Any) -> None:
+def test_adding_a_person_is_published_and_logged(olga: Client, staff: Room, cleo: Any) -> None:
     with published() as hints:
         done = submit(olga, url("membership", "add"), room=staff.pk, user=cleo.pk, role="moderator")
     assert done.status_code == 302
@@ -51,7 +51,9 @@ def test_a_person_who_cannot_be_added_is_an_error_at_the_field(
     assert hints == []
 
 
-def test_a_role_is_changed_and_told_but_not_the_last_owners(olga: Client, lobby: Room, ana: Any, ben: Any) -> None:
+def test_a_changed_role_is_published_but_the_last_owner_cannot_be_demoted(
+    olga: Client, lobby: Room, ana: Any, ben: Any
+) -> None:
     with published() as hints:
         submit(olga, url("membership", "change", of(ben, lobby).pk), role="moderator")
     assert events_in(hints, lobby)[0].member.role == "moderator"
@@ -77,7 +79,9 @@ def test_the_delete_button_ends_the_membership_and_keeps_its_row(olga: Client, l
     check_log(lobby)
 
 
-def test_many_are_removed_at_once(olga: Client, lobby: Room, staff: Room, ana_and_ben: Room, ben: Any) -> None:
+def test_several_members_are_removed_at_once_but_not_from_direct_rooms(
+    olga: Client, lobby: Room, staff: Room, ana_and_ben: Room, ben: Any
+) -> None:
     chosen = [of(ben, room) for room in (staff, lobby, ana_and_ben)]
     with published() as hints:
         done = act(olga, "membership", "delete_selected", chosen, post="yes")
@@ -86,7 +90,7 @@ def test_many_are_removed_at_once(olga: Client, lobby: Room, staff: Room, ana_an
     assert [of(ben, room).is_present for room in (staff, lobby, ana_and_ben)] == [False, False, True]
 
 
-def test_djangos_permissions_decide(clerk: Callable[..., Client], lobby: Room, ben: Any, cleo: Any) -> None:
+def test_djangos_permissions_are_enforced(clerk: Callable[..., Client], lobby: Room, ben: Any, cleo: Any) -> None:
     viewer = clerk("view_membership")
     mine = of(ben, lobby)
     with published() as hints:
@@ -97,7 +101,7 @@ def test_djangos_permissions_decide(clerk: Callable[..., Client], lobby: Room, b
     assert hints == []
 
 
-def test_the_list_is_filtered(olga: Client, lobby: Room, staff: Room, ana: Any, ben: Any) -> None:
+def test_the_list_can_be_filtered(olga: Client, lobby: Room, staff: Room, ana: Any, ben: Any) -> None:
     memberships.remove(by=SITE, room_id=staff.pk, user_id=str(ben.pk))
     for query, found in {
         "room=lobby": [of(ben, lobby), of(ana, lobby)],
@@ -108,7 +112,7 @@ def test_the_list_is_filtered(olga: Client, lobby: Room, staff: Room, ana: Any, 
         assert rows(olga, "membership", query) == found, query
 
 
-def test_the_list_takes_as_many_queries_however_many_people(
+def test_the_number_of_queries_does_not_grow_with_the_number_of_people(
     olga: Client, lobby: Room, make_person: Any, django_assert_num_queries: Any
 ) -> None:
     for n in range(5):
@@ -117,7 +121,7 @@ def test_the_list_takes_as_many_queries_however_many_people(
         olga.get(url("membership", "changelist"))
 
 
-def test_a_person_is_chosen_by_typing_where_the_host_can_search_people(olga: Client, monkeypatch: Any) -> None:
+def test_a_person_can_be_searched_for_if_the_hosts_user_admin_allows_it(olga: Client, monkeypatch: Any) -> None:
     people = admin.site._registry[get_user_model()]
     for searchable, widget in ((("username",), "admin-autocomplete"), ((), "vForeignKeyRawIdAdminField")):
         monkeypatch.setattr(people, "search_fields", searchable)
@@ -125,7 +129,7 @@ def test_a_person_is_chosen_by_typing_where_the_host_can_search_people(olga: Cli
         assert widget in str(field)
 
 
-def test_a_room_is_chosen_by_typing(olga: Client, lobby: Room, ana: Any) -> None:
+def test_a_room_can_be_searched_for(olga: Client, lobby: Room, ana: Any) -> None:
     for n in range(3):
         rooms.create(by=ana, name=f"Other {n}")
     query = {"term": "lob", "app_label": "chat", "model_name": "membership", "field_name": "room"}
@@ -137,7 +141,7 @@ def test_a_room_is_chosen_by_typing(olga: Client, lobby: Room, ana: Any) -> None
 
 
 @pytest.mark.parametrize("way", ["page", "action", "delete", "delete_selected"])
-def test_a_token_is_ended_and_its_sockets_with_it(olga: Client, ana: Any, way: str) -> None:
+def test_ending_a_token_also_closes_its_sockets(olga: Client, ana: Any, way: str) -> None:
     secret = tokens.issue(by=ana, user=ana, name="bot")
     token = Token.objects.get()
     assert identity.from_token(secret)

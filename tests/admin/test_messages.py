@@ -1,4 +1,4 @@
-"""Messages in the admin: edited and removed as the chat itself does it, and found among millions."""
+"""Messages in the admin: they are edited and removed as in the chat itself, and can be found among millions."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,7 +25,9 @@ def rows(client: Client, query: str = "") -> list[Message]:
     return list(page.context["cl"].result_list)
 
 
-def test_an_edit_is_rendered_and_told_in_an_archived_room_too(olga: Client, lobby: Room, ana: Any, ben: Any) -> None:
+def test_an_edit_is_rendered_and_published_even_in_an_archived_room(
+    olga: Client, lobby: Room, ana: Any, ben: Any
+) -> None:
     message = said_by(ana, lobby, "soop\n\nfor all")
     rooms.update(by=SITE, room_id=lobby.pk, archived=True)
     with published() as hints:
@@ -40,7 +42,7 @@ def test_an_edit_is_rendered_and_told_in_an_archived_room_too(olga: Client, lobb
     assert LogEntry.objects.get().get_change_message() == "Changed Text."
 
 
-def test_the_same_text_again_is_no_edit(olga: Client, lobby: Room, ana: Any) -> None:
+def test_saving_an_unchanged_text_is_no_edit(olga: Client, lobby: Room, ana: Any) -> None:
     message = said_by(ana, lobby, "two\nlines")
     with published() as hints:
         submit(olga, url("message", "change", message.pk))
@@ -77,7 +79,9 @@ def test_the_delete_button_leaves_a_tombstone(olga: Client, lobby: Room, ana: An
     assert olga.post(path, {"post": "yes"}).status_code == 403
 
 
-def test_many_are_removed_at_once_and_each_is_told(olga: Client, lobby: Room, staff: Room, ana: Any) -> None:
+def test_several_messages_are_deleted_at_once_and_each_deletion_is_published(
+    olga: Client, lobby: Room, staff: Room, ana: Any
+) -> None:
     said_there = [said_by(ana, room, body) for body in "ab" for room in (staff, lobby)]
     messages.delete(by=SITE, message_id=said_there[0].pk)
     assert "An empty entry stays" in act(olga, "message", "delete_selected", said_there).content.decode()
@@ -91,7 +95,7 @@ def test_many_are_removed_at_once_and_each_is_told(olga: Client, lobby: Room, st
     assert LogEntry.objects.count() == 3
 
 
-def test_more_than_a_bulk_action_takes_is_refused_whole(
+def test_a_bulk_action_on_too_many_messages_changes_none_of_them(
     olga: Client, lobby: Room, ana: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.admin.base.AT_ONCE", 2)
@@ -102,7 +106,7 @@ def test_more_than_a_bulk_action_takes_is_refused_whole(
     assert hints == []
 
 
-def test_djangos_permissions_decide(clerk: Callable[..., Client], lobby: Room, ana: Any) -> None:
+def test_djangos_permissions_are_enforced(clerk: Callable[..., Client], lobby: Room, ana: Any) -> None:
     message = said_by(ana, lobby, "secret")
     viewer = clerk("view_message")
     assert 'name="body"' not in viewer.get(url("message", "change", message.pk)).content.decode()
@@ -137,7 +141,7 @@ def test_the_list_is_filtered_by_room_author_and_state(
         assert rows(olga, query) == found, query
 
 
-def test_a_direct_room_is_called_by_its_people(
+def test_a_direct_room_is_named_after_its_people(
     olga: Client, ana: Any, ana_and_ben: Room, make_person: Any, django_assert_num_queries: Any
 ) -> None:
     message = said_by(ana, ana_and_ben)
@@ -154,14 +158,14 @@ def test_a_direct_room_is_called_by_its_people(
         assert ">ana, eve<" in olga.get(url("message", "changelist")).content.decode()
 
 
-def test_a_moment_is_short_and_says_the_year_where_it_is_another(settings: Any) -> None:
+def test_a_time_is_short_and_names_the_year_only_if_it_is_not_this_year(settings: Any) -> None:
     settings.TIME_ZONE = "Asia/Tokyo"
     this_year = timezone.localtime().year
     assert lists.short_moment(datetime(this_year, 7, 2, 15, 4, tzinfo=UTC)) == "3 Jul 00:04"
     assert lists.short_moment(datetime(2019, 1, 2, 0, 0, tzinfo=UTC)) == "2 Jan 2019 09:00"
 
 
-def test_words_are_looked_for_in_one_room_and_numbers_find_one_message(
+def test_a_search_finds_words_in_one_room_and_a_message_by_its_number(
     olga: Client, lobby: Room, staff: Room, ana: Any
 ) -> None:
     soup, bread = said_by(ana, lobby, "Hot soup"), said_by(ana, lobby, "Bread")
@@ -173,7 +177,7 @@ def test_words_are_looked_for_in_one_room_and_numbers_find_one_message(
     assert rows(olga, "q=" + "9" * 30) == []
 
 
-def test_counting_and_scanning_have_an_end(
+def test_counting_and_scanning_are_bounded(
     olga: Client, lobby: Room, ana: Any, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
     said_there = [said_by(ana, lobby, f"soup {n}") for n in range(8)]
@@ -193,6 +197,6 @@ def test_counting_and_scanning_have_an_end(
 @pytest.mark.parametrize(
     "query", ["p=x", "p=999999999999", "p=0", "room=%00", "person=%00", "o=1", "all=", "author__id=1"]
 )
-def test_a_list_asked_for_nonsense_answers(olga: Client, lobby: Room, ana: Any, query: str) -> None:
+def test_a_list_answers_nonsense_queries_without_an_error(olga: Client, lobby: Room, ana: Any, query: str) -> None:
     said_by(ana, lobby)
     assert olga.get(f"{url('message', 'changelist')}?{query}").status_code in (200, 302, 400)

@@ -19,7 +19,7 @@ from tests.services.log import check_log
 ROLE, REMOVE = "memberships-{}-role", "memberships-{}-DELETE"
 
 
-def test_a_rename_is_one_change_that_is_told_and_logged(olga: Client, lobby: Room) -> None:
+def test_a_rename_is_one_change_that_is_published_and_logged(olga: Client, lobby: Room) -> None:
     with published() as hints:
         done = submit(olga, url("room", "change", lobby.pk), name="Hall", topic="For  all", archived="on")
     assert done.status_code == 302
@@ -29,7 +29,7 @@ def test_a_rename_is_one_change_that_is_told_and_logged(olga: Client, lobby: Roo
     assert LogEntry.objects.get().get_change_message() == "Changed Name, Topic and Archived."
 
 
-def test_saving_an_unchanged_form_changes_nothing(olga: Client, lobby: Room, ana_and_ben: Room) -> None:
+def test_saving_an_unchanged_room_changes_nothing(olga: Client, lobby: Room, ana_and_ben: Room) -> None:
     with published() as hints:
         for room in (lobby, ana_and_ben):
             assert submit(olga, url("room", "change", room.pk)).status_code == 302
@@ -43,7 +43,7 @@ def test_an_archived_room_can_be_renamed_here(olga: Client, lobby: Room) -> None
 
 
 @pytest.mark.parametrize("wanted", [{"name": " "}, {"name": "x" * 101}, {"kind": "direct"}, {"topic": "x" * 501}])
-def test_what_can_not_be_is_an_error_at_the_field(olga: Client, lobby: Room, wanted: dict[str, str]) -> None:
+def test_an_invalid_value_is_an_error_at_its_field(olga: Client, lobby: Room, wanted: dict[str, str]) -> None:
     with published() as hints:
         page = submit(olga, url("room", "change", lobby.pk), **wanted)
     assert page.status_code == 200
@@ -51,7 +51,7 @@ def test_what_can_not_be_is_an_error_at_the_field(olga: Client, lobby: Room, wan
     assert hints == []
 
 
-def test_a_room_that_is_made_private_is_looked_at_again_by_every_process(olga: Client, lobby: Room) -> None:
+def test_every_process_checks_a_room_again_when_it_is_made_private(olga: Client, lobby: Room) -> None:
     with published() as hints:
         submit(olga, url("room", "change", lobby.pk), kind="private")
     assert hints == [CompareRoom(lobby.pk)]
@@ -72,7 +72,7 @@ def test_a_new_room_belongs_to_its_maker(olga: Client) -> None:
 # Members on the room's page --------------------------------------------------------------------------------------
 
 
-def test_members_come_change_and_go_on_the_page_of_their_room(
+def test_members_are_added_changed_and_removed_on_the_page_of_their_room(
     olga: Client, lobby: Room, ana: Any, ben: Any, cleo: Any
 ) -> None:
     new = {"memberships-2-TOTAL_FORMS": "1", "memberships-2-0-user": cleo.pk, "memberships-2-0-role": "moderator"}
@@ -87,7 +87,7 @@ def test_members_come_change_and_go_on_the_page_of_their_room(
     check_log(lobby)
 
 
-def test_the_last_owner_stays_one_and_is_replaced_when_removed(olga: Client, lobby: Room, ben: Any) -> None:
+def test_the_last_owner_cannot_be_demoted_but_is_replaced_when_removed(olga: Client, lobby: Room, ben: Any) -> None:
     with published() as hints:
         done = submit(olga, url("room", "change", lobby.pk), name="Hall", **{ROLE.format(0): "member"})
     assert "no owner left" in said(done)[0]
@@ -98,7 +98,9 @@ def test_the_last_owner_stays_one_and_is_replaced_when_removed(olga: Client, lob
     check_log(lobby)
 
 
-def test_a_member_or_a_deactivated_person_is_not_added(olga: Client, lobby: Room, ben: Any, make_person: Any) -> None:
+def test_a_member_or_a_deactivated_person_cannot_be_added(
+    olga: Client, lobby: Room, ben: Any, make_person: Any
+) -> None:
     gone = make_person("gone", is_active=False)
     with published() as hints:
         for person in (ben, gone):
@@ -109,7 +111,7 @@ def test_a_member_or_a_deactivated_person_is_not_added(olga: Client, lobby: Room
     assert hints == []
 
 
-def test_the_people_of_a_direct_room_are_shown_and_fixed(olga: Client, ana_and_ben: Room) -> None:
+def test_the_people_of_a_direct_room_are_shown_but_cannot_be_changed(olga: Client, ana_and_ben: Room) -> None:
     page = olga.get(url("room", "change", ana_and_ben.pk)).content.decode()
     assert "ana" in page
     assert "memberships-0-role" not in page
@@ -119,7 +121,7 @@ def test_the_people_of_a_direct_room_are_shown_and_fixed(olga: Client, ana_and_b
 # Deleting --------------------------------------------------------------------------------------------------------
 
 
-def test_the_delete_page_explains_the_consequences_without_loading_messages(
+def test_the_delete_page_says_what_happens_without_loading_the_messages(
     olga: Client, lobby: Room, ana: Any, django_assert_max_num_queries: Any
 ) -> None:
     for _ in range(5):
@@ -130,7 +132,7 @@ def test_the_delete_page_explains_the_consequences_without_loading_messages(
     assert "#1" not in page
 
 
-def test_a_deleted_room_is_gone_with_all_that_was_said(olga: Client, lobby: Room, staff: Room, ana: Any) -> None:
+def test_a_deleted_room_is_gone_with_all_its_messages(olga: Client, lobby: Room, staff: Room, ana: Any) -> None:
     said_by(ana, lobby, "@ben hello")
     kept = said_by(ana, staff)
     with published() as hints:
@@ -144,7 +146,7 @@ def test_a_deleted_room_is_gone_with_all_that_was_said(olga: Client, lobby: Room
     assert (entry.object_repr, entry.is_deletion()) == ("Lobby", True)
 
 
-def test_several_rooms_are_archived_reopened_and_deleted(olga: Client, lobby: Room, staff: Room) -> None:
+def test_several_rooms_can_be_archived_reopened_and_deleted_at_once(olga: Client, lobby: Room, staff: Room) -> None:
     for action, archived, told in (("archive", True, "2 rooms archived."), ("reopen", False, "2 rooms reopened.")):
         with published() as hints:
             done = act(olga, "room", action, [lobby, staff])
@@ -160,10 +162,10 @@ def test_several_rooms_are_archived_reopened_and_deleted(olga: Client, lobby: Ro
     assert LogEntry.objects.count() == 6
 
 
-# Who may ---------------------------------------------------------------------------------------------------------
+# Permissions -----------------------------------------------------------------------------------------------------
 
 
-def test_djangos_permissions_decide(clerk: Callable[..., Client], lobby: Room) -> None:
+def test_djangos_permissions_are_enforced(clerk: Callable[..., Client], lobby: Room) -> None:
     viewer = clerk("view_room")
     assert viewer.get(url("room", "changelist")).status_code == 200
     with published() as hints:
@@ -175,7 +177,7 @@ def test_djangos_permissions_decide(clerk: Callable[..., Client], lobby: Room) -
     assert not fresh(lobby).archived
 
 
-def test_the_right_to_change_rooms_is_not_the_right_to_change_members(
+def test_the_permission_to_change_rooms_does_not_allow_changing_members(
     clerk: Callable[..., Client], lobby: Room
 ) -> None:
     editor = clerk("view_room", "change_room", "view_membership")
@@ -198,7 +200,7 @@ def test_the_list_finds_and_names_rooms(olga: Client, lobby: Room, staff: Room, 
         assert rows == (found or [ana_and_ben, staff, lobby]), query
 
 
-def test_the_list_takes_as_many_queries_however_many_rooms(
+def test_the_number_of_queries_does_not_grow_with_the_number_of_rooms(
     olga: Client, ana: Any, ben: Any, django_assert_num_queries: Any
 ) -> None:
     for n in range(5):

@@ -1,4 +1,4 @@
-"""Reading the documentation as tests do: its code blocks, tables, headings and links."""
+"""Read the documentation: its code blocks, tables, headings and links."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ def page(name: str) -> str:
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """The contents of the fenced blocks that name ``language``."""
+    """Return the contents of the fenced blocks that name ``language``."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
@@ -27,13 +27,13 @@ def headings(text: str) -> list[str]:
 
 
 def table(text: str, first: str, second: str) -> list[list[str]]:
-    """The cells of the rows of the one table whose first two columns are headed so."""
+    """Return the cells, row by row, of the only table whose first two columns have these headings."""
     tables = re.findall(rf"^\| {first} \| {second} \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
     assert len(tables) == 1, f"{len(tables)} tables | {first} | {second} |"
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in tables[0].splitlines()]
 
 
 def links(text: str) -> list[str]:
-    """Where its links and pictures point, those to other sites left out."""
+    """Return the targets of all links and pictures, except those on other sites."""
     found = [link or picture for link, picture in LINK.findall(without_blocks(text))]
     return [each for each in found if not re.match(r"[a-z]+:", each)]

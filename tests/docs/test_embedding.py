@@ -1,4 +1,4 @@
-"""docs/embedding.md: what it tells a site to write does what it says."""
+"""docs/embedding.md: the code that it tells a site to write works as described."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ def addresses_of(room):
 """
 
 
-def test_the_recipe_for_a_sites_own_tests_runs_as_it_stands(tmp_path: Path) -> None:
+def test_the_recipe_for_a_sites_own_tests_runs_unchanged(tmp_path: Path) -> None:
     recipes = blocks(page("docs/embedding.md"), "python")
     (receiver,) = [each for each in recipes if "@receiver(message_posted)" in each]
     (recipe,) = [each for each in recipes if "wait_until_told" in each]

@@ -1,4 +1,4 @@
-"""The pages hang together: links lead somewhere, and what the code refers to is there."""
+"""The pages are consistent: every link has a target, and everything that the code refers to exists."""
 
 import re
 import tomllib
@@ -24,7 +24,7 @@ NUMBERED_SECTION = re.compile(r"docs/protocol\.md, sections? (\d)(?: and (\d))?"
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_link_of_a_page_leads_somewhere(name: str) -> None:
+def test_every_link_of_a_page_has_a_target(name: str) -> None:
     for link in links(page(name)):
         path, _, anchor = link.partition("#")
         target = (ROOT / name).parent / path if path else ROOT / name
@@ -60,7 +60,7 @@ def test_the_numbered_sections_that_the_code_names_exist() -> None:
 
 
 def words(source: str) -> str:
-    """The text on one line, without the signs that begin a line of a comment."""
+    """Return the text on one line, without the characters that begin a line of a comment."""
     return re.sub(r"\s*\n\s*(?://|#|\*)?\s*", " ", source)
 
 
@@ -90,13 +90,13 @@ def test_variables_that_the_pages_set_exist() -> None:
             assert re.search(rf"^{variable}=", example, re.MULTILINE), f"{name}: {variable}"
 
 
-def test_the_changelog_speaks_of_this_version() -> None:
+def test_the_changelog_mentions_this_version() -> None:
     version = tomllib.loads(page("pyproject.toml"))["project"]["version"]
     assert version in page("CHANGELOG.md")
 
 
-def test_the_operators_page_has_the_flags_of_make_run() -> None:
-    from project.serve import daphne_flags  # needs settings, as tests have them
+def test_the_operators_page_shows_the_flags_of_make_run() -> None:
+    from project.serve import daphne_flags  # here, because it needs settings
 
     shown = page("docs/operations.md")
     for flag in daphne_flags("127.0.0.1", 8000):

@@ -1,4 +1,4 @@
-"""docs/protocol.md says what the server's own types say: every example decodes, every table is complete."""
+"""docs/protocol.md agrees with the server's own types: every example decodes, every table is complete."""
 
 import json
 import re
@@ -22,7 +22,7 @@ TO_THE_ROOM = (*protocol.RoomEvent.__args__, protocol.TypingChanged, protocol.No
 
 
 def frames(conversation: str) -> list[tuple[str, str]]:
-    """Each frame with the arrow before it; a folded one is put together again."""
+    """Return each frame with the arrow before it. A frame may be folded over several lines."""
     parts = re.split(r"^([→←⇇×]) ", conversation, flags=re.MULTILINE)
     assert parts[0] == "", f"A line without an arrow: {parts[0]}"
     return list(zip(parts[1::2], [each.strip() for each in parts[2::2]], strict=True))

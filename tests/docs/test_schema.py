@@ -1,4 +1,4 @@
-"""The published schemas are those of the code, and say yes and no where the server does."""
+"""The published schemas match the code, and accept and refuse the same frames as the server."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ CLIENT_ID = "0b6e0f0a-2f39-4a52-9f0f-5b1a5b0f3d11"
     ("file", "document", "argument"),
     [("protocol.schema.json", schema.json_schema, ""), ("asyncapi.json", schema.asyncapi, " asyncapi")],
 )
-def test_the_published_schema_matches_the_types(file: str, document: Any, argument: str) -> None:
+def test_the_published_file_is_up_to_date_with_the_types(file: str, document: Any, argument: str) -> None:
     again = f"python -m chat.wire.schema{argument} > docs/{file}"
     assert (DOCS / file).read_text(encoding="utf-8") == schema.written(document()), again
 
@@ -32,7 +32,7 @@ def test_every_command_has_its_result() -> None:
     assert answered == {each for each in RESULTS if "ref" in each.__struct_fields__}
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_can_be_resolved() -> None:
     asyncapi = schema.asyncapi()
     for reference in references(SCHEMA):
         assert resolved(SCHEMA, reference) is not None
@@ -42,12 +42,12 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize("case", EXAMPLES["commands"], ids=lambda case: case["name"])
-def test_the_schema_takes_the_commands_that_the_server_takes(case: Any) -> None:
+def test_the_schema_accepts_the_commands_that_the_server_accepts(case: Any) -> None:
     assert fits(case["frame"], "ClientFrame")
 
 
 @pytest.mark.parametrize("case", EXAMPLES["events"], ids=lambda case: case["name"])
-def test_the_schema_takes_the_events_that_a_client_takes(case: Any) -> None:
+def test_the_schema_accepts_the_events_that_a_client_accepts(case: Any) -> None:
     frame = case["frame"] if isinstance(case["frame"], list) else [case["frame"]]
     known = [each for each in frame if protocol.decode_events(json.dumps(each))]
     assert fits(known, "ServerFrame")
@@ -84,7 +84,7 @@ def test_results_are_in_the_schema_by_command() -> None:
 LOBBY = protocol.Room("1", "lobby", "Lobby", "open", "", False, 2, None)
 
 
-# A validator for as much of JSON Schema as ours uses; whatever it doesn't know, it complains of.
+# A validator for the part of JSON Schema that ours uses. An unknown keyword raises a KeyError.
 
 
 def fits(value: Any, name: str) -> bool:

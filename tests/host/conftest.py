@@ -1,4 +1,4 @@
-"""The wheel, and a site that knows nothing of this checkout with the wheel in it (tests/host/site)."""
+"""Build the wheel, and install it into a site that uses nothing else of this checkout (tests/host/site)."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.rig.ports import free_port, listens, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("chat", "project", "tests", "bench", "pyproject.toml", "README.md", "LICENSE")
-"""What setuptools sees, so that it could take too much."""
+"""The files that setuptools sees: more than belong in the wheel, so that a test notices if it takes too much."""
 SITE = Path(__file__).parent / "site"
 START_S = 60.0
 STOP_S = 15.0
@@ -47,12 +47,12 @@ for number, nicks in {accesses!r}.items():
 print(json.dumps(rooms))
 """
 ACCESSES = {7: ["ana", "ben"], 8: ["reader", "cleo"], 9: ["cleo"]}
-"""Who has to do with which order; ``eve`` with none."""
+"""The people with access to each order. ``eve`` has access to none."""
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this tree, built from a copy: setuptools leaves its work beside the sources."""
+    """The wheel of this tree, built from a copy, because setuptools leaves files beside the sources."""
     folder = tmp_path_factory.mktemp("wheel")
     tree = folder / "tree"
     tree.mkdir()
@@ -70,14 +70,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Shop:
-    """The foreign site, running."""
+    """The running foreign site."""
 
     folder: Path
     python: Path
     environment: dict[str, str]
     port: int
     rooms: dict[str, int]
-    """The room on each order."""
+    """The room about each order, by the number of the order."""
 
     @property
     def url(self) -> str:
@@ -92,23 +92,24 @@ class Shop:
         return [each.read_text() for each in sorted((self.folder / "mail").glob("*"))]
 
     def run(self, code: str) -> str:
-        """What the code prints, run inside the site."""
+        """Run the code inside the site and return what it prints."""
         return _run([self.python, "-c", f"import django; django.setup()\n{code}"], self.folder, self.environment)
 
 
 @pytest.fixture(scope="session")
 def shop(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """The site of tests/host/site in an environment of its own: the wheel, what it asks for, and nothing else."""
+    """The site of tests/host/site in its own virtual environment, with only the wheel and its requirements."""
     folder = tmp_path_factory.mktemp("shop")
     shutil.copytree(SITE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    # Nothing of this checkout: no PYTHONPATH, no settings, no .env.
+    # Pass on nothing of this checkout: no PYTHONPATH, no settings, no .env.
     environment = {"PATH": os.environ["PATH"], "SHOP_HOME": str(folder), "LANG": "C.UTF-8"}
     environment["DJANGO_SETTINGS_MODULE"] = "shop.settings"
     _run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], folder)
     python = folder / "venv" / "bin" / "python"
-    # The versions that the other tests passed with. Compiling what is never imported takes half of the time.
+    # Use the versions that the other tests pass with. Without --no-compile, compiling modules that are never imported
+    # takes half of the time.
     pins = folder / "pins.txt"
-    # Without their hashes: with them, pip would ask for a hash of the wheel too.
+    # Remove the hashes: with them, pip would require a hash of the wheel too.
     pins.write_text(re.sub(r" \\\n.*--hash.*", "", (ROOT / "requirements.txt").read_text()))
     install = ["install", "--quiet", "--no-compile", "--no-input", "-c", pins, f"{wheel}[server]"]
     _run([sys.executable, "-m", "pip", "--python", python, *install], folder)

@@ -1,6 +1,9 @@
-"""The app in somebody else's project: people without user names and with UUID keys, no allauth, no admin and no
-messages of Django's, pages and socket below a script name, a second database, and a base template, a style sheet, a
-policy and a content security policy of the site's own. tests/host/site holds the five lines of docs/embedding.md."""
+"""The app in somebody else's project.
+
+Its users have UUID keys and no user names. It has no allauth, no admin and no django.contrib.messages, but a second
+database. Pages and socket are below a script name. Base template, style sheet, policy and Content Security Policy are
+the site's own. tests/host/site contains the five lines of docs/embedding.md.
+"""
 
 import asyncio
 import re
@@ -30,7 +33,7 @@ print("LOADED", *sys.modules)
 
 @dataclass
 class Customer:
-    """Somebody with a browser, at the shop."""
+    """A person who visits the shop with a browser."""
 
     shop: Shop
     email: str
@@ -45,7 +48,7 @@ class Customer:
         return page
 
     async def come_in(self, page: Page) -> None:
-        """Through the shop's own door."""
+        """Sign in on the shop's own page."""
         await page.get_by_label("Email").fill(self.email)
         await page.get_by_label("Password").fill("open sesame")
         await page.get_by_role("button", name="Come in").click()
@@ -63,7 +66,7 @@ def customers(browser: Browser, shop: Shop) -> Any:
     return bring
 
 
-def test_the_shop_has_nothing_of_this_checkout_and_the_checks_nothing_to_say(shop: Shop) -> None:
+def test_the_shop_uses_nothing_of_this_checkout_and_passes_all_checks(shop: Shop) -> None:
     said = shop.run(LOOK_AROUND)
     assert said.startswith(str(shop.folder / "venv"))
     assert "no issues" in said
@@ -73,7 +76,7 @@ def test_the_shop_has_nothing_of_this_checkout_and_the_checks_nothing_to_say(sho
     assert not {"allauth", "django.contrib.admin", "django.contrib.messages.apps"} & set(loaded.split())
 
 
-def test_the_documented_lines_are_those_of_the_example_shop() -> None:
+def test_the_shop_contains_the_documented_lines() -> None:
     page = (ROOT / "docs/embedding.md").read_text()
     lines = re.search(r"<!-- five lines -->(.*?)<!-- /five lines -->", page, re.DOTALL)
     assert lines
@@ -93,7 +96,7 @@ async def test_two_people_talk_on_the_shops_own_page(shop: Shop, customers: Any)
     room = f"{shop.url}/talk/rooms/{shop.rooms['7']}/"
     ana, ben, eve = await customers("ana", "ben", "eve")
 
-    # Nobody yet: the shop's door, and back.
+    # A visitor who is not signed in gets to the shop's sign-in page, and back.
     of_ana = await ana.open("/orders/7/")
     await of_ana.get_by_role("link", name="Sign in").click()
     await ana.come_in(of_ana)
@@ -101,7 +104,7 @@ async def test_two_people_talk_on_the_shops_own_page(shop: Shop, customers: Any)
     of_ben = await ben.open("/door/?next=/intranet/orders/7/")
     await ben.come_in(of_ben)
 
-    # On the order's page, both ways, live; the page's title and focus stay the shop's.
+    # On the order's page, messages arrive live in both directions. Title and focus of the page stay the shop's.
     await is_live(of_ana)
     await is_live(of_ben)
     await expect(of_ana).to_have_title("Order 7")
@@ -110,7 +113,7 @@ async def test_two_people_talk_on_the_shops_own_page(shop: Shop, customers: Any)
     await expect(messages(of_ben)).to_have_text(["Where is it?"])
     await expect(of_ben).to_have_title("Order 7")
 
-    # In the chat's own pages, inside the shop's base template.
+    # The chat's own pages are inside the shop's base template.
     await of_ben.goto(room)
     await expect(of_ben.get_by_role("link", name="The shop")).to_be_visible()
     await expect(messages(of_ben)).to_have_text(["Where is it?"])
@@ -121,11 +124,11 @@ async def test_two_people_talk_on_the_shops_own_page(shop: Shop, customers: Any)
     await expect(messages(of_ana)).to_have_text(["Where is it?", "It has left the house."])
     await is_live(of_ana)
 
-    # Mail went out beside it, by a receiver of the shop's.
+    # A receiver of the shop has sent mail as well.
     await asyncio.to_thread(wait_until, lambda: len(shop.mails) == 2, "two mails", 10)
     assert "To: ben@shop.example" in shop.mails[0] + shop.mails[1]
 
-    # Eve comes in, and there is no chat for her.
+    # Eve signs in, but sees no chat.
     of_eve = await eve.open("/door/?next=/intranet/orders/7/")
     await eve.come_in(of_eve)
     await expect(of_eve.get_by_role("heading", name="Order 7")).to_be_visible()
@@ -133,7 +136,7 @@ async def test_two_people_talk_on_the_shops_own_page(shop: Shop, customers: Any)
     answer = await of_eve.request.get(room)
     assert answer.status == 404
 
-    # Taken away in the shop's own model: his open page is cut, and what follows doesn't reach it.
+    # When ben's access ends in the shop's own model, his open page is cut off and gets no later message.
     await of_ana.get_by_role("button", name="Shut out ben").click()
     await expect(of_ben.locator("[data-part=outside]")).to_contain_text("not in this room")
     await expect(of_ben.get_by_label("Message", exact=True)).to_be_hidden()
@@ -146,7 +149,7 @@ async def test_two_people_talk_on_the_shops_own_page(shop: Shop, customers: Any)
     assert "Traceback" not in shop.log.read_text()
 
 
-async def test_the_policy_decides_who_reads_and_who_writes(shop: Shop, customers: Any) -> None:
+async def test_the_policy_decides_who_may_read_and_who_may_write(shop: Shop, customers: Any) -> None:
     (reader,) = await customers("reader")
     page = await reader.open("/door/?next=/intranet/orders/8/")
     await reader.come_in(page)
@@ -190,7 +193,7 @@ OURS = {
 }
 
 
-async def test_the_shops_look_and_ours_leave_each_other_alone(shop: Shop, customers: Any) -> None:
+async def test_the_shops_styles_and_ours_do_not_affect_each_other(shop: Shop, customers: Any) -> None:
     look, away = await customers("cleo", "eve")
     page = await look.open("/door/?next=/intranet/orders/9/")
     await look.come_in(page)
@@ -208,7 +211,7 @@ async def test_the_shops_look_and_ours_leave_each_other_alone(shop: Shop, custom
     assert look.complaints == []
 
 
-async def test_every_page_of_the_chat_stands_in_the_shops_frame(shop: Shop, customers: Any) -> None:
+async def test_every_page_of_the_chat_is_inside_the_shops_base_template(shop: Shop, customers: Any) -> None:
     (cleo,) = await customers("cleo")
     page = await cleo.open("/talk/")
     await expect(page).to_have_url(f"{shop.url}/door/?next=/intranet/talk/")
@@ -256,7 +259,7 @@ print(Message.objects.get().user_key)
 """
 
 
-def test_an_older_database_gets_uuid_keys_as_they_are_on_the_wire(shop: Shop, tmp_path: Path) -> None:
-    """SQLite's tables hold a UUID as 32 digits; on the wire, and so in ``user_key``, it has hyphens."""
+def test_migrating_an_older_database_writes_uuid_keys_as_they_are_on_the_wire(shop: Shop, tmp_path: Path) -> None:
+    """SQLite stores a UUID as 32 digits. On the wire, and so in ``user_key``, it has hyphens."""
     other = replace(shop, environment={**shop.environment, "SHOP_HOME": str(tmp_path)})
     assert len(other.run(OLD_DATABASE).split()[-1]) == 36

@@ -1,4 +1,4 @@
-"""What ``pip install`` brings."""
+"""The wheel: what it contains and what it requires."""
 
 import re
 from email.message import Message
@@ -16,7 +16,7 @@ from tests.host.conftest import ROOT
 LEFT_OUT = ("__pycache__",)
 
 
-def test_the_wheel_holds_the_app_whole_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_the_whole_app_and_nothing_else(wheel: Path) -> None:
     packed = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
     tree = {
         path.relative_to(ROOT).as_posix()
@@ -27,7 +27,7 @@ def test_the_wheel_holds_the_app_whole_and_nothing_else(wheel: Path) -> None:
     assert {Path(name).suffix for name in packed} >= {".py", ".html", ".js", ".css", ".svg", ".mo"}, "the premise"
 
 
-def test_a_sites_type_checker_reads_the_apps_annotations(wheel: Path) -> None:
+def test_a_sites_type_checker_uses_the_apps_annotations(wheel: Path) -> None:
     assert "chat/py.typed" in ZipFile(wheel).namelist()
 
 
@@ -37,24 +37,24 @@ def test_the_wheel_names_its_licence_and_its_extras(wheel: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["5.2.17", "5.2.19", "6.0", "6.0.10", "6.1", "6.1.3"])
-def test_a_site_keeps_the_django_that_it_has(wheel: Path, version: str) -> None:
+def test_the_wheel_accepts_every_supported_django(wheel: Path, version: str) -> None:
     assert version in asked(wheel)["django"]
     assert f"Framework :: Django :: {version[:3]}" in metadata(wheel).get_all("Classifier", [])
 
 
 @pytest.mark.parametrize("version", ["5.2.16", "6.2"])
-def test_a_django_that_was_never_tried_is_not_taken(wheel: Path, version: str) -> None:
+def test_the_wheel_refuses_a_django_that_is_not_supported(wheel: Path, version: str) -> None:
     assert version not in asked(wheel)["django"]
 
 
-def test_the_redis_extra_takes_whatever_redis_py_the_site_has(wheel: Path) -> None:
+def test_the_redis_extra_accepts_any_version_of_redis_py(wheel: Path) -> None:
     wanted = asked(wheel, "redis")
     assert "channels-redis" in wanted
     assert wanted.get("redis", SpecifierSet()) == SpecifierSet()
 
 
 @pytest.mark.parametrize(("python", "django"), [("3.11", 5), ("3.12", 6), ("3.13", 6)])
-def test_pinned_versions_are_the_newest_allowed_ones_that_this_python_runs(
+def test_the_pins_are_in_the_wheels_ranges_with_the_newest_django_for_each_python(
     wheel: Path, python: str, django: int
 ) -> None:
     lines = re.findall(r"^([\w.-]+==[^\\\n]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
@@ -76,7 +76,7 @@ def metadata(wheel: Path) -> Message:
 
 
 def asked(wheel: Path, extra: str = "") -> dict[str, SpecifierSet]:
-    """What the wheel asks for, or what its extra adds to that."""
+    """Return the requirements of the wheel, or those that an extra adds."""
     every = [Requirement(line) for line in metadata(wheel).get_all("Requires-Dist", [])]
     wanted = [each for each in every if (each.marker.evaluate({"extra": extra}) if each.marker else not extra)]
     return {canonicalize_name(each.name): each.specifier for each in wanted}

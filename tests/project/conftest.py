@@ -1,4 +1,4 @@
-"""A site with an owner, ``olga``, and what people do to it through their browsers."""
+"""A site with an owner, ``olga``, and helpers for what people do in their browsers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +11,12 @@ from project.accounts.models import SiteSettings
 
 PASSWORD = "winter-harbour-57"
 LOCAL = {"headers": {"host": "localhost:8000"}}
-"""A browser on the machine itself."""
+"""Options of a ``Client`` that is a browser on the site's own machine."""
 
 
 @pytest.fixture
 def olga(db: None) -> Any:
-    """The owner of a site that is set up; people come by invitation."""
+    """The owner of a site that is set up, where people sign up by invitation."""
     SiteSettings.objects.update_or_create(pk=1, defaults={"stage": "done", "name": "The Harbour"})
     return get_user_model()._default_manager.create_superuser(
         "olga", "olga@example.com", PASSWORD, first_name="Olga Reed"
@@ -30,7 +30,7 @@ def ana(db: None) -> Any:
 
 @pytest.fixture
 def sign_in() -> Callable[..., Client]:
-    """``sign_in(ana)``: a browser in which she has given her password."""
+    """``sign_in(ana)`` returns a browser in which she has signed in with her password."""
 
     def one(person: Any, **options: Any) -> Client:
         client = Client(**options)
@@ -42,7 +42,7 @@ def sign_in() -> Callable[..., Client]:
 
 
 def new_person(name: str = "ben", **changed: str) -> dict[str, str]:
-    """What somebody writes into the sign-up form."""
+    """Return the fields of a sign-up form, filled in."""
     return {
         "first_name": f"{name.title()} Moss",
         "username": name,

@@ -1,4 +1,4 @@
-"""project/env.py: what a variable may be, and the one line when it may not."""
+"""project/env.py: which values are accepted, and the one line of error for all others."""
 
 import os
 import stat
@@ -65,7 +65,7 @@ def test_a_password_in_a_wrong_url_is_not_printed(tmp_path: Path, url: str) -> N
     assert "s3cret" not in str(error.value)
 
 
-def test_redis_urls_of_every_kind_are_taken(tmp_path: Path) -> None:
+def test_redis_urls_of_every_kind_are_accepted(tmp_path: Path) -> None:
     urls = ["redis://localhost", "rediss://u:p@host:6380/3", "redis://[::1]:6379/0?x=1", "unix:///run/redis.sock"]
     assert env(tmp_path, REDIS_URL=" , ".join(urls)).redis_shards("REDIS_URL") == urls
 
@@ -98,7 +98,7 @@ def test_postgresql_takes_libpq_parameters_and_a_pool(tmp_path: Path) -> None:
     assert database["CONN_MAX_AGE"] == 0  # Django refuses a pool with anything else
 
 
-def test_mail_leaves_by_the_server_of_the_url(tmp_path: Path) -> None:
+def test_mail_is_sent_through_the_server_in_the_url(tmp_path: Path) -> None:
     mail = env(tmp_path, EMAIL_URL="smtp://post%40man:p%2Fss@mail.example:2525?tls=1").mail("EMAIL_URL")
     assert {name.removeprefix("EMAIL_"): value for name, value in mail.items() if "BACKEND" not in name} == {
         "HOST": "mail.example",
@@ -136,7 +136,7 @@ def test_a_wrong_mail_url_names_the_variable_and_the_reason(tmp_path: Path, url:
     assert "s3cret" not in str(error.value)
 
 
-def test_a_choice_is_one_of_its_words(tmp_path: Path) -> None:
+def test_a_choice_accepts_only_its_words(tmp_path: Path) -> None:
     assert env(tmp_path, A="None").choice("A", "optional", "none") == "none"
     assert env(tmp_path).choice("A", "optional", "none") == "optional"
     with pytest.raises(Misconfigured, match="none of optional, none"):
@@ -157,7 +157,7 @@ def test_an_emptied_key_file_is_refused(tmp_path: Path) -> None:
         env(tmp_path).secret("SECRET_KEY", tmp_path / "key")
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_one_line_of_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Misconfigured) as error:
         env(tmp_path, HEARTH_HOME="file/var").folder("HEARTH_HOME", "var", tmp_path)
@@ -176,7 +176,9 @@ def test_the_environment_wins_over_the_dotenv_file(tmp_path: Path) -> None:
     assert (read.text("A"), read.text("B")) == ("one", "three")
 
 
-def test_a_misspelt_setting_is_said_with_the_nearest_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelt_setting_is_reported_with_the_nearest_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / ".env").write_text("CHAT_HERTBEAT_S=5\n")
     read = env(tmp_path, CHAT_POLL_S="1", CHAT_SERVICE_HOST="10.0.0.7", CHAT_TOKEN="s3cret", OTHER="1")
     read.decimal("CHAT_POLL_S", 3.0)
@@ -225,13 +227,13 @@ def test_a_wrong_origin_names_the_variable_and_the_reason(tmp_path: Path, origin
     assert "s3cret" not in str(error.value)
 
 
-def test_origins_are_taken_as_browsers_write_them(tmp_path: Path) -> None:
+def test_origins_are_accepted_as_browsers_write_them(tmp_path: Path) -> None:
     origins = ["https://chat.example.com", "http://localhost:8000", "https://*.example.com", "https://[::1]:8443"]
     assert env(tmp_path, CSRF_TRUSTED_ORIGINS=", ".join(origins)).origins("CSRF_TRUSTED_ORIGINS") == origins
     assert env(tmp_path).origins("CSRF_TRUSTED_ORIGINS") == []
 
 
-def test_the_site_does_not_start_with_an_origin_that_would_change_nothing(tmp_path: Path) -> None:
+def test_the_site_does_not_start_with_an_origin_that_would_have_no_effect(tmp_path: Path) -> None:
     given = {**os.environ, "HEARTH_HOME": str(tmp_path), "CSRF_TRUSTED_ORIGINS": "chat.example.com"}
     ran = subprocess.run(
         [sys.executable, "-c", "import project.settings"], cwd=ROOT, env=given, capture_output=True, text=True

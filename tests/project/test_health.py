@@ -1,4 +1,4 @@
-"""``/healthz`` and ``/readyz``: what they say when all is well, and how soon when it isn't."""
+"""``/healthz`` and ``/readyz``: the answer when all is well, and how soon they report a failure."""
 
 import json
 import time
@@ -58,13 +58,13 @@ def test_a_probe_gets_past_host_https_and_sessions(
     assert client.get(path + "/x", headers={"Host": "10.1.2.3"}).status_code == 400
 
 
-async def test_alive_asks_no_database() -> None:
+async def test_healthz_does_not_query_the_database() -> None:
     # No database fixture: pytest-django refuses any query.
     answer = await AsyncClient().get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_tables_of_an_older_version_are_not_ready(transactional_db: None, fresh: None, client: Client) -> None:
+def test_a_site_with_missing_migrations_is_not_ready(transactional_db: None, fresh: None, client: Client) -> None:
     with patch.object(health.MigrationExecutor, "migration_plan", return_value=["one"]):
         answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (
@@ -78,7 +78,7 @@ def test_tables_of_an_older_version_are_not_ready(transactional_db: None, fresh:
 
 @pytest.fixture
 def limits() -> Iterator[list[str]]:
-    """What new connections to SQLite are told first: the probe has one of its own."""
+    """Pragmas that each new SQLite connection runs first. The probe opens its own connection."""
     pragmas: list[str] = []
 
     def tell(connection: Any, **_: Any) -> None:
@@ -91,10 +91,10 @@ def limits() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("limit", ["PRAGMA query_only = 1", "PRAGMA max_page_count = 1"], ids=["read-only", "full"])
-def test_a_database_that_can_not_be_written_is_not_ready(
+def test_a_site_whose_database_cannot_be_written_is_not_ready(
     transactional_db: None, fresh: None, client: Client, limits: list[str], limit: str
 ) -> None:
-    connection.cursor().execute("VACUUM")  # no room is left where something was deleted
+    connection.cursor().execute("VACUUM")  # leave no free space from deleted rows
     limits.append(limit)
     for _ in range(2):
         answer = client.get("/readyz")
@@ -120,7 +120,7 @@ def test_probes_write_no_more_often_than_every_ten_seconds(
 
 
 @pytest.mark.parametrize("backend", [Backend("postgresql", "redis")], ids=str)
-def test_a_failed_or_hanging_dependency_is_reported_in_time(
+def test_a_service_that_is_down_or_hangs_is_reported_in_time(
     make_site: SiteFactory, postgres: PostgresServer, redis_server: RedisServer, backend: Backend
 ) -> None:
     with Proxy(postgres.port) as way:

@@ -1,4 +1,4 @@
-"""What the site stores below HEARTH_HOME is for its own account alone; what it did not make there stays as it is."""
+"""Files that the site makes below HEARTH_HOME are private to its account; other files there keep their modes."""
 
 import stat
 import subprocess
@@ -41,12 +41,12 @@ def open_up(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_all_that_the_site_makes_is_closed_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+def test_everything_that_the_site_makes_is_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
     home = tmp_path / "var"
     run(home, *PREPARE, umask=umask)
     assert {"key", "db.sqlite3", "static"} <= modes(home).keys()
     assert list((home / "static").rglob("*.gz")), "compressed copies, which the storage gives no mode"
-    # As SQLite leaves them when a process is killed.
+    # A process that is killed leaves these files of SQLite behind.
     hold = "import os, signal; from django.contrib.auth.models import User; User.objects.create(username='ana'); "
     with pytest.raises(AssertionError):
         run(home, "-c", f"import django; django.setup(); {hold} os.kill(os.getpid(), signal.SIGKILL)", umask=umask)
@@ -54,7 +54,7 @@ def test_all_that_the_site_makes_is_closed_whatever_the_umask(tmp_path: Path, um
     assert_closed(home)
 
 
-def test_a_folder_of_before_is_closed_at_the_next_start(tmp_path: Path) -> None:
+def test_an_older_folder_is_made_private_at_the_next_start(tmp_path: Path) -> None:
     home = tmp_path / "var"
     run(home, *PREPARE)
     for name in ("db.sqlite3-wal", "db.sqlite3-shm"):
@@ -64,14 +64,14 @@ def test_a_folder_of_before_is_closed_at_the_next_start(tmp_path: Path) -> None:
     assert_closed(home)
 
 
-def test_a_database_of_another_name_is_closed_too(tmp_path: Path) -> None:
+def test_a_database_with_another_name_is_private_too(tmp_path: Path) -> None:
     home = tmp_path / "var"
     run(home, *PREPARE, umask=0, DATABASE_URL="sqlite:///chat.sqlite3")
     assert (home / "chat.sqlite3").stat().st_size > 0
     assert_closed(home)
 
 
-def test_a_folder_that_holds_more_than_ours_keeps_its_mode_and_ours_in_it_is_closed(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_keeps_its_mode_but_our_files_in_it_are_made_private(tmp_path: Path) -> None:
     home = tmp_path / "ana"
     home.mkdir()
     (home / "static").mkdir()

@@ -1,4 +1,4 @@
-"""Every page is valid HTML, as html-validate reads it. Needs `npm ci`; `make check` runs it."""
+"""Every page is valid HTML according to html-validate. Needs `npm ci`; `make check` runs it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.walk import pages
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "node_modules" / ".bin" / "html-validate"
 TEMPLATES = re.compile(r"<template\b.*?</template>", re.DOTALL)
-"""What scripts fill is empty before. The same partials, filled, are on the pages."""
+"""Templates for scripts are still empty. The pages contain the same partials, filled in."""
 OTHERS = ("admin/", "accounts/reauthenticate")
 """Pages whose markup is Django's own."""
 

@@ -1,4 +1,4 @@
-"""project/logs.py: a Redis that is down is a line a minute, not a traceback a second."""
+"""project/logs.py: while Redis is down, the log gets one line a minute, not one traceback a second."""
 
 import io
 import logging
@@ -25,7 +25,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def log(clock: Clock) -> tuple[logging.Logger, io.StringIO]:
-    """A logger with the filter, and what it wrote."""
+    """A logger with the filter, and the stream that it writes to."""
     written = io.StringIO()
     logger, handler, repeats = logging.Logger("channels_redis.pubsub"), logging.StreamHandler(written), Repeats(clock)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
@@ -41,7 +41,7 @@ def fail(logger: logging.Logger, error: Exception, text: str = RECEIVING) -> Non
         logger.exception(text)
 
 
-def test_an_error_each_second_is_one_line_a_minute_with_a_count(
+def test_an_error_that_repeats_each_second_is_one_line_a_minute_with_a_count(
     log: tuple[logging.Logger, io.StringIO], clock: Clock
 ) -> None:
     logger, written = log
@@ -86,7 +86,7 @@ def test_the_number_of_remembered_lines_is_bounded(log: tuple[logging.Logger, io
     assert len(repeats._told) <= KINDS_AT_MOST
 
 
-def test_a_failed_write_is_one_log_line_with_the_reason(log: tuple[logging.Logger, io.StringIO]) -> None:
+def test_an_unavailable_database_is_logged_as_one_line_with_the_reason(log: tuple[logging.Logger, io.StringIO]) -> None:
     logger, written = log
     logger.filters = [refusal_in_one_line]
     try:
@@ -96,7 +96,7 @@ def test_a_failed_write_is_one_log_line_with_the_reason(log: tuple[logging.Logge
     assert written.getvalue() == "ERROR Service Unavailable: /new/: OperationalError: database or disk is full\n"
 
 
-def test_repeated_log_lines_are_filtered_while_redis_or_the_database_is_down() -> None:
+def test_the_loggers_that_repeat_while_redis_or_the_database_is_down_are_filtered() -> None:
     for name in (
         "channels_redis.pubsub",
         "chat.live.layer_subscriber",

@@ -1,7 +1,7 @@
-"""Nothing that somebody puts into an address, a form or a cookie breaks a page: it is refused, or found nowhere.
+"""No text in a URL, a form or a cookie breaks a page: the text is refused, or matches nothing.
 
-Goes through all addresses of chat, accounts and admin, with every field that their pages have. Runs on PostgreSQL too,
-which refuses other things than SQLite does.
+The tests go through all URLs of chat, accounts and admin, with every field of their pages. They run on PostgreSQL too,
+which refuses other texts than SQLite does.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ FILLED = {
     "action": "make",
     "action_add": "1",
 }
-"""What a form needs before it looks at its other fields."""
+"""Values that a form needs before it looks at its other fields."""
 LOOKUPS = (
     "username__icontains",
     "name__contains",
@@ -51,14 +51,14 @@ LOOKUPS = (
     "kind",
     "person",
 )
-"""What a list in the admin can be asked for in its address, whatever its filters are."""
+"""Query parameters that lists in the admin understand, whatever their filters are."""
 LOGOUTS = ("accounts/logout/", "admin/logout/")
 
 
 @pytest.fixture
 def things(olga: Any, ana: Any, settings: Any) -> dict[str, Any]:
-    """Something of each kind that an address can name."""
-    settings.ACCOUNT_RATE_LIMITS = False  # they would answer instead of the pages
+    """One object of each kind that a URL can name."""
+    settings.ACCOUNT_RATE_LIMITS = False  # rate limits would answer instead of the pages
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     SiteSettings.objects.filter(pk=1).update(sign_up="open", members_invite=True)
     room = api.create_room("Lobby", olga, kind="open", members=[ana])
@@ -91,8 +91,8 @@ def address_of(page: Page, things: dict[str, Any], **other: str) -> str:
 
 
 def odd(client: Client, method: str, address: str, data: dict[str, Any], *, least: int = 500) -> list[str]:
-    """The request, if it is answered with an error of the server's, or with ``least`` and above."""
-    with transaction.atomic():  # the next one finds everything as it was
+    """Send the request. Return its description if the status is at least ``least``, and otherwise an empty list."""
+    with transaction.atomic():  # the next request must find everything unchanged
         answer = getattr(client, method)(address, data)
         transaction.set_rollback(True)
     return [f"{method} {address[:80]} {list(data)}: {answer.status_code}"] if answer.status_code >= least else []
@@ -100,7 +100,7 @@ def odd(client: Client, method: str, address: str, data: dict[str, Any], *, leas
 
 @pytest.mark.parametrize("kind", ODD)
 @pytest.mark.parametrize("who", ["owner", "visitor"])
-def test_no_field_of_any_page_breaks_it(olga: Any, things: dict[str, Any], who: str, kind: str) -> None:
+def test_no_field_breaks_its_page(olga: Any, things: dict[str, Any], who: str, kind: str) -> None:
     text, client, found, asked = ODD[kind], Client(raise_request_exception=False), list[str](), 0
     if who == "owner":
         client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
@@ -127,7 +127,7 @@ def test_no_field_of_any_page_breaks_it(olga: Any, things: dict[str, Any], who: 
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_autocompletion_fields_survive_odd_values(olga: Any, things: dict[str, Any], kind: str) -> None:
+def test_no_parameter_breaks_the_autocomplete_view(olga: Any, things: dict[str, Any], kind: str) -> None:
     client = Client(raise_request_exception=False)
     client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
     asked = {"app_label": "chat", "model_name": "membership", "field_name": "user", "term": "an"}
@@ -146,12 +146,12 @@ def test_no_cookie_breaks_a_page(olga: Any, cookie: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("size", [255, 60_000])
-def test_a_name_that_nobody_can_have_signs_nobody_in(olga: Any, size: int) -> None:
+def test_a_login_name_that_is_too_long_is_refused(olga: Any, size: int) -> None:
     answer = Client().post("/accounts/login/", {"login": "x" * size, "password": PASSWORD})
     assert answer.status_code == 200 and "at most 254 characters" in answer.content.decode()
 
 
-def test_a_search_of_more_than_can_be_looked_for_is_refused(olga: Any) -> None:
+def test_a_search_for_too_long_a_text_is_refused(olga: Any) -> None:
     client = Client()
     client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
     for name in ("q", "username__icontains"):
@@ -161,7 +161,7 @@ def test_a_search_of_more_than_can_be_looked_for_is_refused(olga: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["9" * 60_000, "[" * 60_000, f"[{'9' * 60_000}]"])
-def test_an_invalid_list_of_rooms_is_an_error_at_the_field(olga: Any, text: str) -> None:
+def test_an_invalid_list_of_rooms_is_an_error_at_its_field(olga: Any, text: str) -> None:
     client = Client()
     client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
     answer = client.post("/admin/accounts/sitesettings/1/change/", {"first_rooms": text, "sign_up": "open"})

@@ -1,4 +1,4 @@
-"""``make run``: what a fresh machine lacks is said in one line; a site that can work comes up and ends cleanly."""
+"""``make run``: one line says what a new machine lacks; a site that can work starts, and ends cleanly."""
 
 import ast
 import os
@@ -33,7 +33,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """Just as much of a checkout as start.py needs before it has installed anything."""
+    """Only as much of a checkout as start.py needs before it has installed anything."""
     (tmp_path / "project").mkdir()
     shutil.copy(START, tmp_path / "project")
     (tmp_path / "requirements.txt").write_text("no-such-package==0\n")
@@ -58,7 +58,7 @@ def daphne(env: dict[str, str]) -> list[str]:
 
 @pytest.fixture
 def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start commands that run until they are told to end; they are, at the latest when the test is over."""
+    """``started(*command, env=…)`` starts a process, which is killed at the end of the test if it still runs."""
     running: list[subprocess.Popen[str]] = []
 
     def start(*command: str, env: dict[str, str]) -> subprocess.Popen[str]:
@@ -74,7 +74,7 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def test_a_site_comes_up_says_where_and_ends_with_ctrl_c(
+def test_a_site_starts_prints_its_url_and_ends_with_ctrl_c(
     home: dict[str, str], started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = started(sys.executable, "-m", "project.serve", env=home)
@@ -112,7 +112,7 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_the_hint_goes_once_somebody_has_an_account(home: dict[str, str]) -> None:
+def test_the_first_run_hint_is_gone_once_somebody_has_an_account(home: dict[str, str]) -> None:
     ask = "import django; django.setup(); from project.startup import first_run_hint as h; print(bool(h()))"
     assert run(sys.executable, "-m", "project.serve", "--prepare", env=home).returncode == 0
     assert run(sys.executable, "-c", ask, env=home).stdout == "True\n"
@@ -157,7 +157,7 @@ def test_make_run_refuses_a_redis_that_does_not_answer(home: dict[str, str]) -> 
     assert_one_line(done, "REDIS_URL", "does not answer", "refused")
 
 
-def test_daphne_says_that_redis_is_down_and_serves_all_the_same(
+def test_daphne_says_that_redis_is_down_and_serves_anyway(
     home: dict[str, str], templates: Templates, tmp_path: Path, started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     url, _ = templates.copy_of_sqlite(tmp_path)
@@ -175,7 +175,7 @@ def test_a_redis_that_refuses_the_password_stops_the_start(home: dict[str, str],
     assert "wr0ng" not in done.stderr
 
 
-def test_a_taken_port_is_said_before_anything_is_installed(clone: Path) -> None:
+def test_a_taken_port_is_reported_before_anything_is_installed(clone: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         env = {**os.environ, "PORT": str(port)}
@@ -184,7 +184,7 @@ def test_a_taken_port_is_said_before_anything_is_installed(clone: Path) -> None:
     assert not (clone / ".venv").exists()
 
 
-def test_start_is_understood_by_old_pythons() -> None:
+def test_old_pythons_can_parse_start_py() -> None:
     ast.parse(START.read_text(), feature_version=(3, 6))
 
 
@@ -214,23 +214,23 @@ def test_a_python_without_venv_says_what_to_install(clone: Path) -> None:
     assert_one_line(run(sys.executable, "-c", code, cwd=clone), "apt install python3-venv")
 
 
-def test_a_folder_that_takes_no_venv_is_one_line(clone: Path) -> None:
+def test_a_venv_that_cannot_be_made_is_one_line_of_error(clone: Path) -> None:
     (clone / ".venv").write_text("in the way")
     done = run(sys.executable, "project/start.py", "-c", "1", cwd=clone)
     assert_one_line(done, "Can't make", ".venv")
 
 
-def test_a_pip_that_finds_nothing_is_one_line_and_leaves_its_log(clone: Path) -> None:
+def test_a_pip_that_finds_nothing_is_one_line_of_error_and_leaves_its_log(clone: Path) -> None:
     env = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
     done = run(sys.executable, "project/start.py", "-c", "1", env=env, cwd=clone)
     assert_one_line(done, "pip could not install requirements.txt", "network")
     assert "no-such-package" in (clone / ".venv" / "pip.log").read_text()
-    # What was not installed is not taken for installed the next time.
+    # A failed installation does not count as done the next time.
     assert run(sys.executable, "project/start.py", "-c", "1", env=env, cwd=clone).returncode == 1
 
 
 def test_requirements_are_pinned_exactly() -> None:
-    """With the hash of every file that pip may take: a package index cannot hand out another one."""
+    """Each pin has the hash of every file that pip may use, so that a package index cannot deliver another file."""
     for name in ("requirements.txt", "requirements-dev.txt"):
         lines = (ROOT / name).read_text().replace("\\\n", "").splitlines()
         for line in lines[1:]:
@@ -238,7 +238,7 @@ def test_requirements_are_pinned_exactly() -> None:
         assert len(lines) > 40
 
 
-def test_tests_pin_the_same_versions_as_the_site() -> None:
+def test_tests_use_the_same_pinned_versions_as_the_site() -> None:
     pins = {
         name: set(re.findall(r"^([\w.-]+==[\w.]+)", (ROOT / name).read_text(), re.MULTILINE))
         for name in ("requirements.txt", "requirements-dev.txt")

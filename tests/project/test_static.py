@@ -50,7 +50,7 @@ def test_each_form_of_import_is_rewritten(tmp_path: Path, line: str) -> None:
     assert 'const x = "./b.js"' in text
 
 
-def test_a_change_deep_down_renames_everything_above_it(tmp_path: Path) -> None:
+def test_a_change_in_one_module_renames_all_modules_that_depend_on_it(tmp_path: Path) -> None:
     chain = {f"m{n}": f'import "./m{n + 1}.js"\n' for n in range(9)}
     before = collected(tmp_path / "before", **chain, m9="export const x = 1\n")
     after = collected(tmp_path / "after", **chain, m9="export const x = 2\n")
@@ -72,7 +72,7 @@ def test_all_scripts_of_the_chat_are_at_most_50_kilobytes_on_the_wire(templates:
     assert sum(len(gzip.compress(module.read_bytes(), 9)) for module in modules) <= 50 * 1024
 
 
-def test_our_scripts_are_served_without_comments_and_mean_the_same(tmp_path: Path) -> None:
+def test_our_scripts_are_served_without_comments_and_spaces_but_mean_the_same(tmp_path: Path) -> None:
     storage = HashedStatic(location=tmp_path, base_url="/static/")
     source = """// why
 const a = `x // ${1} z` // so,
@@ -107,7 +107,7 @@ t / u, v,
     assert text == served
 
 
-def test_no_module_has_a_multi_line_string_in_which_something_could_look_like_a_comment() -> None:
+def test_no_module_of_ours_has_a_multi_line_string_that_removing_comments_could_damage() -> None:
     modules = list((ROOT / "chat/static").rglob("*.js"))
     assert modules
     for module in modules:

@@ -1,6 +1,6 @@
-"""A database that can be read and not written: pages show, bots come in, and who sends something is told the truth.
+"""A database that can be read but not written: pages are shown, bots can sign in, and a failed change is reported.
 
-Runs on PostgreSQL too. A real site that meets one is in tests/end_to_end/test_read_only_database.py.
+The tests run on PostgreSQL too. tests/end_to_end/test_read_only_database.py tests a running site.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ LONG_AGO = timedelta(days=1)
 
 @pytest.fixture
 def read_only() -> Iterator[Callable[[bool], None]]:
-    """``read_only(True)``: from here on this thread's connection writes nothing, until ``read_only(False)``."""
+    """``read_only(True)`` keeps this thread's connection from writing until ``read_only(False)``."""
     on_sqlite = connection.vendor == "sqlite"
 
     def switch(on: bool) -> None:
@@ -42,7 +42,7 @@ def read_only() -> Iterator[Callable[[bool], None]]:
                 cursor.execute(f"PRAGMA query_only = {int(on)}")
             else:
                 cursor.execute(f"SET default_transaction_read_only = {on}")
-                cursor.execute(f"SET transaction_read_only = {on}")  # of a transaction that is open already
+                cursor.execute(f"SET transaction_read_only = {on}")  # for a transaction that is open already
 
     yield switch
     switch(False)
@@ -51,7 +51,7 @@ def read_only() -> Iterator[Callable[[bool], None]]:
 
 @contextmanager
 def refusing(*starts: str) -> Iterator[None]:
-    """Statements that begin so fail, as on a table whose file or partition is broken."""
+    """Let statements with these beginnings fail, as on a table whose file or partition is broken."""
 
     def refuse(execute: Any, sql: str, *rest: Any) -> Any:
         if sql.startswith(starts):
@@ -74,7 +74,7 @@ def shown(answer: Any) -> str:
     return str(answer.content.decode())
 
 
-def test_every_page_that_only_shows_something_shows_it(
+def test_every_page_can_be_read_while_the_database_is_read_only(
     olga: Any, ana: Any, sign_in: Any, read_only: Callable[[bool], None]
 ) -> None:
     room = api.create_room("Lobby", olga, kind="open", members=[ana])
@@ -82,8 +82,8 @@ def test_every_page_that_only_shows_something_shows_it(
     client = sign_in(olga)
     sign_in(olga)
     gone = UserSession.objects.exclude(session_key=client.session.session_key).get()
-    gone._session_store(gone.session_key).delete()  # and stays in the list, which strikes it off
-    UserSession.objects.update(last_seen_at=timezone.now() - LONG_AGO)  # so it is due to be noted
+    gone._session_store(gone.session_key).delete()  # its row stays, and the page deletes it
+    UserSession.objects.update(last_seen_at=timezone.now() - LONG_AGO)  # so that an update is due
     client.raise_request_exception = False
     addresses = [f"/{page.route}" for page in pages() if not page.arguments] + [
         *(f"/rooms/{room.pk}/", f"/rooms/{room.pk}/1/", f"/rooms/{room.pk}/settings/"),
@@ -127,7 +127,7 @@ def test_a_session_that_a_new_password_ended_signs_nobody_in(
     assert (answer.status_code, answer.headers["Location"]) == (302, "/accounts/login/?next=/rooms/")
 
 
-def test_a_bot_comes_in_and_when_it_did_is_noted_later(ana: Any, read_only: Callable[[bool], None]) -> None:
+def test_a_bot_can_sign_in_and_its_last_use_is_recorded_later(ana: Any, read_only: Callable[[bool], None]) -> None:
     token = tokens.issue(by=ana, user=ana)
     with patch("chat.models.best_effort.logger.warning") as logged, transaction.atomic():
         read_only(True)
@@ -141,7 +141,7 @@ def test_a_bot_comes_in_and_when_it_did_is_noted_later(ana: Any, read_only: Call
     assert Token.objects.get().last_used_at
 
 
-def test_a_write_that_fails_is_reported_as_unavailable(
+def test_a_change_that_cannot_be_stored_gets_a_page_that_says_so(
     olga: Any, ana: Any, sign_in: Any, read_only: Callable[[bool], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     client = sign_in(ana)
@@ -165,7 +165,7 @@ def test_a_write_that_fails_is_reported_as_unavailable(
     assert client.post("/settings/", sent["/settings/"]).status_code == 302
 
 
-def test_a_mistake_in_the_code_is_still_called_one(olga: Any, sign_in: Any) -> None:
+def test_a_mistake_in_the_code_is_still_answered_with_500(olga: Any, sign_in: Any) -> None:
     client = sign_in(olga)
     client.raise_request_exception = False
     with connection.execute_wrapper(lambda execute, sql, *rest: execute("SELECT nonsense", *rest)):
@@ -173,7 +173,7 @@ def test_a_mistake_in_the_code_is_still_called_one(olga: Any, sign_in: Any) -> N
     assert answer.status_code == 500
 
 
-def test_passwords_are_not_guessed_while_attempts_can_not_be_stored(
+def test_login_attempts_are_limited_even_while_they_cannot_be_stored(
     olga: Any, read_only: Callable[[bool], None]
 ) -> None:
     for _ in range(2):
@@ -187,7 +187,7 @@ def test_passwords_are_not_guessed_while_attempts_can_not_be_stored(
     assert "Too many failed attempts" in shown(attempt("olga")), "what was counted meanwhile still counts"
 
 
-def test_a_failed_best_effort_write_locks_nobody_out(olga: Any) -> None:
+def test_a_failing_best_effort_write_keeps_nobody_from_signing_in(olga: Any) -> None:
     tables = ("accounts_cacheentry", "usersessions_usersession")
     writes = [f'{verb} "{table}"' for verb in ("INSERT INTO", "UPDATE", "DELETE FROM") for table in tables]
     with refusing(*writes, 'UPDATE "auth_user"'):
@@ -200,7 +200,7 @@ def test_a_failed_best_effort_write_locks_nobody_out(olga: Any) -> None:
     assert UserSession.objects.count() == 1
 
 
-def test_a_note_costs_no_more_than_itself(ana: Any) -> None:
+def test_a_failing_best_effort_write_loses_only_itself(ana: Any) -> None:
     def fail() -> None:
         Token.objects.filter(user=ana).update(name="lost")
         with connection.cursor() as cursor:
@@ -219,7 +219,7 @@ def test_a_note_costs_no_more_than_itself(ana: Any) -> None:
         write_if_possible(lambda: 1 / 0)
 
 
-# What rate limits count in -------------------------------------------------------------------------------------------
+# The cache that rate limits count in ---------------------------------------------------------------------------------
 
 
 def test_one_of_two_simultaneous_adds_succeeds() -> None:
@@ -228,7 +228,7 @@ def test_one_of_two_simultaneous_adds_succeeds() -> None:
         assert sorted(outcomes) == [False] * 5 + [True], outcomes
 
 
-def test_an_entry_ends_when_it_has_expired() -> None:
+def test_an_expired_entry_counts_as_missing() -> None:
     cache.set("gone", 1, -1)
     assert cache.get("gone") is None
     cache.set("gone", 1, -1)
@@ -237,7 +237,7 @@ def test_an_entry_ends_when_it_has_expired() -> None:
     assert cache.delete("gone") and not cache.delete("gone")
 
 
-def test_the_memory_cache_returns_stored_values(read_only: Callable[[bool], None]) -> None:
+def test_the_cache_keeps_entries_in_memory_while_the_database_is_read_only(read_only: Callable[[bool], None]) -> None:
     cache.set("count", [1], 60)
     read_only(True)
     cache.set("count", [2, 1], 60)

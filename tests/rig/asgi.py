@@ -1,4 +1,4 @@
-"""The site as tests run it: project.asgi, watched."""
+"""The site as tests run it: project.asgi with the watchdog."""
 
 from project.asgi import application
 from tests.rig.watchdog import Watchdog

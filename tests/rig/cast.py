@@ -1,7 +1,7 @@
-"""Makes people in a site's database and prints who they are, as JSON: run in the site's environment.
+"""Create people in a site's database and print them as JSON. Run this in the site's environment.
 
-``python -m tests.rig.cast [--migrate] NAME …``. Who exists already is printed too, with a new token and session.
-``olga`` is a superuser. Everybody's password is ``password``.
+``python -m tests.rig.cast [--migrate] NAME …``. A person who exists already is printed too, with a new token and
+session. ``olga`` is a superuser. Everybody's password is ``password``.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Makes the sites of one scope, a test or a session, and takes them down."""
+"""Start the sites of one test or session, and stop them at its end."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +11,10 @@ from tests.rig.templates import Templates
 
 
 class SiteFactory:
-    """Call it for a running site.
+    """Starts a site at each call.
 
     Args:
-        postgres, redis: Give the servers that a site needs, when it needs them.
+        postgres, redis: Return the running server. They are called only when a site needs it.
     """
 
     def __init__(
@@ -41,12 +41,11 @@ class SiteFactory:
         redis_port: int | None = None,
         postgres: PostgresServer | None = None,
     ) -> Site:
-        """Start a site with so many processes; 0: nothing is served yet.
+        """Start a site with this many processes and return it. With 0, nothing is served yet.
 
         Args:
-            backend: Left out: SQLite and the in-memory layer.
-            database_port, redis_port: Of proxies in front of PostgreSQL and Redis.
-            postgres: A PostgreSQL of the test's own, in place of the one that all tests share.
+            backend: The default is SQLite with the in-memory layer.
+            database_port, redis_port: The ports of proxies in front of PostgreSQL and Redis, if there are any.
         """
         home = self._folder / f"site-{len(self.sites)}"
         home.mkdir()
@@ -67,7 +66,7 @@ class SiteFactory:
         return site
 
     def stop(self) -> str:
-        """End the sites; what the watchdog of their event loops has found."""
+        """Stop the sites, and return what the watchdog of their event loops has found."""
         for site in self.sites:
             site.stop()
         for drop in self._drops:

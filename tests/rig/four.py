@@ -1,4 +1,4 @@
-"""The four back-ends that the same tests run on, and the promise that none was left out."""
+"""The four back-ends that the same tests run on, and the check that none was left out."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pytest
 
 @dataclass(frozen=True)
 class Backend:
-    """What a site stands on: ``sqlite`` or ``postgresql``, ``memory`` or ``redis``."""
+    """The services that a site uses: ``sqlite`` or ``postgresql``, and ``memory`` or ``redis``."""
 
     database: str
     layer: str

@@ -1,6 +1,6 @@
-"""Ends the servers of a test session when the session is gone, even if it was killed and could not do so itself.
+"""End the servers of a test session when the session is gone, even if it was killed and could not stop them itself.
 
-A small process of its own waits for the end of its standard input, which comes with the end of this process.
+A small separate process waits for the end of its standard input, which closes when this process ends.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ for pid, since in held.items():
 
 
 def hold(pid: int) -> None:
-    """Kill the process once this one has ended, unless it has ended itself. Does nothing where there is no /proc."""
+    """Have process ``pid`` killed once this process ends, if it still runs then. Without /proc, do nothing."""
     waiter = _waiter()
     if waiter and waiter.stdin:
         waiter.stdin.write(f"{pid}\n")
@@ -37,5 +37,5 @@ def hold(pid: int) -> None:
 def _waiter() -> "subprocess.Popen[str] | None":
     if not Path("/proc/self/stat").exists():
         return None
-    # A session of its own: Ctrl-C is for the tests.
+    # It gets its own session, so that Ctrl-C reaches only the tests.
     return subprocess.Popen([sys.executable, "-c", WAITER], stdin=subprocess.PIPE, text=True, start_new_session=True)

@@ -1,4 +1,4 @@
-"""Ports for servers that tests start, and waiting until something listens there."""
+"""Choose ports for servers that tests start, and wait until something listens there."""
 
 import os
 import random
@@ -6,11 +6,11 @@ import socket
 import time
 from collections.abc import Callable
 
-# Below Linux's ephemeral range: a port of that range may become somebody's outgoing connection while the server that
-# owned it is being restarted.
+# Below Linux's ephemeral range: an outgoing connection could take a port of that range while its server is being
+# restarted.
 CHOICES = range(20_000, 32_000)
-# Each of the processes that share the tests has ports of its own: what one has found free, another could give away
-# before anybody listens there.
+# Each pytest-xdist process has its own share of the ports. Otherwise two processes could find the same port free before
+# a server listens there.
 SHARES = 8
 SHARE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % SHARES
 POLL_S = 0.01
@@ -18,8 +18,8 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody uses now, and that was never given before: its server may be down
-    for the moment."""
+    """Return a free port of the loopback address. It is never the same twice: a server that is down for the moment may
+    own an earlier one."""
     for _ in range(200):
         port = random.choice(CHOICES[SHARE::SHARES])
         if port in _given:
@@ -36,10 +36,10 @@ def free_port() -> int:
 
 
 def wait_until(is_so: Callable[[], bool], what: str, within_s: float) -> None:
-    """Return as soon as ``is_so()``.
+    """Return as soon as ``is_so()`` is true.
 
     Raises:
-        TimeoutError: It was not so within ``within_s``.
+        TimeoutError: It was not true within ``within_s`` seconds.
     """
     deadline = time.monotonic() + within_s
     while not is_so():
@@ -49,7 +49,7 @@ def wait_until(is_so: Callable[[], bool], what: str, within_s: float) -> None:
 
 
 def listens(port: int) -> bool:
-    """Whether a connection to the loopback port is taken."""
+    """Whether something accepts connections at this port of the loopback address."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

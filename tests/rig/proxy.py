@@ -1,7 +1,7 @@
-"""A TCP proxy that hurts: it cuts, holds and loses connections between two parties of a test.
+"""A TCP proxy that causes faults: it cuts and stalls connections between two parties of a test, and loses data.
 
-It lives in a thread of its own, so that it goes on while the test blocks (starting a server, say). All methods are
-called from the test and take effect before they return.
+It runs in its own thread, so that it continues while the test blocks, for example to start a server. The test calls its
+methods, which take effect before they return.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ class _Link:
 
 
 class Proxy:
-    """Passes what arrives at ``port`` on to ``target_port``, both on the loopback address."""
+    """Forwards connections from ``port`` to ``target_port``, both on the loopback address."""
 
     def __init__(self, target_port: int):
         self.target_port = target_port
         self.port = 0
         self.connections = 0
-        """How many were taken so far."""
+        """How many connections were accepted so far."""
         self._links: set[_Link] = set()
         self._flows = asyncio.Event()
         self._open = True
@@ -55,11 +55,11 @@ class Proxy:
         self._loop.close()
 
     def cut(self) -> None:
-        """Break all connections that are open now (RST). New ones are taken."""
+        """Break all connections that are open now (RST). New ones are accepted."""
         self._call(self._cut)
 
     def refuse(self) -> None:
-        """Break all connections, and each new one as soon as it comes."""
+        """Break all connections, and each new one as soon as it is opened."""
         self._open = False
         self.cut()
 
@@ -67,26 +67,26 @@ class Proxy:
         self._open = True
 
     def pause(self) -> None:
-        """Hold everything back, connections stay open: what a dead network looks like from inside."""
+        """Hold all data back while connections stay open, as in a dead network."""
         self._call(self._flows.clear)
 
     def resume(self) -> None:
-        """Pass on what was held back, and go on."""
+        """Pass on what was held back, and everything after it."""
         self._call(self._flows.set)
 
     def swallow_answers(self) -> None:
-        """Lose all that the servers say on the connections that are open now; these stay open. New ones are well."""
+        """Drop everything that servers send on the connections open now, which stay open. New connections work."""
         self._call(lambda: [setattr(link, "is_deaf", True) for link in self._links])
 
     def cut_once_sent(self, pattern: bytes) -> None:
-        """Cut when a client has sent ``pattern`` and the server has answered it; the answer is lost.
+        """Cut a connection once its client has sent ``pattern`` and the server has answered, and lose the answer.
 
-        With ``b"COMMIT"`` in front of PostgreSQL: committed for certain, and the client can't know. Once only.
+        This happens once. With ``b"COMMIT"`` in front of PostgreSQL, the commit succeeds, but the client can't know it.
         """
         self._cut_at = pattern
 
     def cut_after(self, answer_bytes: int) -> None:
-        """End a connection when the servers have sent so many more bytes; the rest is lost. Once only."""
+        """End a connection once the servers have sent this many more bytes, and lose the rest. This happens once."""
         self._answers_left = answer_bytes
 
     async def _finish(self) -> None:
@@ -153,7 +153,7 @@ class Proxy:
 
     def _abort(self, link: _Link) -> None:
         for writer in (link.client, link.server):
-            # A linger of 0 makes it a reset; otherwise a close would look like a polite end.
+            # A linger time of 0 makes this a reset; without it, closing would look like a regular end.
             with suppress(OSError):  # closed already
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()

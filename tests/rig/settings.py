@@ -1,4 +1,4 @@
-"""Settings of the sites that tests start: those of production, but for the slow hashing of passwords."""
+"""Settings of the sites that tests start: those of production, without slow password hashing."""
 
 import os
 

@@ -1,10 +1,10 @@
-"""Chat sites that tests start: a database of their own, daphne processes, people.
+"""Chat sites that tests start, each with its own database, daphne processes and people.
 
     site = make_site(backend, processes=2)
     site.processes[0].kill()
     site.processes[0].restart()
 
-Calls that wait block the caller. Where a test's clients must go on meanwhile:
+Calls that wait block the caller. If a test's clients must keep running meanwhile, use
 ``await asyncio.to_thread(process.restart)``.
 """
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
 TERMINATE_S = 15.0
 CAST = ("ana", "ben", "cleo", "dan", "eve", "olga")
-"""Who is in every site's database from the start. ``eve`` is the outsider of each story, ``olga`` a superuser."""
+"""The people in every site's database from the start. ``eve`` is always the outsider, ``olga`` a superuser."""
 RATES = {
     "CHAT_POST_RATE": "100000",
     "CHAT_POST_BURST": "100000",
@@ -37,7 +37,7 @@ RATES = {
     "CHAT_WAITING_CHANGES": "2000",
     "CHAT_SOCKETS_PER_USER": "10000",
 }
-"""Limits that tests of other subjects should not run into."""
+"""Limits that are raised so that tests of other subjects do not run into them."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Person:
 
 
 class SiteProcess:
-    """One daphne. Keeps its port through restarts."""
+    """One daphne process, which keeps its port through restarts."""
 
     def __init__(self, site: "Site", number: int):
         self.site = site
@@ -80,11 +80,11 @@ class SiteProcess:
         return self._process is not None and self._process.poll() is None
 
     def written(self) -> str:
-        """Its log so far, that of former runs included."""
+        """Return its log so far, including the log of earlier runs."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def launch(self) -> None:
-        """Start it and return at once; ``wait()`` says when it listens."""
+        """Start the process and return at once; ``wait()`` returns once it listens."""
         assert not self.is_running
         command = [sys.executable, "-m", "daphne", *daphne_flags("127.0.0.1", self.port), "tests.rig.asgi:application"]
         with self.log.open("ab") as log:
@@ -92,10 +92,10 @@ class SiteProcess:
         leash.hold(self._process.pid)
 
     def wait(self) -> None:
-        """Return once it takes connections.
+        """Return once the process accepts connections.
 
         Raises:
-            AssertionError: It ended instead; the message holds its log.
+            AssertionError: The process ended instead; the message contains its log.
         """
         wait_until(lambda: listens(self.port) or not self.is_running, f"daphne on port {self.port}", START_S)
         assert self.is_running, f"daphne ended while starting:\n{self.log.read_text()[-4000:]}"
@@ -105,28 +105,28 @@ class SiteProcess:
         self.wait()
 
     def restart(self) -> None:
-        """Kill it if it runs, start it again, wait until it listens."""
+        """Kill the process if it runs, start it again, and wait until it listens."""
         if self.is_running:
             self.kill()
         self.start()
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self._end(signal.SIGKILL)
 
     def terminate(self) -> int:
-        """SIGTERM; return its exit status."""
+        """Send SIGTERM and return the exit status."""
         return self._end(signal.SIGTERM)
 
     def pause(self) -> None:
-        """SIGSTOP: its sockets stay open and nothing answers."""
+        """Send SIGSTOP: its sockets stay open, and nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it however it takes, if it runs."""
+        """End the process if it runs: with SIGTERM, or with SIGKILL if that takes too long."""
         if not self.is_running:
             return
         try:
@@ -145,9 +145,9 @@ class Site:
     """A site of one test.
 
     Args:
-        folder: Its HEARTH_HOME, and the place of the logs.
-        environment: What its processes run with.
-        people: Who is in the database already.
+        folder: Its ``HEARTH_HOME``, which also holds the logs.
+        environment: The environment variables of its processes.
+        people: The people who are in the database already.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str], people: Iterable[Person] = ()):
@@ -158,7 +158,7 @@ class Site:
 
     @property
     def url(self) -> str:
-        """The address of the first process."""
+        """The URL of the first process."""
         return self.processes[0].url
 
     @property
@@ -166,7 +166,7 @@ class Site:
         return self.processes[0].ws_url
 
     def start(self, processes: int = 1) -> None:
-        """Start so many more processes, side by side, and wait until all of them listen."""
+        """Start this many more processes in parallel, and wait until all of them listen."""
         added = [SiteProcess(self, len(self.processes) + number) for number in range(processes)]
         self.processes += added
         for process in added:
@@ -179,7 +179,7 @@ class Site:
             process.stop()
 
     def user(self, name: str) -> Person:
-        """A person by that name, made if need be."""
+        """Return the person with this name, who is created if missing."""
         if name not in self.people:
             self.add_people(name)
         return self.people[name]
@@ -188,33 +188,33 @@ class Site:
         return self.user(name).token
 
     def session_cookie(self, name: str) -> str:
-        """The ``Cookie`` header of a signed-in browser."""
+        """Return the ``Cookie`` header of a browser in which this person is signed in."""
         return self.user(name).cookie
 
     def add_people(self, *names: str) -> list[Person]:
-        """Make many people at once: one process, one transaction."""
+        """Create many people at once, in one process and one transaction."""
         made = [Person(**each) for each in json.loads(self._run("-m", "tests.rig.cast", *names))]
         self.people.update({person.name: person for person in made})
         return made
 
     def manage(self, *arguments: str) -> str:
-        """The output of ``manage.py …`` in this site.
+        """Run ``manage.py …`` in this site and return its output.
 
         Raises:
-            AssertionError: It failed; the message holds what it said.
+            AssertionError: The command failed; the message contains its output.
         """
         return self._run("manage.py", *arguments)
 
     def python(self, code: str) -> str:
-        """What ``code`` prints, run in a process of its own with Django set up."""
+        """Run ``code`` in a new process with Django set up, and return what it prints."""
         return self._run("-c", "import django; django.setup()\n" + code)
 
     def log(self) -> str:
-        """All that its processes have written."""
+        """Return everything that its processes have written to their logs."""
         return "".join(process.written() for process in self.processes)
 
     def complaints(self) -> str:
-        """What the watchdog of the event loops has found; empty when all is well."""
+        """Return what the watchdog of the event loops has found. It is empty when all is well."""
         return "".join(part for part in _records(self.log()) if MARK in part.partition("\n")[0])
 
     def _run(self, *arguments: str) -> str:
@@ -226,8 +226,8 @@ class Site:
 
 
 def environment(home: Path, static_root: Path, **variables: str) -> dict[str, str]:
-    """The environment of a site: nothing of the caller's own settings, and fixed secrets, so that sites can share a
-    template database with its sessions."""
+    """Return the environment of a site, without the caller's own settings. ``SECRET_KEY`` is fixed, so that sites can
+    share a template database with its sessions."""
     kept = {name: value for name, value in os.environ.items() if name not in settings.asked}
     return {
         **kept,
@@ -244,7 +244,7 @@ def environment(home: Path, static_root: Path, **variables: str) -> dict[str, st
 
 
 def _records(log: str) -> list[str]:
-    """Log records with their stacks: a line that starts with a year opens one."""
+    """Split a log into records with their stacks. A line that starts with a year begins a record."""
     records: list[str] = []
     for line in log.splitlines(keepends=True):
         if line[:2] == "20" or not records:
@@ -255,6 +255,6 @@ def _records(log: str) -> list[str]:
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
-    """Copy a database that nobody has open, its write-ahead log included."""
+    """Copy a database that nobody has open, including its write-ahead log."""
     with sqlite3.connect(source) as old, sqlite3.connect(target) as new:
         old.backup(new)

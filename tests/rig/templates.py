@@ -1,4 +1,4 @@
-"""Databases made once a session, migrated and peopled, and copied for each site."""
+"""Databases that are created, migrated and filled with people once a session, and copied for each site."""
 
 import json
 import subprocess
@@ -11,10 +11,10 @@ from tests.rig.site import CAST, ROOT, Person, copy_sqlite, environment
 
 
 class Templates:
-    """The template databases and collected static files of one session; each is made at first use.
+    """The template databases and collected static files of one session; each is made on first use.
 
     Args:
-        folder: Of this session.
+        folder: The folder where this session keeps them.
     """
 
     def __init__(self, folder: Path):
@@ -24,13 +24,13 @@ class Templates:
         self.static_root = cache(self._static_root)
 
     def copy_of_sqlite(self, folder: Path) -> tuple[str, list[Person]]:
-        """The ``DATABASE_URL`` of a fresh copy, and who is in it."""
+        """Copy the database into ``folder``, and return the ``DATABASE_URL`` of the copy and the people in it."""
         people = self.sqlite()
         copy_sqlite(self.folder / "template.sqlite3", folder / "db.sqlite3")
         return f"sqlite:///{folder}/db.sqlite3", people
 
     def copy_of_postgresql(self, server: PostgresServer) -> tuple[str, list[Person]]:
-        """The name of a fresh database, and who is in it."""
+        """Copy the database, and return the name of the copy and the people in it."""
         template, people = self.postgresql(server)
         return server.create(template=template), people
 

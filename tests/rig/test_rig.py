@@ -1,4 +1,4 @@
-"""The rig itself: servers that tests kill must die, come back, and be noticed when they misbehave."""
+"""The rig itself: servers die and come back as tests tell them to, and misbehaving ones are noticed."""
 
 import asyncio
 import http.client
@@ -81,7 +81,7 @@ DATABASE_CALL = """from django.contrib.auth.models import User
         (DATABASE_CALL, "a database call"),
     ],
 )
-def test_the_watchdog_finds_a_call_that_blocks_the_loop(
+def test_the_watchdog_reports_code_that_holds_up_the_loop(
     tmp_path: Path, make_site: MakeSite, body: str, complaint: str
 ) -> None:
     site = make_site(processes=0)
@@ -137,7 +137,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     wait_until(lambda: not listens(port), "the orphan is gone", 10)
 
 
-def test_redis_forgets_when_killed_and_keeps_its_port(redis_server: RedisServer) -> None:
+def test_a_killed_redis_forgets_its_data_and_keeps_its_port(redis_server: RedisServer) -> None:
     redis_server.client().set("a", "b")
     redis_server.kill()
     with pytest.raises(redis.ConnectionError):
@@ -146,7 +146,7 @@ def test_redis_forgets_when_killed_and_keeps_its_port(redis_server: RedisServer)
     assert redis_server.client().get("a") is None
 
 
-def test_a_paused_redis_says_nothing_until_it_is_resumed(redis_server: RedisServer) -> None:
+def test_a_paused_redis_does_not_answer_until_it_is_resumed(redis_server: RedisServer) -> None:
     redis_server.pause()
     with pytest.raises(redis.TimeoutError):
         redis.Redis.from_url(redis_server.url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)).ping()
@@ -154,7 +154,7 @@ def test_a_paused_redis_says_nothing_until_it_is_resumed(redis_server: RedisServ
     assert redis_server.client().ping()
 
 
-def test_postgresql_keeps_committed_rows_through_a_crash(postgres: PostgresServer) -> None:
+def test_postgresql_keeps_committed_data_through_a_crash(postgres: PostgresServer) -> None:
     name = postgres.create()
     postgres.execute("CREATE TABLE kept (id int)", name)
     postgres.restart()
@@ -162,7 +162,7 @@ def test_postgresql_keeps_committed_rows_through_a_crash(postgres: PostgresServe
     postgres.drop(name)
 
 
-def test_a_proxy_cuts_after_commit_and_the_row_is_there(postgres: PostgresServer) -> None:
+def test_a_row_is_stored_when_a_proxy_cuts_the_connection_after_its_commit(postgres: PostgresServer) -> None:
     name = postgres.create()
     postgres.execute("CREATE TABLE kept (id int)", name)
     with Proxy(postgres.port) as proxy:
@@ -176,7 +176,7 @@ def test_a_proxy_cuts_after_commit_and_the_row_is_there(postgres: PostgresServer
     postgres.drop(name)
 
 
-def test_a_proxy_holds_back_and_then_passes_everything_on(redis_server: RedisServer) -> None:
+def test_a_proxy_can_pause_or_refuse_and_then_works_again(redis_server: RedisServer) -> None:
     with Proxy(redis_server.port) as proxy:
         client: Any = redis.Redis(port=proxy.port, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))
         assert client.ping()

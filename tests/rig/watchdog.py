@@ -1,16 +1,16 @@
-"""Watches the event loop of a server under test and logs a line ``WATCHDOG …`` for whatever holds it up.
+"""Watch the event loop of a server under test, and log a line ``WATCHDOG …`` for everything that holds it up.
 
-Three rules:
+There are three rules:
 
-1. A step of the loop may take 50 ms of *CPU time of the loop's thread*. Wall time would also count what the machine's
-   other processes took, and tests run on shared machines.
-2. A step may not wait (for a lock, a disk, a socket): while it is under way, its thread may not sleep without using
-   CPU through ``STUCK_SAMPLES`` samples in a row. A thread that is ready and gets no CPU counts as running; so does
-   one that starts another, for that waits until the new one has got some.
-3. No database call on the loop's thread. Django refuses those (``SynchronousOnlyOperation``); each refusal is logged,
-   also when somebody catches it.
+1. A step of the loop may take at most 50 ms of the CPU time of the loop's thread. Wall time would also count the time
+   that other processes take, and tests run on shared machines.
+2. A step may not wait, for example for a lock, a disk or a socket: during a step, the thread must not be asleep without
+   using CPU in ``STUCK_SAMPLES`` samples in a row. A thread that is ready but gets no CPU counts as running. So does a
+   thread that starts another one, because it waits until the new thread has got some CPU.
+3. The loop's thread may not call the database. Django refuses such calls (``SynchronousOnlyOperation``). Each refusal
+   is logged, even if the code catches it.
 
-``tests/rig/asgi.py`` installs it after all imports, which are exempt.
+``tests/rig/asgi.py`` installs the watchdog after all imports, which are exempt.
 """
 
 import asyncio
@@ -118,7 +118,7 @@ def _log_refused_database_calls() -> None:
 
 
 def _summary(frame: FrameType) -> traceback.StackSummary:
-    # Without the source lines yet: looking them up here would itself hold up the loop.
+    # Do not look up the source lines yet: that would itself hold up the loop.
     found = traceback.StackSummary.extract(traceback.walk_stack(frame), limit=12, lookup_lines=False)
     found.reverse()
     return found

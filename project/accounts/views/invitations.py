@@ -22,7 +22,7 @@ from project.accounts.forms import InvitationForm
 from project.accounts.models import Invitation
 
 SHOWN = 100
-"""The newest are shown; older ones are in the admin."""
+"""How many usable and how many past invitations are shown, newest first. Older ones are in the admin."""
 
 
 @never_cache

@@ -36,7 +36,7 @@ class PasswordResetView(AllauthPasswordResetView):  # type: ignore[misc]
 
 @never_cache
 def invite(request: HttpRequest, code: str) -> HttpResponse:
-    """Show who invites to what. A POST stores the code in the session and continues to the sign-up.
+    """Show who invites to the site. A POST stores the code in the session and continues to the sign-up.
 
     A GET stores nothing, because link previews in other people's messages must leave nothing behind.
     """

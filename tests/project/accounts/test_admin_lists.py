@@ -1,4 +1,4 @@
-"""The lists of the site's own tables have an end as well, however many people there are."""
+"""The admin's lists of the site's own tables are bounded too, however many people there are."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from chat.admin import lists
 from project.accounts.models import Invitation, SiteSettings
 
 FEW = {Group, SiteSettings}
-"""Tables of a handful of rows."""
+"""Tables with only a few rows."""
 
 
-def test_every_list_that_grows_has_an_end() -> None:
+def test_every_list_that_can_grow_is_bounded() -> None:
     growing = {model: each for model, each in admin.site._registry.items() if model not in FEW}
     assert len(growing) > 6, "the premise"
     assert all(isinstance(each, lists.BoundedListAdmin) for each in growing.values())

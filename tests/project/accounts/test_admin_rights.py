@@ -1,4 +1,4 @@
-"""Staff that a superuser has trusted with accounts does not come to more rights by it."""
+"""Staff whom a superuser lets manage accounts cannot use this to get more rights."""
 
 from typing import Any
 from unittest.mock import patch
@@ -21,7 +21,7 @@ ANOTHER = "summer-harbour-58"
 
 @pytest.fixture
 def clerk(db: None, olga: Any) -> Any:
-    """Of the staff, with every permission on accounts and addresses."""
+    """A staff member with every permission on accounts and addresses."""
     user = get_user_model()._default_manager.create_user("clerk", "clerk@example.com", PASSWORD, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(content_type__model__in=("user", "emailaddress")))
     return user
@@ -37,7 +37,7 @@ def change(person: Any) -> str:
     return f"/admin/auth/user/{person.pk}/change/"
 
 
-def test_nobody_gives_rights_that_they_lack(clerks: Client, clerk: Any, ana: Any) -> None:
+def test_staff_cannot_give_rights_that_they_lack(clerks: Client, clerk: Any, ana: Any) -> None:
     answer = submit(clerks, change(ana), first_name="Anna", is_superuser="on", is_staff="on")
     assert answer.status_code == 302, "an account without rights is theirs to change"
     clerks.post(change(clerk), {"username": "clerk", "is_superuser": "on", "is_staff": "on", "is_active": "on"})
@@ -47,7 +47,7 @@ def test_nobody_gives_rights_that_they_lack(clerks: Client, clerk: Any, ana: Any
     assert (ana.first_name, ana.is_staff) == ("Anna", False)
 
 
-def test_an_account_with_more_rights_is_out_of_reach(clerks: Client, olga: Any) -> None:
+def test_staff_cannot_change_an_account_with_more_rights(clerks: Client, olga: Any) -> None:
     get_user_model()._default_manager.create_superuser("otto", "otto@example.com", PASSWORD)
     new = {"password1": ANOTHER, "password2": ANOTHER, "usable_password": "true"}
     clerks.post(f"/admin/auth/user/{olga.pk}/password/", new)
@@ -60,7 +60,7 @@ def test_an_account_with_more_rights_is_out_of_reach(clerks: Client, olga: Any) 
     assert (olga.email, olga.is_active) == ("olga@example.com", True)
 
 
-def test_addresses_that_passwords_are_sent_to_are_not_theirs_to_set(clerks: Client, clerk: Any, olga: Any) -> None:
+def test_staff_cannot_change_addresses_that_password_links_are_sent_to(clerks: Client, clerk: Any, olga: Any) -> None:
     hers = EmailAddress.objects.create(user=olga, email="old@example.com")
     clerks.post("/admin/account/emailaddress/add/", {"user": olga.pk, "email": "x@example.com", "verified": "on"})
     clerks.post("/admin/account/emailaddress/", {"action": "make_verified", "_selected_action": [hers.pk]})
@@ -68,7 +68,7 @@ def test_addresses_that_passwords_are_sent_to_are_not_theirs_to_set(clerks: Clie
     assert clerks.get("/admin/account/emailaddress/").status_code == 200
 
 
-def test_the_last_owner_keeps_her_rights(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_the_last_owner_cannot_give_up_their_rights(olga: Any, ana: Any, sign_in: Any) -> None:
     browser = sign_in(olga)
     for right in ("is_superuser", "is_active"):
         fields = fields_in(browser.get(change(olga)).content.decode())
@@ -80,7 +80,7 @@ def test_the_last_owner_keeps_her_rights(olga: Any, ana: Any, sign_in: Any) -> N
     assert browser.post(change(olga), fields).status_code == 302
 
 
-def test_what_can_not_be_is_an_error_at_the_field(olga: Any, sign_in: Any) -> None:
+def test_an_invalid_value_is_an_error_at_its_field(olga: Any, sign_in: Any) -> None:
     browser, used = sign_in(olga), Invitation.objects.create(created_by=olga, max_uses=5, uses=3)
     assert submit(browser, f"/admin/accounts/invitation/{used.pk}/change/", max_uses="2").status_code == 200
     assert submit(browser, f"/admin/accounts/invitation/{used.pk}/change/", max_uses="3").status_code == 302
@@ -92,7 +92,9 @@ def test_what_can_not_be_is_an_error_at_the_field(olga: Any, sign_in: Any) -> No
     assert Client().post("/accounts/signup/", new_person()).status_code == 302, "a room that is gone turns nobody away"
 
 
-def test_a_password_is_not_guessed_on_the_page_that_deletes_the_account(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_guessing_the_password_on_the_page_that_deletes_the_account_is_limited(
+    olga: Any, ana: Any, sign_in: Any
+) -> None:
     browser = sign_in(ana)
     for _ in range(10):
         browser.post("/settings/delete/", {"password": "wrong"})
@@ -106,7 +108,7 @@ def test_a_password_is_not_guessed_on_the_page_that_deletes_the_account(olga: An
 
 @pytest.fixture
 def helpers(clerk: Any) -> Group:
-    """The clerk's own group, which may look at rooms; they may add, change and delete groups, too."""
+    """The clerk's own group, which may view rooms. The clerk may add, change and delete groups, too."""
     clerk.user_permissions.add(*Permission.objects.filter(content_type__model__in=("group", "permission")))
     group = Group.objects.create(name="helpers")
     group.permissions.add(Permission.objects.get(codename="view_room"))
@@ -122,7 +124,7 @@ def all_rights() -> list[int]:
     return list(Permission.objects.values_list("pk", flat=True))
 
 
-def test_nobody_gives_a_group_rights_that_they_lack(clerks: Client, clerk: Any, helpers: Group) -> None:
+def test_staff_cannot_give_a_group_rights_that_they_lack(clerks: Client, clerk: Any, helpers: Group) -> None:
     path = f"/admin/auth/group/{helpers.pk}/change/"
     assert clerks.get(path).status_code == 200, "they may see what the group may do"
     assert clerks.post(path, {"name": "helpers", "permissions": all_rights()}).status_code == 403
@@ -139,7 +141,7 @@ def test_nobody_gives_a_group_rights_that_they_lack(clerks: Client, clerk: Any, 
     assert list(clerk.groups.all()) == [helpers]
 
 
-def test_a_group_with_rights_is_not_theirs_to_delete(clerks: Client, helpers: Group) -> None:
+def test_staff_cannot_delete_a_group_with_rights(clerks: Client, helpers: Group) -> None:
     empty = Group.objects.create(name="empty")
     clerks.post(f"/admin/auth/group/{helpers.pk}/delete/", {"post": "yes"})
     for chosen in ([helpers.pk], [helpers.pk, empty.pk]):
@@ -149,17 +151,17 @@ def test_a_group_with_rights_is_not_theirs_to_delete(clerks: Client, helpers: Gr
     assert list(Group.objects.all()) == [helpers]
 
 
-def test_only_an_owner_sets_the_permissions_of_a_group(olga: Any, helpers: Group, sign_in: Any) -> None:
+def test_an_owner_can_set_the_permissions_of_a_group(olga: Any, helpers: Group, sign_in: Any) -> None:
     path = f"/admin/auth/group/{helpers.pk}/change/"
     assert sign_in(olga).post(path, {"name": "helpers", "permissions": all_rights()}).status_code == 302
     assert len(rights_of(helpers)) == Permission.objects.count()
 
 
 @pytest.mark.parametrize("by", ["group", "permission"])
-def test_rights_that_rest_with_an_account_put_it_out_of_reach(
+def test_staff_cannot_change_an_account_with_permissions_that_have_no_effect_yet(
     clerks: Client, ana: Any, helpers: Group, by: str
 ) -> None:
-    """Whoever had set the password would have the rights once a superuser takes the person into the staff."""
+    """Staff who had set the password could use the permissions once a superuser sets ``is_staff`` on the account."""
     if by == "group":
         ana.groups.add(helpers, Group.objects.create(name="empty"))
     else:
@@ -174,7 +176,7 @@ def test_rights_that_rest_with_an_account_put_it_out_of_reach(
     assert (ana.email, ana.is_active) == ("ana@example.com", True)
 
 
-def test_an_account_in_a_group_without_rights_stays_within_reach(clerks: Client, ana: Any) -> None:
+def test_staff_can_change_an_account_in_a_group_without_permissions(clerks: Client, ana: Any) -> None:
     ana.groups.add(Group.objects.create(name="empty"))
     assert submit(clerks, change(ana), first_name="Anna").status_code == 302
     clerks.post("/admin/auth/user/", {"action": "deactivate", "_selected_action": [ana.pk]})
@@ -189,14 +191,14 @@ LINKS = "/admin/accounts/invitation/"
 
 @pytest.fixture
 def host(db: None, olga: Any) -> Any:
-    """Of the staff, with every permission on invitations."""
+    """A staff member with every permission on invitations."""
     SiteSettings.objects.filter(pk=1).update(members_invite=True)
     user = get_user_model()._default_manager.create_user("host", "host@example.com", PASSWORD, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(content_type__model="invitation"))
     return user
 
 
-def test_staff_end_and_change_their_own_invitations_and_see_the_others(olga: Any, host: Any, sign_in: Any) -> None:
+def test_staff_can_change_their_own_invitations_and_only_view_others(olga: Any, host: Any, sign_in: Any) -> None:
     browser = sign_in(host)
     the_owners, mine, another = (invitations.create(by=who, note=who.username) for who in (olga, host, host))
     chosen = [the_owners.pk, mine.pk]
@@ -223,7 +225,7 @@ def test_saving_an_invitation_in_the_admin_does_not_overwrite_its_uses(olga: Any
     real = invitations.amend
 
     def late(**given: Any) -> None:
-        Invitation.objects.update(uses=3)  # somebody came in since the form read the row
+        Invitation.objects.update(uses=3)  # somebody has used it after the form read the row
         real(**given)
 
     with patch.object(invitations, "amend", late):
@@ -243,7 +245,7 @@ def test_a_person_who_has_just_lost_the_right_to_invite_is_told(olga: Any, host:
 # Owners --------------------------------------------------------------------------------------------------------------
 
 
-def test_an_owner_makes_another_one_and_may_then_go(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_an_owner_can_make_another_owner_and_then_leave(olga: Any, ana: Any, sign_in: Any) -> None:
     browser = sign_in(olga)
     off = get_user_model()._default_manager.create_user("off", is_active=False)
     assert "Make owner" in browser.post("/settings/delete/", {"password": PASSWORD}).content.decode()
@@ -257,7 +259,7 @@ def test_an_owner_makes_another_one_and_may_then_go(olga: Any, ana: Any, sign_in
     assert people() == {"ana", "off"}
 
 
-def test_nobody_but_an_owner_makes_owners(clerks: Client, clerk: Any, ana: Any) -> None:
+def test_only_an_owner_can_make_owners(clerks: Client, clerk: Any, ana: Any) -> None:
     assert "make_owner" not in clerks.get("/admin/auth/user/").content.decode()
     clerks.post("/admin/auth/user/", {"action": "make_owner", "_selected_action": [ana.pk, clerk.pk]})
     assert set(get_user_model()._default_manager.filter(is_superuser=True).values_list("username", flat=True)) == {

@@ -1,4 +1,4 @@
-"""The first visitor becomes the owner, once, and only who may."""
+"""The first visitor who is allowed to becomes the owner, and only once."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,11 +27,11 @@ def shown(answer: Any) -> str:
 
 
 @pytest.mark.parametrize("page", ["/", "/accounts/login/", "/accounts/signup/", "/admin/", "/rooms/1/"])
-def test_every_page_of_a_new_site_leads_to_its_set_up(page: str, browser: Client) -> None:
+def test_every_page_of_a_new_site_redirects_to_the_set_up(page: str, browser: Client) -> None:
     assert browser.get(page).headers["Location"] == "/setup/"
 
 
-def test_the_first_run_makes_an_owner_names_the_site_and_gives_a_link(browser: Client) -> None:
+def test_the_first_run_makes_an_owner_names_the_site_and_shows_a_link(browser: Client) -> None:
     assert "Make your account" in shown(browser.get("/setup/"))
     answer = browser.post("/setup/", OWNER, follow=True)
     assert "Name your site" in shown(answer)
@@ -62,7 +62,7 @@ def test_the_first_run_makes_an_owner_names_the_site_and_gives_a_link(browser: C
     assert browser.get("/").status_code == 200
 
 
-def test_the_first_run_goes_on_where_it_was_left(browser: Client) -> None:
+def test_the_first_run_continues_where_it_was_left(browser: Client) -> None:
     browser.post("/setup/", OWNER)
     another = Client(**LOCAL)
     assert another.get("/setup/").headers["Location"] == "/accounts/login/"
@@ -81,14 +81,14 @@ def test_a_step_sent_twice_happens_once(browser: Client) -> None:
     assert site.current().stage == "access"
 
 
-def test_only_an_owner_goes_on_with_the_set_up(browser: Client, ana: Any) -> None:
+def test_only_an_owner_can_continue_the_set_up(browser: Client, ana: Any) -> None:
     SiteSettings.objects.update_or_create(pk=1, defaults={"stage": "rooms"})
     browser.force_login(ana)
     assert browser.post("/setup/", {"name": "Ana's", "rooms": "Hers"}).headers["Location"] == "/"
     assert not Room.objects.exists()
 
 
-def test_a_site_with_accounts_of_other_origin_counts_as_set_up(browser: Client, ana: Any) -> None:
+def test_a_site_whose_accounts_were_made_in_another_way_counts_as_set_up(browser: Client, ana: Any) -> None:
     assert browser.get("/").headers["Location"].startswith("/accounts/login/")
     assert browser.post("/setup/", OWNER).status_code == 409
     assert people() == {"ana"}
@@ -108,7 +108,7 @@ FROM_AFAR: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", FROM_AFAR)
-def test_a_code_is_asked_of_whoever_may_be_a_stranger(options: dict[str, Any]) -> None:
+def test_a_visitor_who_may_be_a_stranger_must_give_the_code(options: dict[str, Any]) -> None:
     browser = Client(**options)
     assert 'name="code"' in shown(browser.get("/setup/"))
     browser.post("/setup/", OWNER)
@@ -127,7 +127,7 @@ def test_a_site_that_others_can_reach_always_asks_for_the_code(
     assert 'name="code"' in shown(browser.get("/setup/"))
 
 
-def test_the_code_is_taken_as_people_write_it(settings: Any) -> None:
+def test_the_code_is_accepted_as_people_type_it(settings: Any) -> None:
     code = setup_code.code()
     assert len(code.replace("-", "")) == setup_code.CHARS
     assert setup_code.is_right(code.lower().replace("-", " ").replace("0", "o").replace("1", "l"))
@@ -137,19 +137,19 @@ def test_the_code_is_taken_as_people_write_it(settings: Any) -> None:
     assert not setup_code.is_right(code)
 
 
-def test_whoever_guesses_is_told_to_stop_and_does_not_lock_the_owner_out() -> None:
+def test_guessing_the_code_is_limited_but_does_not_lock_the_owner_out() -> None:
     stranger = Client()
     answers = [stranger.post("/setup/", {"code": f"{guess:012}"}).status_code for guess in range(11)]
     assert answers == [200] * 10 + [429]
     assert 'name="code"' in shown(stranger.get("/setup/"))
 
-    owner = Client()  # behind the same proxy, which nobody told the site of
+    owner = Client()  # behind the same proxy, which the site does not know of
     assert owner.post("/setup/", {"code": setup_code.code()}).status_code == 302
     owner.post("/setup/", OWNER)
     assert people() == {"olga"}
 
 
-def test_guesses_from_everywhere_cost_the_owner_nothing() -> None:
+def test_guesses_from_many_addresses_do_not_lock_the_owner_out() -> None:
     for address in range(61):
         assert Client(REMOTE_ADDR=f"10.1.0.{address}").post("/setup/", {"code": "wrong"}).status_code == 200
     assert Client(REMOTE_ADDR="10.2.0.1").post("/setup/", {"code": setup_code.code()}).status_code == 302

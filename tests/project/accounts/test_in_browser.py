@@ -17,7 +17,7 @@ Come = Callable[..., Coroutine[Any, Any, Person]]
 
 @pytest.fixture
 def new_site(make_site: Callable[..., Site]) -> Site:
-    """Served, and nobody has an account."""
+    """A running site on which nobody has an account."""
     site = make_site(processes=0)
     site.manage("flush", "--no-input", "--verbosity", "0")
     site.start()
@@ -26,7 +26,7 @@ def new_site(make_site: Callable[..., Site]) -> Site:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def come(browser: Browser) -> AsyncIterator[Come]:
-    """``await come(site)``: somebody with a browser that the site has never seen. No page of theirs may complain."""
+    """``await come(site)`` returns a person with a new browser. At the end, no page of theirs may have complained."""
     people: list[Person] = []
 
     async def one(site: Site, **options: Any) -> Person:
@@ -81,7 +81,7 @@ async def test_an_owner_sets_up_the_site_on_a_phone_and_talks_to_an_invited_pers
 
 
 async def test_a_session_that_is_ended_elsewhere_closes_its_pages(make_site: Callable[..., Site], come: Come) -> None:
-    site = make_site(env={"CHAT_REVALIDATE_S": "300"})  # it is told, or would not be heard of in time
+    site = make_site(env={"CHAT_REVALIDATE_S": "300"})  # longer than the test: the page has to be told
     site.python(
         "from django.contrib.auth import get_user_model as m; from chat import api;"
         f"u = m().objects.create_user('rosa', password='{PASSWORD}'); api.create_room('Quay', u, kind='open')"

@@ -1,4 +1,4 @@
-"""How often a password may be guessed does not depend on anything that the client chooses."""
+"""How often a password may be guessed depends on nothing that the client can choose."""
 
 from itertools import count
 from typing import Any
@@ -21,7 +21,7 @@ LIMIT = 5
 
 @pytest.fixture
 def addresses() -> Any:
-    """Each try comes from an address of its own, so that the limit of an address plays no part."""
+    """``addresses()`` returns a new address for each attempt, so that the limit for an address is never reached."""
     numbers = count(1)
     return lambda: f"10.0.{next(numbers)}.1"
 
@@ -32,7 +32,7 @@ def guess(name: str, password: str, *, host: str, address: str, path: str = "/ac
 
 
 @pytest.mark.parametrize("name", ["ana", "ana@example.com", "nobody", "nobody@example.com"])
-def test_another_spelling_of_the_host_is_no_new_limit_for_a_name(
+def test_another_spelling_of_the_host_does_not_reset_the_limit_for_a_name(
     olga: Any, ana: Any, settings: Any, addresses: Any, name: str
 ) -> None:
     settings.ALLOWED_HOSTS = [".example.com"]
@@ -42,7 +42,7 @@ def test_another_spelling_of_the_host_is_no_new_limit_for_a_name(
     assert right.status_code == 200 and "Too many failed attempts" in right.content.decode()
 
 
-def test_another_spelling_of_the_host_is_no_new_limit_for_an_open_browser(
+def test_another_spelling_of_the_host_does_not_reset_the_limit_in_an_open_browser(
     olga: Any, ana: Any, settings: Any, sign_in: Any, addresses: Any
 ) -> None:
     settings.ALLOWED_HOSTS = [".example.com"]
@@ -56,7 +56,7 @@ def test_another_spelling_of_the_host_is_no_new_limit_for_an_open_browser(
     assert told == [False] * LIMIT + [True]
 
 
-def test_the_other_ways_to_guess_count_by_person_or_address(olga: Any, ana: Any, settings: Any, sign_in: Any) -> None:
+def test_other_ways_to_guess_are_limited_by_person_or_address(olga: Any, ana: Any, settings: Any, sign_in: Any) -> None:
     settings.ALLOWED_HOSTS = [".example.com"]
     browser = sign_in(ana, headers={"host": "chat.example.com"})
 
@@ -70,7 +70,7 @@ def test_the_other_ways_to_guess_count_by_person_or_address(olga: Any, ana: Any,
     assert statuses("/accounts/password/reset/", {"email": "x@example.com"}, 20, REMOTE_ADDR="10.9.9.9")[-1] == 429
 
 
-def test_a_name_that_was_guessed_at_leaves_the_others_alone(olga: Any, ana: Any, addresses: Any) -> None:
+def test_the_limit_for_one_name_does_not_affect_other_names(olga: Any, ana: Any, addresses: Any) -> None:
     for _ in range(LIMIT + 1):
         guess("ana", "wrong", host="localhost", address=addresses())
     assert guess("olga", PASSWORD, host="localhost", address=addresses()).status_code == 302

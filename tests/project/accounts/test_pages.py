@@ -1,4 +1,4 @@
-"""Every page of accounts, and every page of errors, wears the site's own look."""
+"""Every account page and every error page has the site's own look."""
 
 from typing import Any
 from unittest.mock import patch
@@ -47,14 +47,14 @@ def assert_is_a_card(page: str) -> None:
 
 
 @pytest.mark.parametrize("path", SIGNED_OUT)
-def test_a_page_for_everybody_is_a_card(path: str, olga: Any) -> None:
+def test_a_public_page_is_shown_as_a_card(path: str, olga: Any) -> None:
     page = shown(Client().get(path))
     assert_is_a_card(page)
     assert "style=" not in page
 
 
 @pytest.mark.parametrize("path", SIGNED_IN)
-def test_a_page_of_settings_stands_in_the_chats_frame(path: str, olga: Any, sign_in: Any) -> None:
+def test_a_settings_page_is_shown_inside_the_chats_frame(path: str, olga: Any, sign_in: Any) -> None:
     invitations.create(by=olga)
     page = shown(sign_in(olga).get(path))
     assert 'class="panel"' in page
@@ -65,7 +65,7 @@ def test_a_page_of_settings_stands_in_the_chats_frame(path: str, olga: Any, sign
 
 
 @pytest.mark.parametrize("path", ["/accounts/logout/", "/accounts/reauthenticate/"])
-def test_a_question_to_a_signed_in_person_is_a_card(path: str, olga: Any, sign_in: Any) -> None:
+def test_a_question_to_a_signed_in_person_is_shown_as_a_card(path: str, olga: Any, sign_in: Any) -> None:
     assert_is_a_card(shown(sign_in(olga).get(path)))
 
 
@@ -90,7 +90,7 @@ def test_no_page_of_allauth_was_forgotten(olga: Any) -> None:
     }
 
 
-def test_too_many_attempts_are_answered_in_the_same_look(olga: Any) -> None:
+def test_the_page_for_too_many_attempts_has_the_same_look(olga: Any) -> None:
     browser = Client()
     answers = [browser.post("/accounts/login/", {"login": "olga", "password": "guess"}) for _ in range(31)]
     assert "Too many failed attempts" in shown(answers[10])
@@ -101,7 +101,7 @@ def test_too_many_attempts_are_answered_in_the_same_look(olga: Any) -> None:
 def test_a_limit_counts_the_client_and_not_the_proxy(olga: Any, settings: Any) -> None:
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
     guess = {"login": "olga", "password": "guess"}
-    # The left part is what the client wrote itself; changing it must not help.
+    # The client wrote the left part itself, so changing it must not help.
     limited = [
         Client().post("/accounts/login/", guess, headers={"x-forwarded-for": f"9.9.9.{each}, 10.0.0.9"})
         for each in range(31)
@@ -111,19 +111,19 @@ def test_a_limit_counts_the_client_and_not_the_proxy(olga: Any, settings: Any) -
     assert other.status_code == 200
 
 
-def test_a_forged_form_is_refused_in_the_same_look(olga: Any) -> None:
+def test_the_page_that_refuses_a_forged_form_has_the_same_look(olga: Any) -> None:
     answer = Client(enforce_csrf_checks=True).post("/accounts/login/", {})
     assert answer.status_code == 403
     assert_is_a_card(shown(answer))
 
 
-def test_a_forbidden_page_says_so(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_the_page_that_forbids_access_has_the_same_look(olga: Any, ana: Any, sign_in: Any) -> None:
     answer = sign_in(ana).get("/settings/site/")
     assert answer.status_code == 403
     assert_is_a_card(shown(answer))
 
 
-def test_the_page_of_a_broken_server_needs_no_database(olga: Any, django_assert_num_queries: Any) -> None:
+def test_the_page_for_a_server_error_needs_no_database(olga: Any, django_assert_num_queries: Any) -> None:
     browser = Client(raise_request_exception=False)
     with patch.object(site, "has_accounts", side_effect=RuntimeError), django_assert_num_queries(0):
         answer = browser.get("/accounts/login/")
@@ -131,37 +131,37 @@ def test_the_page_of_a_broken_server_needs_no_database(olga: Any, django_assert_
     assert "That is our fault" in shown(answer)
 
 
-def test_a_request_out_of_order_is_answered_in_the_same_look(olga: Any) -> None:
+def test_a_suspicious_request_gets_the_sites_own_page(olga: Any) -> None:
     with patch.object(site, "has_accounts", side_effect=SuspiciousOperation):
         answer = Client().get("/accounts/login/")
     assert answer.status_code == 400
     assert "That was not understood" in shown(answer)
 
 
-def test_the_frame_of_pages_outside_the_chat_has_all_that_the_chat_gives(olga: Any) -> None:
+def test_the_frame_of_other_pages_has_all_values_that_the_chat_provides(olga: Any) -> None:
     request = RequestFactory().get("/")
     request.user = olga
     assert set(site_context(request)) == set(context.FRAME)
 
 
 @pytest.mark.parametrize("path", ["/accounts/email/", "/accounts/password/change/", "/settings/", "/rooms/999999/"])
-def test_pages_of_signed_in_people_are_not_cached(path: str, olga: Any, sign_in: Any) -> None:
+def test_pages_of_a_signed_in_person_are_not_cached(path: str, olga: Any, sign_in: Any) -> None:
     assert "no-store" in sign_in(olga).get(path).headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("path", [each for each in SIGNED_OUT if each.startswith("/accounts/")])
-def test_no_cache_keeps_a_page_of_accounts(path: str, olga: Any) -> None:
+def test_account_pages_are_not_cached(path: str, olga: Any) -> None:
     assert "no-store" in Client().get(path).headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("path", [each for each in SIGNED_IN if each.startswith("/settings/")])
-def test_settings_are_read_and_posted_and_nothing_else(path: str, olga: Any, sign_in: Any) -> None:
+def test_settings_pages_accept_get_head_and_post_only(path: str, olga: Any, sign_in: Any) -> None:
     browser = sign_in(olga)
     assert browser.head(path).status_code == 200
     assert browser.put(path).status_code == 405
 
 
-def test_each_link_of_the_list_has_controls_of_its_own_name(olga: Any, sign_in: Any) -> None:
+def test_each_link_in_the_list_has_controls_labelled_with_its_name(olga: Any, sign_in: Any) -> None:
     first, second = (invitations.create(by=olga, note=note) for note in ("For Ben", "For Eve"))
     page = shown(sign_in(olga).get("/settings/invitations/"))
     for each in (first, second):

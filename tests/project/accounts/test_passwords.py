@@ -1,4 +1,4 @@
-"""Whoever sets a new password also gets rid of the tokens that were made with the old one."""
+"""A new password can also revoke the tokens that were made with the old one, and does so by default."""
 
 import re
 import threading
@@ -40,7 +40,7 @@ def bot(ana: Any) -> str:
 
 @pytest.fixture
 def others_bot(olga: Any) -> Iterator[str]:
-    """A token of somebody else, which nothing here ends."""
+    """A token of somebody else, which must still work after the test."""
     token = tokens.issue(by=olga, user=olga, name="hers")
     yield token
     assert works(token)
@@ -56,18 +56,18 @@ def reset_link(address: str) -> str:
 
 
 def reset(address: str, browser: Client | None = None) -> Any:
-    """Follow the link from the mail, as ``browser``, and choose a new password; the page after it."""
+    """Follow the link from the mail in ``browser``, choose a new password, and return the page after it."""
     browser = browser or Client()
     form = browser.get(reset_link(address), follow=True)
     return browser.post(form.redirect_chain[-1][0], {"password1": NEW}, follow=True)
 
 
 def as_shown(browser: Client, path: str, **wanted: str) -> dict[str, str]:
-    """The form as a browser without scripts sends it back."""
+    """Return the form as a browser without scripts sends it back, with ``wanted`` filled in."""
     return {**fields_in(browser.get(path).content.decode()), **wanted}
 
 
-def test_a_reset_ends_tokens_of_whoever_had_the_account_before(ana: Any, bot: str, others_bot: str) -> None:
+def test_a_reset_revokes_tokens_that_a_former_holder_of_the_account_made(ana: Any, bot: str, others_bot: str) -> None:
     with published() as hints:
         answer = reset("ana@example.com")
     assert "all your tokens are revoked" in answer.content.decode()
@@ -75,7 +75,7 @@ def test_a_reset_ends_tokens_of_whoever_had_the_account_before(ana: Any, bot: st
     assert Recheck(str(ana.pk)) in hints, "sockets that it opened are closed"
 
 
-def test_a_reset_that_can_not_end_the_tokens_sets_no_password(ana: Any, bot: str) -> None:
+def test_a_reset_that_cannot_revoke_the_tokens_sets_no_password(ana: Any, bot: str) -> None:
     browser = Client(raise_request_exception=False)
     with patch.object(api, "revoke_tokens", side_effect=RuntimeError):
         assert reset("ana@example.com", browser).status_code == 500
@@ -91,7 +91,7 @@ def addresses(person: Any) -> set[tuple[str, bool, bool]]:
 def test_a_person_who_signed_up_with_anothers_address_is_locked_out_by_a_reset(
     olga: Any, ana: Any, confirmed: bool
 ) -> None:
-    """ana's address was never confirmed: somebody else made the account, and put an address of their own beside it."""
+    """ana's address was never confirmed: somebody else made the account and added an address of their own."""
     EmailAddress.objects.create(user=ana, email="ana@example.com", primary=not confirmed)
     EmailAddress.objects.create(user=ana, email="eve@example.com", verified=confirmed, primary=confirmed)
     eves = reset_link("eve@example.com")
@@ -114,7 +114,7 @@ def test_confirmed_addresses_survive_a_reset(olga: Any, ana: Any) -> None:
     assert addresses(ana) == {("ana@example.com", True, True), ("ana@work.example", True, False)}
 
 
-def test_a_link_is_for_the_address_that_it_was_sent_to(ana: Any, olga: Any) -> None:
+def test_a_reset_link_belongs_to_the_address_that_it_was_sent_to(ana: Any, olga: Any) -> None:
     link = reset_link("ANA@example.com")
     assert addresses(ana) == {("ana@example.com", False, False)}
     token = link.rstrip("/").rpartition("/")[2].partition("-")[2]
@@ -127,12 +127,12 @@ def test_a_link_is_for_the_address_that_it_was_sent_to(ana: Any, olga: Any) -> N
 
 @pytest.mark.parametrize("way", ["change", "set"])
 @pytest.mark.parametrize("ticked", [True, False])
-def test_a_new_password_offers_to_end_tokens_and_the_box_is_ticked(
+def test_the_form_for_a_new_password_offers_to_revoke_tokens_in_a_ticked_box(
     ana: Any, bot: str, others_bot: str, sign_in: Any, way: str, ticked: bool
 ) -> None:
     browser = sign_in(ana)
     path = CHANGE
-    if way == "set":  # as for somebody who came without one
+    if way == "set":  # as for a person who has none yet
         ana.set_unusable_password()
         ana.save()
         browser.force_login(ana, backend="django.contrib.auth.backends.ModelBackend")
@@ -148,7 +148,7 @@ def test_a_new_password_offers_to_end_tokens_and_the_box_is_ticked(
 
 
 def test_the_box_looks_like_every_other_box(ana: Any, bot: str, sign_in: Any) -> None:
-    """Its widget is one of our own, which the template took for a line of text."""
+    """Its widget is our own class, which the template once took for a text field."""
     page = sign_in(ana).get(CHANGE).content.decode()
     box = re.search(r'<label class="choice"[^>]*>(?:(?!</label>).)*name="revoke_tokens"', page, re.DOTALL)
     assert box, page
@@ -162,8 +162,8 @@ def test_a_person_without_tokens_is_not_asked_about_them(ana: Any, sign_in: Any)
     assert "revoke_tokens" not in as_shown(browser, CHANGE)
 
 
-def test_a_token_that_somebody_makes_while_the_form_is_open_ends_with_the_old_password(ana: Any, sign_in: Any) -> None:
-    """Whoever has stolen a session would keep a way in that ana was never asked about."""
+def test_a_token_made_while_the_form_is_open_is_revoked_with_the_old_password(ana: Any, sign_in: Any) -> None:
+    """Otherwise somebody with a stolen session would keep a token that ana was never asked about."""
     browser = sign_in(ana)
     sent = as_shown(browser, CHANGE, password1=NEW, oldpassword=PASSWORD)
     assert "revoke_tokens" not in sent, "the premise"
@@ -172,7 +172,7 @@ def test_a_token_that_somebody_makes_while_the_form_is_open_ends_with_the_old_pa
     assert not works(token)
 
 
-def test_a_wrong_old_password_ends_nothing(ana: Any, bot: str, sign_in: Any) -> None:
+def test_a_wrong_old_password_revokes_nothing(ana: Any, bot: str, sign_in: Any) -> None:
     browser = sign_in(ana)
     answer = browser.post(CHANGE, as_shown(browser, CHANGE, password1=NEW, oldpassword="guess"))
     assert answer.status_code == 200 and works(bot)
@@ -181,7 +181,7 @@ def test_a_wrong_old_password_ends_nothing(ana: Any, bot: str, sign_in: Any) -> 
 
 @pytest.mark.parametrize("button", ["set-password", "unset-password"])
 @pytest.mark.parametrize("ticked", [True, False])
-def test_the_admin_offers_it_for_a_persons_tokens(
+def test_the_admins_form_for_a_new_password_offers_to_revoke_the_persons_tokens(
     olga: Any, ana: Any, bot: str, others_bot: str, sign_in: Any, button: str, ticked: bool
 ) -> None:
     browser, path = sign_in(olga), f"/admin/auth/user/{ana.pk}/password/"
@@ -196,13 +196,13 @@ def test_the_admin_offers_it_for_a_persons_tokens(
     assert works(bot) is not ticked
 
 
-def test_the_admin_has_no_other_page_for_the_own_password(olga: Any, sign_in: Any) -> None:
+def test_the_admin_uses_the_sites_page_for_changing_ones_own_password(olga: Any, sign_in: Any) -> None:
     answer = sign_in(olga).get("/admin/password_change/")
     assert answer.headers["Location"] == CHANGE
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_the_command_for_a_new_password_ends_tokens_unless_told_otherwise(
+def test_the_changepassword_command_revokes_tokens_unless_told_otherwise(
     ana: Any, bot: str, others_bot: str, keep: bool
 ) -> None:
     with patch("getpass.getpass", return_value=NEW):
@@ -212,7 +212,7 @@ def test_the_command_for_a_new_password_ends_tokens_unless_told_otherwise(
     assert works(bot) is keep
 
 
-def test_a_host_ends_all_tokens_of_a_person_with_its_own_transaction(ana: Any, bot: str, others_bot: str) -> None:
+def test_a_host_can_revoke_all_tokens_of_a_person_in_its_own_transaction(ana: Any, bot: str, others_bot: str) -> None:
     second = tokens.issue(by=ana, user=ana)
     with transaction.atomic():
         api.revoke_tokens(ana)
@@ -227,12 +227,12 @@ def test_a_host_ends_all_tokens_of_a_person_with_its_own_transaction(ana: Any, b
     assert not hints
 
 
-def test_a_session_that_a_new_password_ended_makes_no_token(ana: Any, sign_in: Any) -> None:
+def test_a_session_that_a_new_password_has_ended_cannot_make_a_token(ana: Any, sign_in: Any) -> None:
     browser, stale = sign_in(ana), get_user_model()._default_manager.get(pk=ana.pk)
     real = tokens.issue
 
     def late(**given: Any) -> str:
-        ana.set_password(NEW)  # since the view found out who is asking
+        ana.set_password(NEW)  # after the view has found out who is asking
         ana.save()
         return real(**given)
 
@@ -245,7 +245,7 @@ def test_a_session_that_a_new_password_ended_makes_no_token(ana: Any, sign_in: A
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_token_that_is_asked_for_during_a_reset_does_not_outlive_it(ana: Any) -> None:
+def test_a_token_that_is_made_during_a_reset_is_revoked_by_it(ana: Any) -> None:
     asking, made = threading.Event(), list[str]()
 
     def ask_for_tokens() -> None:

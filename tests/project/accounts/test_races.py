@@ -1,4 +1,4 @@
-"""Two people at the same moment: in threads, with connections of their own. Runs on PostgreSQL too."""
+"""Two people act at the same moment, in threads with their own connections. The tests run on PostgreSQL too."""
 
 import threading
 from collections import Counter
@@ -25,7 +25,7 @@ OVERLAP_S = 0.7
 
 
 def at_once(*acts: Any) -> list[Any]:
-    """What each act returns, all begun together."""
+    """Start all acts together, and return their results in order."""
     start, results = threading.Barrier(len(acts)), [None] * len(acts)
 
     def run(place: int, act: Any) -> None:
@@ -44,8 +44,8 @@ def at_once(*acts: Any) -> list[Any]:
 
 
 def overlapping(function: Any) -> Any:
-    """``function``, in which two callers wait for each other: both are past every check made before it, unless one
-    of them is kept out."""
+    """Wrap ``function`` so that two callers wait for each other before it. Both have then passed every earlier check,
+    unless a lock keeps one of them out."""
     both = threading.Barrier(2)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -67,7 +67,7 @@ def test_two_first_sign_ups_make_one_owner() -> None:
     assert "Somebody was quicker" in loser.content.decode()
 
 
-def test_the_last_use_of_an_invitation_lets_one_in() -> None:
+def test_the_last_use_of_an_invitation_lets_only_one_person_in() -> None:
     olga = get_user_model()._default_manager.create_superuser("olga", "", PASSWORD)
     SiteSettings.objects.update_or_create(pk=1, defaults={"stage": "done"})
     code = invitations.create(by=olga, max_uses=1).code
@@ -85,7 +85,7 @@ def test_the_last_use_of_an_invitation_lets_one_in() -> None:
     assert "not valid" in refused.content.decode() or "Sign-up is closed" in refused.content.decode()
 
 
-def test_two_owners_who_leave_together_do_not_leave_the_others_alone() -> None:
+def test_two_owners_who_leave_at_once_do_not_leave_the_site_without_an_owner() -> None:
     manager = get_user_model()._default_manager
     owners = [manager.create_superuser(name, "", PASSWORD) for name in ("olga", "omar")]
     manager.create_user("ana")
@@ -102,7 +102,7 @@ def test_two_owners_who_leave_together_do_not_leave_the_others_alone() -> None:
 
 
 def test_two_people_cannot_take_one_name_in_different_case_at_once(settings: Any) -> None:
-    """Signing in takes either case: with both, neither would be found."""
+    """Signing in ignores case: if both names existed, neither account would be found."""
     manager = get_user_model()._default_manager
     ben = manager.create_user("ben", "", PASSWORD)
     SiteSettings.objects.update_or_create(pk=1, defaults={"stage": "done", "sign_up": "open"})
@@ -120,7 +120,7 @@ def test_two_people_cannot_take_one_name_in_different_case_at_once(settings: Any
     assert [each.lower() for each in people()].count("cleo") == 1
 
 
-def test_two_owners_who_switch_each_other_off_do_not_both_go() -> None:
+def test_two_owners_who_deactivate_each_other_at_once_do_not_both_succeed() -> None:
     manager = get_user_model()._default_manager
     owners = [manager.create_superuser(name, f"{name}@example.com", PASSWORD) for name in ("olga", "omar")]
 
@@ -136,7 +136,7 @@ def test_two_owners_who_switch_each_other_off_do_not_both_go() -> None:
     assert manager.filter(is_active=True).count() == 1
 
 
-def test_an_owner_who_has_lost_their_rights_meanwhile_switches_nobody_off() -> None:
+def test_an_owner_who_has_just_lost_their_rights_cannot_deactivate_anybody() -> None:
     manager = get_user_model()._default_manager
     olga, omar = (manager.create_superuser(name, f"{name}@example.com", PASSWORD) for name in ("olga", "omar"))
     manager.filter(pk=olga.pk).update(is_superuser=False)  # after her request had begun

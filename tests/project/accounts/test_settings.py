@@ -1,4 +1,4 @@
-"""A person's settings, the site's, and what they do to sessions, sockets and what was written."""
+"""A person's settings and the site's, and their effects on sessions, sockets and messages."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def is_signed_in(browser: Client) -> bool:
     return browser.get("/settings/").status_code == 200
 
 
-def test_a_person_changes_how_others_see_them(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_a_person_can_change_their_display_name_and_user_name(olga: Any, ana: Any, sign_in: Any) -> None:
     browser = sign_in(ana)
     answer = browser.post("/settings/", {"first_name": "  Ana  Maria Vale ", "username": "Ana"}, follow=True)
     assert "Your profile is saved" in shown(answer)
@@ -87,7 +87,7 @@ def test_a_forgotten_password_is_replaced_through_a_link_in_a_mail(olga: Any, an
     assert "This link does not work" in shown(Client().get(link, follow=True))
 
 
-def test_signing_out_ends_the_session_by_name(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_signing_out_publishes_which_session_has_ended(olga: Any, ana: Any, sign_in: Any) -> None:
     browser = sign_in(ana)
     key = browser.session.session_key
     with patch("chat.receivers.publish") as publish:
@@ -96,7 +96,7 @@ def test_signing_out_ends_the_session_by_name(olga: Any, ana: Any, sign_in: Any)
     assert publish.call_args.args[0] == [SessionEnded(str(ana.pk), digest(key))]
 
 
-def test_sessions_are_told_apart_and_one_is_ended_from_another(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_sessions_are_listed_by_device_and_one_can_end_another(olga: Any, ana: Any, sign_in: Any) -> None:
     here, phone = sign_in(ana, headers={"user-agent": FIREFOX}), sign_in(ana, headers={"user-agent": IPHONE})
     page = shown(here.get("/settings/sessions/"))
     assert "Firefox on Linux" in page
@@ -110,7 +110,7 @@ def test_sessions_are_told_apart_and_one_is_ended_from_another(olga: Any, ana: A
     assert is_signed_in(here)
 
 
-def test_all_other_sessions_end_at_once_and_nobody_elses(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_a_person_can_end_all_their_other_sessions_but_nobody_elses(olga: Any, ana: Any, sign_in: Any) -> None:
     here, there, owner = sign_in(ana), sign_in(ana), sign_in(olga)
     foreign = UserSession.objects.get(user=olga)
     for given in ({"session": foreign.pk}, {"session": "x"}, {"session": "9" * 40}):
@@ -147,7 +147,7 @@ def test_a_deleted_account_leaves_its_messages_without_an_author(olga: Any, ana:
     assert [each.user_id for each in Membership.objects.present().filter(room=room)] == [olga.pk]
 
 
-def test_the_last_owner_stays_while_others_are_here(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_the_last_owner_cannot_delete_their_account_while_others_are_active(olga: Any, ana: Any, sign_in: Any) -> None:
     browser = sign_in(olga)
     assert "You are the only one who can manage" in shown(browser.post("/settings/delete/", {"password": PASSWORD}))
     assert people() == {"olga", "ana"}
@@ -156,7 +156,7 @@ def test_the_last_owner_stays_while_others_are_here(olga: Any, ana: Any, sign_in
     assert people() == {"ana"}
 
 
-def test_adding_an_address_takes_the_password(olga: Any, ana: Any, sign_in: Any, settings: Any) -> None:
+def test_adding_an_address_requires_the_password(olga: Any, ana: Any, sign_in: Any, settings: Any) -> None:
     browser = sign_in(ana)
     answer = browser.post("/accounts/email/", NEW_ADDRESS, follow=True)
     assert "Give your password once more" in shown(answer)
@@ -202,7 +202,7 @@ def test_every_mail_is_in_the_sites_own_words(olga: Any) -> None:
         )
 
 
-def test_the_owner_renames_the_site_and_everybody_sees_it_at_once(
+def test_only_an_owner_can_rename_the_site_and_everybody_sees_it_at_once(
     olga: Any, ana: Any, sign_in: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert sign_in(ana).get("/settings/site/").status_code == 403
@@ -219,7 +219,7 @@ def test_the_owner_renames_the_site_and_everybody_sees_it_at_once(
 # In the admin --------------------------------------------------------------------------------------------------------
 
 
-def test_accounts_that_are_switched_off_together_lose_their_sockets(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_deactivating_accounts_together_closes_their_sockets(olga: Any, ana: Any, sign_in: Any) -> None:
     browser = sign_in(olga)
     chosen = {"action": "deactivate", "_selected_action": [ana.pk, olga.pk]}
     with published() as hints:
@@ -250,7 +250,7 @@ def test_invitations_are_listed_by_state_and_revoked_in_the_admin(olga: Any, sig
     assert browser.get("/admin/accounts/sitesettings/").status_code == 200
 
 
-def test_the_admin_has_no_log_in_page_of_its_own(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_the_admin_uses_the_sites_login_page(olga: Any, ana: Any, sign_in: Any) -> None:
     assert Client().get("/admin/login/").headers["Location"].startswith("/accounts/login/")
     assert sign_in(ana).get("/admin/", follow=True).status_code == 403
 
@@ -265,11 +265,11 @@ def test_the_admin_has_no_log_in_page_of_its_own(olga: Any, ana: Any, sign_in: A
         ("curl/8", "Unknown device"),
     ],
 )
-def test_a_device_is_named_in_words(user_agent: str, words: str) -> None:
+def test_a_device_is_described_in_words(user_agent: str, words: str) -> None:
     assert describe(user_agent) == words
 
 
-def test_the_settings_row_comes_back_when_somebody_empties_the_database(db: None) -> None:
+def test_the_settings_row_is_made_again_after_the_database_was_emptied(db: None) -> None:
     SiteSettings.objects.all().delete()
     assert site.current().sign_up == "invitation"
     assert site.name() == "Hearth"

@@ -1,4 +1,4 @@
-"""Who gets in: by the site's setting and by invitation, checked at the form and again when the account is made."""
+"""Sign-up, as the site's setting and invitations allow it. The form checks this, and so does making the account."""
 
 import re
 from datetime import timedelta
@@ -35,7 +35,7 @@ def shown(answer: Any) -> str:
     return str(answer.content.decode())
 
 
-def test_on_an_open_site_everybody_gets_in_and_finds_the_first_rooms(client: Client, olga: Any) -> None:
+def test_on_an_open_site_everybody_can_sign_up_and_joins_the_first_rooms(client: Client, olga: Any) -> None:
     general, gone = (api.create_room(name, olga, kind="open") for name in ("General", "Gone"))
     api.archive_room(gone)
     let_in("open", first_rooms=[general.pk, gone.pk, 999_999])
@@ -52,7 +52,7 @@ def test_an_invitation_leads_to_an_account_and_is_counted(client: Client, olga: 
     page = shown(client.get(f"/invite/{invitation.code}/"))
     assert "The Harbour" in page
     assert "Olga Reed invites you" in page
-    assert "sessionid" not in client.cookies  # a look leaves nothing behind
+    assert "sessionid" not in client.cookies  # a GET stores nothing
     answer = client.post(f"/invite/{invitation.code}/", follow=True)
     assert invitation.code not in shown(answer)
     client.post("/accounts/signup/", new_person("ben"))
@@ -62,7 +62,7 @@ def test_an_invitation_leads_to_an_account_and_is_counted(client: Client, olga: 
     assert "invitation" not in client.session
 
 
-def test_without_an_invitation_the_door_is_closed(client: Client, olga: Any) -> None:
+def test_nobody_can_sign_up_without_an_invitation(client: Client, olga: Any) -> None:
     assert "You need an invitation link" in shown(client.get("/accounts/signup/"))
     assert "You need an invitation link" in shown(client.post("/accounts/signup/", new_person("ben")))
     assert people() == {"olga"}
@@ -80,7 +80,7 @@ VOID = {
 @pytest.mark.parametrize("why", VOID)
 def test_every_void_invitation_gets_the_same_answer(why: str, client: Client, olga: Any) -> None:
     code = invitations.create(by=olga).code
-    client.post(f"/invite/{code}/")  # while it held
+    client.post(f"/invite/{code}/")  # while it is still valid
     unknown = shown(client.get("/invite/unknown/"))
     if VOID[why] is None:
         code = "unknown"
@@ -97,7 +97,7 @@ def test_every_void_invitation_gets_the_same_answer(why: str, client: Client, ol
     assert people() == {"olga"}
 
 
-def test_a_closed_site_takes_nobody_not_even_invited_people(client: Client, olga: Any) -> None:
+def test_on_a_closed_site_not_even_invited_people_can_sign_up(client: Client, olga: Any) -> None:
     code = invitations.create(by=olga).code
     client.post(f"/invite/{code}/")
     let_in("closed")
@@ -106,12 +106,14 @@ def test_a_closed_site_takes_nobody_not_even_invited_people(client: Client, olga
     assert people() == {"olga"}
 
 
-def test_the_transaction_checks_again_what_the_form_accepted(olga: Any) -> None:
+def test_making_an_account_checks_again_what_the_form_has_checked(olga: Any) -> None:
     with pytest.raises(SignUpClosed):
         signup.make_account(lambda: pytest.fail("it must not come to that"), code="")
 
 
-def test_a_name_taken_at_the_last_moment_costs_no_use_of_the_invitation(client: Client, olga: Any, ana: Any) -> None:
+def test_a_sign_up_that_fails_at_the_last_moment_does_not_use_the_invitation(
+    client: Client, olga: Any, ana: Any
+) -> None:
     invitation = invitations.create(by=olga)
     with pytest.raises(NameTaken):
         signup.make_account(lambda: type(ana).objects.create(username="ana"), code=invitation.code)
@@ -119,7 +121,7 @@ def test_a_name_taken_at_the_last_moment_costs_no_use_of_the_invitation(client: 
     assert invitation.uses == 0
 
 
-def test_a_members_links_hold_as_long_as_members_may_invite(client: Client, olga: Any, ana: Any) -> None:
+def test_a_members_links_are_valid_as_long_as_members_may_invite(client: Client, olga: Any, ana: Any) -> None:
     with pytest.raises(InvitingForbidden):
         invitations.create(by=ana)
     let_in("invitation", members_invite=True)
@@ -129,7 +131,9 @@ def test_a_members_links_hold_as_long_as_members_may_invite(client: Client, olga
     assert client.get(f"/invite/{code}/").status_code == 404
 
 
-def test_people_see_and_revoke_their_own_invitations_and_owners_all(olga: Any, ana: Any, sign_in: Any) -> None:
+def test_people_can_see_and_revoke_their_own_invitations_and_owners_all_of_them(
+    olga: Any, ana: Any, sign_in: Any
+) -> None:
     let_in("invitation", members_invite=True)
     hers, the_owners = invitations.create(by=ana, note="Hers"), invitations.create(by=olga, note="The owner's")
     browser = sign_in(ana)
@@ -145,20 +149,22 @@ def test_people_see_and_revoke_their_own_invitations_and_owners_all(olga: Any, a
 @pytest.mark.parametrize(
     "name", ["ANA", "ａｎａ", "\u0430na", "ana\u3164", "a", "ana@example.com", "-ana", "ana vale", "x" * 41]
 )
-def test_a_user_name_is_free_and_can_stand_after_an_at_sign(name: str, client: Client, olga: Any, ana: Any) -> None:
+def test_a_user_name_that_is_taken_or_cannot_be_mentioned_is_refused(
+    name: str, client: Client, olga: Any, ana: Any
+) -> None:
     let_in("open")
     client.post("/accounts/signup/", new_person("ben", username=name))
     assert people() == {"olga", "ana"}
 
 
 @pytest.mark.parametrize("name", ["   ", "\u200b\u3164", "a\u202eb", "x" * 61])
-def test_a_display_name_can_be_shown(name: str, client: Client, olga: Any) -> None:
+def test_a_display_name_that_cannot_be_shown_is_refused(name: str, client: Client, olga: Any) -> None:
     let_in("open")
     client.post("/accounts/signup/", new_person("ben", first_name=name))
     assert people() == {"olga"}
 
 
-def test_where_mail_must_be_confirmed_an_account_waits_for_it(client: Client, olga: Any, settings: Any) -> None:
+def test_if_addresses_must_be_confirmed_a_new_account_waits_for_it(client: Client, olga: Any, settings: Any) -> None:
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     let_in("open")
     answer = client.post("/accounts/signup/", new_person("ben"), follow=True)
@@ -181,7 +187,7 @@ def mail_is_down(settings: Any) -> None:
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
 
 
-def test_mail_that_can_not_be_sent_does_not_cost_the_account(client: Client, olga: Any, mail_is_down: None) -> None:
+def test_an_account_is_made_even_if_its_mail_cannot_be_sent(client: Client, olga: Any, mail_is_down: None) -> None:
     let_in("open")
     answer = client.post("/accounts/signup/", new_person("ben"), follow=True)
     assert answer.wsgi_request.user.username == "ben"

@@ -1,4 +1,4 @@
-"""``make demo``: a team that keeps the chat's own rules, comes once, spares what is not its own, and goes again."""
+"""``make demo``: it adds a team once, keeps the chat's rules, leaves other data alone, and can be removed."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -28,7 +28,7 @@ def demo(*arguments: str) -> str:
 
 @pytest.fixture
 def few_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some rooms stand for all where it is not about what is said in them."""
+    """Make only some of the rooms, for tests that are not about the texts in them."""
     chosen = [each for each in scripts.rooms() if each.key in ("hiring", "long-name", "offsite", "direct-ana")]
     monkeypatch.setattr(scripts, "rooms", lambda: chosen)
 
@@ -38,7 +38,7 @@ def olga(db: None) -> Any:
     return People.objects.create_superuser("olga", password="password", first_name="Olga")
 
 
-def test_the_team_is_believable_and_comes_once(olga: Any) -> None:
+def test_the_team_is_believable_and_is_added_once(olga: Any) -> None:
     demo()
     everything = Message.objects.all()
     for room in Room.objects.all():
@@ -73,7 +73,7 @@ def test_the_team_is_believable_and_comes_once(olga: Any) -> None:
     assert (everything.count(), Room.objects.count(), People.objects.count()) == before
 
 
-def test_the_demo_touches_only_its_own_rows_and_can_be_removed(few_rooms: None, olga: Any) -> None:
+def test_the_demo_leaves_other_data_alone_and_can_be_removed(few_rooms: None, olga: Any) -> None:
     ana = People.objects.create_user("ana", "ana@larder.invalid", "secret", first_name="Another", last_name="Ana")
     own = rooms.create(by=ana, name="Hiring")
     messages.post(by=ana, room_id=own.pk, body="a real question")
@@ -117,7 +117,7 @@ def test_the_demos_owner_stays_if_the_site_would_be_left_without_an_owner(few_ro
     assert set(People.objects.values_list("username", flat=True)) == {"alex", colleague.username}
 
 
-def test_a_public_site_is_asked_first_and_needs_an_owner(db: None, settings: Any) -> None:
+def test_a_public_site_needs_confirmation_and_an_owner(db: None, settings: Any) -> None:
     settings.HOST, settings.DEBUG = "0.0.0.0", False
     with pytest.raises(CommandError, match="--yes"):
         demo()
@@ -133,7 +133,7 @@ def test_a_public_site_is_asked_first_and_needs_an_owner(db: None, settings: Any
     assert not Room.objects.exists()
 
 
-def test_some_thousand_messages_have_their_order_their_speakers_and_few_repeats() -> None:
+def test_thousands_of_messages_are_in_order_with_authors_from_the_team_and_few_repeats() -> None:
     now = datetime(2026, 3, 4, 15, 30, tzinfo=UTC)
     said = {each.key: timeline.messages(each, now=now, scale="full", seed=1) for each in scripts.rooms()}
     everything = [each for room in said.values() for each in room]

@@ -13,7 +13,7 @@ class People(BaseUserManager):
 
 
 class Person(AbstractBaseUser):
-    """No user name, no numbers, no permissions of Django's."""
+    """A user without a user name, without a number as the key, and without Django's permissions."""
 
     uid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(unique=True)

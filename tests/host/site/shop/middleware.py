@@ -1,5 +1,5 @@
 class ContentSecurityPolicy:
-    """Pages run the site's own files, and nothing that stands in the page."""
+    """Lets pages load only the site's own files, and forbids inline scripts and styles."""
 
     def __init__(self, get_response):
         self.get_response = get_response

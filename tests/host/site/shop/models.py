@@ -14,7 +14,7 @@ class Order(models.Model):
 
 
 class OrderAccess(models.Model):
-    """Who has to do with an order. People live in another database, so there is no foreign key."""
+    """Gives a person access to an order. People are in another database, so there is no foreign key."""
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="accesses")
     person = models.UUIDField()

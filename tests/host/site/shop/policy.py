@@ -3,7 +3,7 @@ from shop.models import Order, OrderAccess
 
 
 class OrderPolicy(Policy):
-    """An order's room is for who has to do with the order. The chat keeps no members of it."""
+    """An order's room is for the people with access to the order. The chat stores no members for it."""
 
     def name_of(self, user):
         return user.nick

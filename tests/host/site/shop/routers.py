@@ -2,7 +2,7 @@ APART = {"auth", "contenttypes", "sessions", "people", "chat"}
 
 
 class PeopleApart:
-    """People, and what refers to them, in one database; goods in the other."""
+    """Keeps people, and everything that refers to them, in one database, and goods in the other."""
 
     def db_for_read(self, model, **hints):
         return "people" if model._meta.app_label in APART else "default"

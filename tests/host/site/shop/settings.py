@@ -1,4 +1,4 @@
-"""A shop that was there before the chat: its own people, databases, addresses and rules."""
+"""A shop that existed before the chat, with its own users, databases, URLs and policy."""
 
 import os
 from pathlib import Path

@@ -11,6 +11,6 @@ urlpatterns = [
     path("orders/<int:number>/without/<uuid:person>/", views.shut_out, name="shut_out"),
     path("door/", LoginView.as_view(template_name="shop/door.html"), name="door"),
     path("talk/", include("chat.urls")),
-    # What a web server in front would do.
+    # In production, a web server in front would serve these.
     path("static/<path:path>", serve, {"document_root": settings.STATIC_ROOT}),
 ]
