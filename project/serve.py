@@ -40,8 +40,9 @@ def main() -> None:
         hint = startup.first_run_hint(address())
         connection.close()
         startup.tells_of_first_run = False  # announce() prints the hint; do not log it as well
-        threading.Thread(target=announce, args=(hint,), daemon=True).start()
-        serve()
+        runs = threading.Event()
+        threading.Thread(target=announce, args=(hint, runs), daemon=True).start()
+        serve(runs)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -95,8 +96,12 @@ def reachable_host() -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
 
 
-def announce(hint: str) -> None:
-    """Print the site's URL once the server accepts connections."""
+def announce(hint: str, runs: threading.Event) -> None:
+    """Print the site's URL once the server accepts connections and ``runs``, so that Ctrl-C ends it.
+
+    The port takes connections a little earlier, and a Ctrl-C in between would be lost.
+    """
+    runs.wait(ANNOUNCE_WITHIN_S)
     deadline = time.monotonic() + ANNOUNCE_WITHIN_S
     while time.monotonic() < deadline:
         try:
@@ -126,10 +131,12 @@ def daphne_flags(host: str, port: int) -> list[str]:
     ]
 
 
-def serve() -> None:
-    """Run daphne until it is told to stop."""
+def serve(runs: threading.Event) -> None:
+    """Run daphne until it is told to stop. ``runs`` is set once it handles signals."""
     from daphne.cli import CommandLineInterface  # here, because it installs Twisted's reactor
+    from twisted.internet import reactor
 
+    reactor.callWhenRunning(runs.set)
     CommandLineInterface().run([*daphne_flags(settings.HOST, settings.PORT), "project.asgi:application"])
 
 
