@@ -63,7 +63,14 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(*command: str, env: dict[str, str]) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            env=env,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # Shells let what runs in the background ignore Ctrl-C, and a test run there would hand that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         running.append(process)
         return process
