@@ -90,6 +90,8 @@ class ChatSettings:
     answered ``server.busy``."""
     writer_retry_s: float = 5.0
     """How long the writer retries while the database is away; after that, it answers ``server.error``, retryable."""
+    deadline_s: float = 15.0
+    """``hello.limits``: a change that has come to a server is stored within this time, or never."""
     idle_transaction_s: float = 3.0
     """On PostgreSQL, the server ends a transaction of the chat's own that has done nothing for this long, because its
     process may be frozen while it holds a lock; 0 means never."""

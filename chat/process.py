@@ -16,6 +16,8 @@ from chat.live.layer_subscriber import LayerSubscription
 from chat.live.reconciler import Reconciler
 from chat.live.revalidation import Revalidation
 from chat.live.rooms import LiveRoom
+from chat.live.stalls import Stalls
+from chat.runtime import elapsed
 from chat.services import rooms
 
 _processes: dict[asyncio.AbstractEventLoop, "Process"] = {}
@@ -32,6 +34,7 @@ class Process:
         self.heartbeat = Heartbeat(self.hub)
         self.reconciler = Reconciler(self.hub, self.catch_up, self.background, rooms.renew_epoch)
         self.revalidation = Revalidation(self.hub, self.background)
+        self.stalls = Stalls(elapsed.now)
 
     def start(self) -> None:
         """Take hints from this process and from the channel layer, and start the repeating tasks."""
@@ -39,6 +42,7 @@ class Process:
         if publisher.reaches_other_processes():
             self.background.start(self._subscription.run(self.hub))
         self.background.repeat(lambda: conf.poll_s, self.reconciler.compare_all)
+        self.background.repeat(lambda: 1.0, self.stalls.beat)
         self.background.repeat(lambda: 1.0, self.heartbeat.second)
         self.background.repeat(lambda: conf.revalidate_s, self.revalidation.everybody)
 

@@ -6,7 +6,7 @@
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -21,7 +21,8 @@ from chat.access.policy import SITE
 from chat.live import publisher
 from chat.live.hints import Hint, RoomEvents
 from chat.models import Message, Room
-from chat.services import memberships, messages, rooms
+from chat.services import batch, memberships, messages, rooms
+from chat.services.changes import Change, Job
 from chat.services.posting import Post
 from chat.wire import protocol
 from chat.wire.protocol import PostResult
@@ -153,3 +154,14 @@ def at_once(works: list[Callable[[], Any]]) -> list[Any]:
 def posted(outcomes: list[Any]) -> list[PostResult]:
     assert all(isinstance(each, PostResult) for each in outcomes), outcomes
     return outcomes
+
+
+def outcomes_of(changes: Sequence[Change]) -> list[Any]:
+    """What the writer would answer to changes that were handed in together."""
+    jobs = [Job(each) for each in changes]
+    outcomes: dict[Job, Any] = {}
+    while waiting := [job for job in jobs if job not in outcomes]:
+        outcomes |= {
+            job: each for job, each in zip(waiting, batch.run(waiting), strict=True) if each is not batch.LOCKED
+        }
+    return [outcomes[job] for job in jobs]

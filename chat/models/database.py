@@ -30,7 +30,7 @@ def connection() -> BaseDatabaseWrapper:
 
 
 @contextmanager
-def write(*, waits_are_bounded: bool = True) -> Iterator[None]:
+def write(*, waits_are_bounded: bool = True, lock_wait_s: float | None = None) -> Iterator[None]:
     """A transaction in which live tables may be changed. Only services open one; inside another it is a savepoint.
 
     Args:
@@ -38,6 +38,7 @@ def write(*, waits_are_bounded: bool = True) -> Iterator[None]:
             transaction once it has done nothing for ``CHAT["IDLE_TRANSACTION_S"]``: a frozen process that holds a
             room's lock would stop every acknowledgement of the site. Sweeps and imports take the time they need. Inside
             a transaction of the host's, the host's own settings stay as they are.
+        lock_wait_s: Give up at a lock sooner than that; None: not.
     """
     db = connection()
     is_bounded = waits_are_bounded and db.vendor == "postgresql" and not db.in_atomic_block
@@ -48,7 +49,7 @@ def write(*, waits_are_bounded: bool = True) -> Iterator[None]:
         with _sqlite(db, "IMMEDIATE") if _begins_on_sqlite(db) else transaction.atomic(using=db.alias):
             if is_bounded:
                 with db.cursor() as cursor:
-                    cursor.execute(_bounds())
+                    cursor.execute(_bounds(lock_wait_s))
             yield
     finally:
         _memory.reset(remembered)
@@ -60,14 +61,6 @@ def transaction_memory() -> dict[str, Any]:
     memory = _memory.get()
     assert memory is not None, "outside write()"
     return memory
-
-
-def wait_for_locks(at_most_s: float) -> None:
-    """Give up at a lock after this time, until the open transaction ends (PostgreSQL)."""
-    db = connection()
-    if db.vendor == "postgresql":
-        with db.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = {round(at_most_s * 1000)}")
 
 
 def on_commit(action: Callable[[], Any]) -> None:
@@ -94,11 +87,12 @@ def snapshot() -> Iterator[None]:
             yield
 
 
-def _bounds() -> str:
+def _bounds(lock_wait_s: float | None = None) -> str:
     """For this transaction alone: connections of a pool, or of PgBouncer, are the host's as well."""
+    waits = [each for each in (conf.lock_wait_s, lock_wait_s) if each]
     return (
         f"SET LOCAL idle_in_transaction_session_timeout = {round(conf.idle_transaction_s * 1000)};"
-        f" SET LOCAL lock_timeout = {round(conf.lock_wait_s * 1000)}"
+        f" SET LOCAL lock_timeout = {round(min(waits, default=0) * 1000)}"
     )
 
 

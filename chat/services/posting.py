@@ -1,6 +1,7 @@
 """Posting: many posts, one transaction, no gaps. The heart of the product."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,15 +48,18 @@ class Post:
 Outcome = PostResult | ChatError
 
 
-def post_many(posts: list[Post]) -> list[Outcome]:
+def post_many(posts: list[Post], *, when_locked: Callable[[], None] = lambda: None) -> list[Outcome]:
     """Store many messages in one transaction; an outcome for each, in order. A refused one costs the others nothing.
+
+    Args:
+        when_locked: Called when the rooms are locked. What it raises rolls back.
 
     Raises:
         IntegrityError, DataError: The database refused a row. Nothing is stored; post them one by one.
     """
     render_missing(posts)
     with write():
-        return _Batch(posts).store()
+        return _Batch(posts).store(when_locked)
 
 
 def render_missing(posts: list[Post]) -> None:
@@ -75,8 +79,9 @@ class _Batch:
         self._posts = posts
         self._new: dict[_Key, Message] = {}
 
-    def store(self) -> list[Outcome]:
+    def store(self, when_locked: Callable[[], None]) -> list[Outcome]:
         self._rooms = self._lock_rooms()
+        when_locked()
         # After the lock: whoever else posts the same client_id to this room has committed, or has not begun.
         self._stored = self._find_stored()
         self._memberships = self._find_memberships()

@@ -1,17 +1,14 @@
-"""Group commit: one thread per process stores what arrives, many changes in one transaction.
+"""Group commit: one thread per process stores what arrives, many changes in one transaction (``batch``).
 
 A transaction for each post would flush to disk for each post; a batch shares one flush. The thread takes what waits, at
-most ``CHAT["BATCH_POSTS"]``, without waiting for more. Changes take effect in the order in which they
-were handed in. Neighbouring posts are stored together, other changes one by one, each in a savepoint of its own, so
-that one that fails gives its number back.
-
-When the database breaks down during a batch, nobody knows whether the commit happened. The batch is run again: a change
-that did commit is found by its client_id, or changes nothing the second time. So every sender gets the right answer.
+most ``CHAT["BATCH_POSTS"]``, without waiting for more. Changes that need a lock which another process holds wait aside,
+and are tried again with each batch.
 """
 
 import asyncio
 import atexit
 import logging
+import math
 import os
 import queue
 import threading
@@ -21,50 +18,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.db import Error
-
-from chat.access.policy import policy
 from chat.conf import conf
-from chat.live.hints import CompareHeads
-from chat.live.publisher import publish
-from chat.models import Message, Room, runs
-from chat.models.database import wait_for_locks, write
-from chat.models.database_errors import is_final, is_lock_timeout, is_unavailable
+from chat.models import runs
 from chat.runtime import pools
-from chat.runtime.safe_logging import describe
-from chat.services import posting, read_pointers
-from chat.services.posting import Post
-from chat.services.read_pointers import Move
-from chat.wire.errors import AuthRequired, ChatError, ServerBusy, ServerError
+from chat.services import batch, changes
+from chat.services.changes import Change, Job
+from chat.wire.errors import ServerBusy
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Any service call but a post. It may be run twice, so it must be repeatable.
-
-    ``room_id`` or ``message_id`` names the room whose log it changes; neither names a room that is yet to be made.
-    """
-
-    by: Any
-    run: Callable[[], Any]
-    room_id: int | None = None
-    message_id: int | None = None
+LOCKED_AGAIN_S = 0.02
+"""How long to wait for more, at most, before changes that need a lock are tried again."""
 
 
-Change = Post | Call | Move
-PAUSE_S = 0.1
-PAUSE_AT_MOST_S = 1.0
-"""The waits for a database that is away: they double each time."""
-LOCK_WAIT_ALONE_S = 0.25
-"""How long a change that runs alone, after its batch has failed, waits for a lock: others wait behind it."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Submitted(Job):
+    """A job whose answer goes to an event loop."""
 
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    change: Change
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
 
@@ -74,23 +44,32 @@ class Writer:
 
     def __init__(self) -> None:
         self._waiting = _Waiting()
-        self._queue: queue.Queue[_Job | None] | None = None
+        self._queue: queue.Queue[_Submitted | None] | None = None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def submit(self, change: Change, *, per_person: int | None = None) -> "asyncio.Future[Any]":
+    def submit(
+        self,
+        change: Change,
+        *,
+        per_person: int | None = None,
+        ends_at: float = math.inf,
+        is_abandoned: Callable[[], bool] = changes.never,
+    ) -> "asyncio.Future[Any]":
         """Hand in a change. The future gets the service's result, or its ``ChatError``, after the commit.
 
-        Changes of one caller take effect in the order handed in. A cancelled future does not stop the change.
+        Changes of one person take effect in the order handed in. A cancelled future does not stop the change.
 
         Args:
             per_person: How many changes of the same person may wait, this one included; None: any number.
+            ends_at: When to give the change up, by ``runtime.elapsed``: it is answered ``ServerBusy`` and not stored.
+            is_abandoned: Whether to give it up, asked from the writer's thread until shortly before the commit.
 
         Raises:
             ServerBusy: That many changes of the person wait already, or ``CHAT["WRITER_QUEUE"]`` of all people.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(change, loop, loop.create_future())
+        job = _Submitted(change, ends_at, is_abandoned, loop=loop, future=loop.create_future())
         self._waiting.add(change, per_person)
         try:
             self._started().put_nowait(job)
@@ -105,11 +84,11 @@ class Writer:
         """How long the oldest change without an answer has waited, in seconds; 0 when none waits."""
         return self._waiting.oldest_s()
 
-    def _started(self) -> "queue.Queue[_Job | None]":
+    def _started(self) -> "queue.Queue[_Submitted | None]":
         if self._queue is None:
             with self._starting:
                 if self._queue is None:
-                    waiting: queue.Queue[_Job | None] = queue.Queue(conf.writer_queue)
+                    waiting: queue.Queue[_Submitted | None] = queue.Queue(conf.writer_queue)
                     self._thread = threading.Thread(target=self._run, args=(waiting,), name="chat-writer", daemon=True)
                     self._thread.start()
                     self._queue = waiting
@@ -129,18 +108,21 @@ class Writer:
         self._waiting = _Waiting()
         self._starting = threading.Lock()  # the parent may have held the old one
 
-    def _run(self, waiting: "queue.Queue[_Job | None]") -> None:
+    def _run(self, waiting: "queue.Queue[_Submitted | None]") -> None:
         pools.use_own_thread()
         pools.use_plain_connection()
         runs.renew_on_connect()
+        locked: list[_Submitted] = []
         going_on = True
-        while going_on:
-            jobs, going_on = _gather(waiting)
-            if jobs:
-                changes = [job.change for job in jobs]
-                outcomes = outcomes_of(changes)
-                self._waiting.remove(changes)
-                answer(jobs, outcomes)
+        while going_on or locked:
+            jobs, going_on = _gather(waiting, locked, going_on)
+            outcomes = batch.run(jobs)
+            locked = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome is batch.LOCKED]
+            answered = [
+                (job, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if outcome is not batch.LOCKED
+            ]
+            self._waiting.remove([job.change for job, _ in answered])
+            _answer(answered)
         pools.close_connections()
 
 
@@ -176,25 +158,33 @@ class _Waiting:
             self._counts = +self._counts  # drops people with nothing waiting
 
 
-def _gather(waiting: "queue.Queue[_Job | None]") -> tuple[list[_Job], bool]:
-    """Wait for a job and take the jobs that wait behind it; the bool says whether to go on afterwards."""
-    jobs: list[_Job] = []
-    item = waiting.get()
-    while item is not None:
-        jobs.append(item)
-        if len(jobs) >= conf.batch_posts:
-            return jobs, True
-        try:
+def _gather(
+    waiting: "queue.Queue[_Submitted | None]", locked: list[_Submitted], going_on: bool
+) -> tuple[list[_Submitted], bool]:
+    """Wait for a job and take the jobs that wait behind it; the bool says whether to go on afterwards.
+
+    Jobs that are ``locked`` come first, and are not waited with for long.
+    """
+    jobs = list(locked)
+    if len(locked) >= conf.writer_queue or not going_on:
+        time.sleep(LOCKED_AGAIN_S)
+        return jobs, going_on
+    try:
+        item = waiting.get(timeout=LOCKED_AGAIN_S if locked else None)
+        while item is not None:
+            jobs.append(item)
+            if len(jobs) - len(locked) >= conf.batch_posts:
+                return jobs, True
             item = waiting.get_nowait()
-        except queue.Empty:
-            return jobs, True
+    except queue.Empty:
+        return jobs, True
     return jobs, False
 
 
-def answer(jobs: list[_Job], outcomes: list[Any]) -> None:
+def _answer(answered: list[tuple[_Submitted, Any]]) -> None:
     """Resolve the futures of the jobs, waking each event loop once."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-    for job, outcome in zip(jobs, outcomes, strict=True):
+    for job, outcome in answered:
         by_loop.setdefault(job.loop, []).append((job.future, outcome))
     for loop, pairs in by_loop.items():
         try:
@@ -211,163 +201,6 @@ def _resolve(pairs: "list[tuple[asyncio.Future[Any], Any]]") -> None:
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
-
-
-def outcomes_of(changes: list[Change]) -> list[Any]:
-    """Make the changes, in one transaction if all goes well; a result or an exception for each, in order."""
-    overtaken = read_pointers.overtaken(changes)
-    places = [place for place in range(len(changes)) if place not in overtaken]
-    made = _outcomes([changes[place] for place in places])
-    found = dict(zip(places, made, strict=True))
-    return [found[overtaken.get(place, place)] for place in range(len(changes))]
-
-
-class _Patience:
-    """How long one batch waits for a database that is away, however its changes are run.
-
-    It begins with the first failure: a first run may take as long as a dead connection is not noticed, and must have a
-    second one.
-    """
-
-    def __init__(self) -> None:
-        self._ends_at: float | None = None
-        self.is_over = False
-
-    def allows(self, pause_s: float) -> bool:
-        """Whether to try again after a pause."""
-        now = time.monotonic()
-        if self._ends_at is None:
-            self._ends_at = now + conf.writer_retry_s
-        self.is_over = self.is_over or now + pause_s > self._ends_at
-        return not self.is_over
-
-
-def _outcomes(
-    changes: list[Change], *, patience: _Patience | None = None, in_doubt: bool = False, alone: bool = False
-) -> list[Any]:
-    """Run the changes until the database takes them.
-
-    Args:
-        patience: That of the batch which these changes are a part of; None for a batch.
-        in_doubt: Whether an earlier run may have been committed.
-        alone: Whether the change's batch has failed already.
-    """
-    pause_s = PAUSE_S
-    patience = patience or _Patience()
-    while True:
-        try:
-            outcomes = _together(changes, alone=alone)
-            if in_doubt:
-                # Nobody was told what an earlier run may have committed.
-                publish([CompareHeads()])
-            return outcomes
-        except Exception as error:
-            if not isinstance(error, Error) or not is_unavailable(error) or is_lock_timeout(error):
-                return _one_by_one(changes, error, patience=patience, in_doubt=in_doubt)
-            # The connection may have died after COMMIT was sent. Running the batch again finds out.
-            pools.close_connections()
-            in_doubt = True
-            if not patience.allows(pause_s):
-                logger.error("writer: giving up on %d changes: %s", len(changes), describe(error))
-                return [ServerError() for _ in changes]
-            logger.warning("writer: %s; again in %.1f s", describe(error), pause_s)
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, PAUSE_AT_MOST_S)
-
-
-def _one_by_one(changes: list[Change], error: Exception, *, patience: _Patience, in_doubt: bool) -> list[Any]:
-    """Run each change in a transaction of its own after ``error``, which one of them caused: the database refused a
-    row, the site's policy raised, or another process holds a room's lock. The others must not fail with it, and no
-    number may be left unused."""
-    if len(changes) == 1:
-        return [_refusal(error)]
-    logger.warning("writer: %s in a batch of %d; one by one", type(error).__name__, len(changes))
-    outcomes: list[Any] = []
-    locked: set[int] = set()
-    for each in changes:
-        if patience.is_over:
-            outcomes.append(ServerError())
-            continue
-        if each.room_id in locked:
-            outcomes.append(ServerBusy())
-            continue
-        (outcome,) = _outcomes([each], patience=patience, in_doubt=in_doubt, alone=True)
-        outcomes.append(outcome)
-        if isinstance(outcome, ServerBusy) and each.room_id:
-            locked.add(each.room_id)
-    return outcomes
-
-
-def _refusal(error: Exception) -> ChatError:
-    logger.error("writer: a change was refused: %s", describe(error))
-    if isinstance(error, Error) and is_lock_timeout(error):
-        return ServerBusy()
-    # An outbox must not wait for ever behind a row that the database will refuse again. Any other trouble may pass: the
-    # policy is fixed, or the deployment creates the missing table.
-    return ServerError(retry=not (isinstance(error, Error) and is_final(error)))
-
-
-def _together(changes: list[Change], *, alone: bool) -> list[Any]:
-    outcomes: list[Any] = []
-    # Before the transaction, which holds locks and may not idle for long.
-    posting.render_missing([each for each in changes if isinstance(each, Post)])
-    with write():
-        if alone:
-            wait_for_locks(LOCK_WAIT_ALONE_S)
-        calls = [each for each in changes if not isinstance(each, Post)]
-        unwelcome = _unwelcome(calls) if calls else set()
-        if calls:
-            _lock_rooms(changes)
-        place = 0
-        while place < len(changes):
-            change = changes[place]
-            if isinstance(change, Post):
-                posts = _posts_from(changes, place)
-                outcomes += posting.post_many(posts)
-                place += len(posts)
-            else:
-                outcomes.append(AuthRequired() if change.by.pk in unwelcome else _one(change))
-                place += 1
-    return outcomes
-
-
-def _unwelcome(calls: "list[Call | Move]") -> set[Any]:
-    """The keys of people who may not use the chat any more: what a socket knows of its person may be a minute old."""
-    actors = {each.by.pk for each in calls}
-    people = get_user_model()._default_manager.in_bulk(actors)
-    return {key for key in actors if not policy().is_welcome(people.get(key))}
-
-
-def _lock_rooms(changes: list[Change]) -> None:
-    """Lock the rooms of all changes in id order, before any of them locks its own: two processes whose batches lock
-    the same rooms in another order would wait for each other until the database notices."""
-    rooms = {each.room_id for each in changes if each.room_id}
-    if messages := {each.message_id for each in changes if isinstance(each, Call) and each.message_id}:
-        rooms |= set(Message.objects.filter(pk__in=messages).values_list("room_id", flat=True))
-    if rooms:
-        list(Room.objects.select_for_update().filter(pk__in=rooms).order_by("pk").values_list("pk"))
-
-
-def _posts_from(changes: list[Change], place: int) -> list[Post]:
-    posts: list[Post] = []
-    for each in changes[place:]:
-        if not isinstance(each, Post):
-            break
-        posts.append(each)
-    return posts
-
-
-def _one(change: "Call | Move") -> Any:
-    try:
-        with write():  # a savepoint: a refused change leaves nothing behind
-            return change.run()
-    except ChatError as error:
-        return error
-    except Error:
-        raise  # `_outcomes` decides whether the batch runs again or change by change
-    except Exception as error:
-        logger.error("writer: a change failed: %s", describe(error))
-        return ServerError()
 
 
 writer = Writer()

@@ -8,7 +8,8 @@ from typing import Any
 from chat.conf import conf
 from chat.live.background import BackgroundTasks
 from chat.runtime.safe_logging import describe
-from chat.services import limits
+from chat.services import changes, limits
+from chat.services.posting import Post
 from chat.services.writer import writer
 from chat.sockets.commands.context import AtOnce, Context, Immediate, Read, Signal, SignInCommand, Stream, Write
 from chat.sockets.commands.registry import COMMANDS
@@ -26,7 +27,7 @@ class Dispatch:
     def __init__(self, context: Context, tasks: BackgroundTasks):
         self._context = context
         self._tasks = tasks
-        self._commands: deque[Any] = deque()
+        self._commands: deque[tuple[Any, float]] = deque()
         self._unanswered = 0
         self._writes: set[asyncio.Future[Any]] = set()
         self._is_started = False
@@ -75,7 +76,7 @@ class Dispatch:
         self._commands.clear()
 
     def _enqueue(self, command: Any) -> None:
-        self._commands.append(command)
+        self._commands.append((command, self._context.process.stalls.arrived_at()))
         self._run_soon()
 
     def _run_soon(self) -> None:
@@ -86,22 +87,22 @@ class Dispatch:
     async def _run_all(self) -> None:
         try:
             while self._commands:
-                command = self._commands.popleft()
+                command, arrived_at = self._commands.popleft()
                 try:
-                    await self._run(command, COMMANDS[type(command)])
+                    await self._run(command, COMMANDS[type(command)], arrived_at)
                 except Exception as error:
                     self._failed(command, error)
         finally:
             self._is_running = False
 
-    async def _run(self, command: Any, handler: Any) -> None:
+    async def _run(self, command: Any, handler: Any, arrived_at: float) -> None:
         if isinstance(handler, SignInCommand):
             if await handler.handle(self._context, command):
                 self._unanswered -= 1
         elif self._context.connection.identity is None:
             raise AuthRequired
         elif isinstance(handler, Write):
-            await self._write(command, handler)
+            await self._write(command, handler, arrived_at)
         elif isinstance(handler, Signal):
             await handler.handle(self._context, command)
         elif isinstance(handler, Immediate):
@@ -116,10 +117,15 @@ class Dispatch:
             else:
                 await self._read(command, handler)
 
-    async def _write(self, command: Any, handler: Write) -> None:
+    async def _write(self, command: Any, handler: Write, arrived_at: float) -> None:
         limits.ask(self._context.connection.user_id, command)
         change = await handler.prepare(self._context, command)
-        stored = writer.submit(change, per_person=conf.waiting_changes)
+        stored = writer.submit(
+            change,
+            per_person=conf.waiting_changes,
+            ends_at=arrived_at + changes.kept_s(),
+            is_abandoned=self._is_closed if isinstance(change, Post) else changes.never,
+        )
         self._writes.add(stored)
         stored.add_done_callback(lambda done: self._stored(command, done))
 
@@ -132,6 +138,10 @@ class Dispatch:
         else:
             result = done.result()
             self._answer(command.ref, {} if result is None else result)
+
+    def _is_closed(self) -> bool:
+        """A post of a socket that is gone comes again, from its sender's outbox; other changes do not."""
+        return self._context.connection.is_closed
 
     async def _read(self, command: Any, handler: Read) -> None:
         await self._context.connection.room_for_page()

@@ -42,6 +42,7 @@ async def greeting(process: Process, user: Any) -> Greeting:
             history=conf.history_messages,
             catch_up=conf.catch_up,
             unanswered=conf.unanswered,
+            deadline_s=conf.deadline_s,
         ),
         flow=protocol.Flow(frames=conf.received_frames, seconds=conf.received_s, bytes=RECEIVED_BYTES),
         rooms=states,

@@ -134,6 +134,7 @@ class Limits(Struct, frozen=True):
     history: int
     catch_up: int
     unanswered: int
+    deadline_s: float | UnsetType = UNSET
 
 
 class Flow(Struct, frozen=True):

@@ -128,6 +128,7 @@ def test_limits_and_flow_are_named_with_their_defaults() -> None:
         "history": DEFAULTS.history_messages,
         "catch_up": DEFAULTS.catch_up,
         "unanswered": DEFAULTS.unanswered,
+        "deadline_s": DEFAULTS.deadline_s,
         "frames": DEFAULTS.received_frames,
         "seconds": DEFAULTS.received_s,
         "bytes": RECEIVED_BYTES,

@@ -17,8 +17,8 @@ from chat.models import Room
 from chat.models.database import snapshot, write
 from chat.models.database_errors import is_unavailable
 from chat.runtime import pools
-from chat.services import importing, room_deletion, writer
-from tests.cast import at_once, numbers, post_of, posted, say
+from chat.services import importing, room_deletion
+from tests.cast import at_once, numbers, outcomes_of, post_of, posted, say
 from tests.services.log import check_log
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,7 +79,7 @@ def test_a_transaction_that_froze_with_a_rooms_lock_delays_a_post_and_no_more(
     def post() -> list[Any]:
         assert locked.wait(30)
         try:
-            return writer.outcomes_of([post_of(ana, lobby)])
+            return outcomes_of([post_of(ana, lobby)])
         finally:
             over.set()
 
@@ -103,7 +103,7 @@ def test_waiting_too_long_for_a_lock_is_a_retryable_error(ana: Any, lobby: Room,
     def post() -> list[Any]:
         assert locked.wait(30)
         try:
-            return writer.outcomes_of([post_of(ana, lobby)])
+            return outcomes_of([post_of(ana, lobby)])
         finally:
             over.set()
 

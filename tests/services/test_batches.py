@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 
 from chat.models import Message, Room
-from chat.services import messages, posting, writer
+from chat.services import messages, posting
 from chat.services.message_bodies import Rendered
 from chat.services.posting import Post
 from chat.wire.errors import (
@@ -19,7 +19,7 @@ from chat.wire.errors import (
     RoomNotFound,
     ServerError,
 )
-from tests.cast import events_in, fresh, numbers, post_of, published, said
+from tests.cast import events_in, fresh, numbers, outcomes_of, post_of, published, said
 from tests.services.log import check_log
 
 
@@ -74,7 +74,7 @@ def test_a_row_that_the_database_refuses_among_200_fails_alone_and_leaves_no_gap
 ) -> None:
     posts = [post_of(ana, lobby, f"{n}") for n in range(200)]
     with spoil(posts[7]), published() as hints:
-        outcomes = writer.outcomes_of(list(posts))
+        outcomes = outcomes_of(list(posts))
     assert [n for n, each in enumerate(outcomes) if isinstance(each, Exception)] == [7]
     assert isinstance(outcomes[7], ServerError)
     assert not any(each.duplicate for n, each in enumerate(outcomes) if n != 7)

@@ -16,10 +16,10 @@ from django.db import Error, IntegrityError, InterfaceError, OperationalError, c
 from psycopg import errors
 
 from chat.models import Room, database_errors
-from chat.services import posting, writer
-from chat.wire.errors import ServerBusy, ServerError
-from chat.wire.protocol import PostResult
-from tests.cast import numbers, post_of, posted
+from chat.services import batch, posting
+from chat.services.changes import Call, Job
+from chat.wire.errors import ServerError
+from tests.cast import numbers, outcomes_of, post_of, posted
 from tests.services.log import check_log
 
 
@@ -78,10 +78,10 @@ def failing_once(error: Exception) -> Any:
     """The posting service as it is, after one failure."""
     failures, post_many = iter([error]), posting.post_many
 
-    def fail_or_post(posts: list[posting.Post]) -> Any:
+    def fail_or_post(posts: list[posting.Post], **options: Any) -> Any:
         if (failure := next(failures, None)) is not None:
             raise failure
-        return post_many(posts)
+        return post_many(posts, **options)
 
     return patch.object(posting, "post_many", fail_or_post)
 
@@ -91,7 +91,7 @@ def test_a_database_that_is_away_for_a_moment_is_tried_again_with_the_whole_batc
     ana: Any, lobby: Room, caplog: pytest.LogCaptureFixture, kind: Any
 ) -> None:
     with failing_once(django_error(kind("of the test"))):
-        outcomes = writer.outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])
+        outcomes = outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])
     assert [each.number for each in posted(outcomes)] == [1, 2]
     assert "again in" in caplog.text
     assert "one by one" not in caplog.text
@@ -101,7 +101,7 @@ def test_a_database_that_is_away_for_a_moment_is_tried_again_with_the_whole_batc
 def test_a_temporary_error_is_never_answered_as_final(ana: Any, lobby: Room, settings: Any, kind: Any) -> None:
     settings.CHAT = {**settings.CHAT, "WRITER_RETRY_S": 0.0}
     with patch.object(posting, "post_many", side_effect=django_error(kind("of the test"))):
-        outcomes = writer.outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])
+        outcomes = outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])
     assert [(type(each), each.retry) for each in outcomes] == [(ServerError, True)] * 2
 
 
@@ -110,7 +110,7 @@ def test_a_change_that_meets_a_bug_costs_its_neighbours_nothing(ana: Any, lobby:
     def bug() -> None:
         raise django_error(kind("of the test"))
 
-    first, failed, last = writer.outcomes_of([post_of(ana, lobby), writer.Call(ana, bug), post_of(ana, lobby)])
+    first, failed, last = outcomes_of([post_of(ana, lobby), Call(ana, bug), post_of(ana, lobby)])
     assert (first.number, last.number) == (1, 2)
     assert (type(failed), failed.retry) == (ServerError, True)
     check_log(lobby)
@@ -124,35 +124,38 @@ def test_a_first_run_that_takes_as_long_as_a_dead_connection_has_a_second_one(
     clock = count(100.0, 10.0)
     with (
         failing_once(OperationalError("timeout")),
-        patch.object(writer, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=time.sleep)),
+        patch.object(batch, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=time.sleep)),
     ):
-        (outcome,) = writer.outcomes_of([post_of(ana, lobby)])
+        (outcome,) = outcomes_of([post_of(ana, lobby)])
     assert outcome.number == 1
 
 
-def test_a_room_that_somebody_else_keeps_locked_costs_the_other_rooms_nothing(
-    ana: Any, lobby: Room, staff: Room
+def test_a_change_that_meets_a_lock_is_put_aside_with_the_later_ones_of_the_same_person(
+    ana: Any, ben: Any, lobby: Room, staff: Room
 ) -> None:
+    """A lock that is not a room's, so the database alone can tell."""
     post_many, runs = posting.post_many, []
 
-    def locked(posts: list[posting.Post]) -> Any:
+    def locked(posts: list[posting.Post], **options: Any) -> Any:
         runs.append([each.body for each in posts])
         if any(each.room_id == lobby.pk for each in posts):
             raise django_error(errors.LockNotAvailable("of the test"))
-        return post_many(posts)
+        return post_many(posts, **options)
 
-    rooms = [lobby, staff, lobby, lobby, staff]
+    who_where = [(ana, staff), (ana, lobby), (ana, staff), (ben, staff), (ben, lobby), (ben, staff)]
+    jobs = [Job(post_of(who, room, f"{n}")) for n, (who, room) in enumerate(who_where)]
     with patch.object(posting, "post_many", locked):
-        outcomes = writer.outcomes_of([post_of(ana, room, f"{n}") for n, room in enumerate(rooms)])
-    assert [type(each) for each in outcomes] == [ServerBusy, PostResult, ServerBusy, ServerBusy, PostResult]
-    assert runs == [["0", "1", "2", "3", "4"], ["0"], ["1"], ["4"]], "one wait for the room, not one for each post"
+        outcomes = batch.run(jobs)
+    assert [each is batch.LOCKED for each in outcomes] == [False, True, True, False, True, True]
+    assert runs == [["0", "1", "2", "3", "4", "5"], ["0", "1", "2", "3", "4", "5"], ["0"], ["1"], ["3"], ["4"]]
+    assert [each.change.body for each in jobs if each.locked_since] == ["1", "4"]  # type: ignore[union-attr]
     check_log(staff)
 
 
 @pytest.mark.parametrize("kind", NEVER, ids=lambda each: each.__name__)
 def test_a_row_that_is_refused_is_answered_for_good_at_once(ana: Any, lobby: Room, kind: Any) -> None:
     with patch.object(posting, "post_many", side_effect=django_error(kind("of the test"))) as runs:
-        (outcome,) = writer.outcomes_of([post_of(ana, lobby)])
+        (outcome,) = outcomes_of([post_of(ana, lobby)])
     assert (type(outcome), outcome.retry) == (ServerError, False)
     assert runs.call_count == 1, "nothing is gained by trying again"
 
@@ -165,7 +168,7 @@ def test_the_class_counts_where_there_is_no_sqlstate(ana: Any, lobby: Room, sett
         (IntegrityError("UNIQUE constraint failed"), False),
     ):
         with patch.object(posting, "post_many", side_effect=error):
-            (outcome,) = writer.outcomes_of([post_of(ana, lobby)])
+            (outcome,) = outcomes_of([post_of(ana, lobby)])
         assert outcome.retry is may_pass
 
 
@@ -214,7 +217,7 @@ def test_a_read_only_database_refuses_nobody_and_posts_go_through_when_it_is_ove
     with read_only_connection():
         with pytest.raises(Error):  # the premise
             lobby.save()
-        outcomes = writer.outcomes_of([post_of(ana, lobby, f"{n}") for n in range(3)])
+        outcomes = outcomes_of([post_of(ana, lobby, f"{n}") for n in range(3)])
     assert [each.number for each in posted(outcomes)] == [1, 2, 3]
     assert numbers(lobby) == [1, 2, 3]
     check_log(lobby)
@@ -230,5 +233,5 @@ def test_a_change_that_the_connection_died_under_is_run_again_and_not_answered_a
             raise error
         return "done"
 
-    assert writer.outcomes_of([writer.Call(ana, change), post_of(ana, lobby)])[0] == "done"
+    assert outcomes_of([Call(ana, change), post_of(ana, lobby)])[0] == "done"
     assert numbers(lobby) == [1]

@@ -9,9 +9,9 @@ import pytest
 from chat.access.policy import SITE, Policy
 from chat.models import Membership, Message, Reaction, Room
 from chat.services import memberships, messages, reactions, rooms
-from chat.services.writer import Call, outcomes_of
+from chat.services.changes import Call
 from chat.wire.errors import ChatError, MessageNotFound, RoomForbidden, RoomNotFound, UserNotFound
-from tests.cast import at_once, fresh, person, post_of, said
+from tests.cast import at_once, fresh, outcomes_of, person, post_of, said
 from tests.services.log import check_log
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from chat.access.policy import SITE
 from chat.models import Membership, Mention, Message, Room
 from chat.models.database import write
-from chat.services import memberships, messages, rooms, writer
+from chat.services import memberships, messages, rooms
 from chat.services.message_bodies import render
 from chat.wire.errors import (
     ChatError,
@@ -24,7 +24,7 @@ from chat.wire.errors import (
     RoomNotFound,
 )
 from chat.wire.protocol import PostResult
-from tests.cast import events_in, fresh, post_of, published, said, say
+from tests.cast import events_in, fresh, outcomes_of, post_of, published, said, say
 from tests.services.log import check_log
 
 # Posting ---------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_a_message_that_names_somebody_whose_account_has_just_gone_is_stored(ana
     post.rendered = render(lobby, post.body)
     assert post.rendered.mentions == [str(ben.pk)]
     ben.delete()
-    (outcome,) = writer.outcomes_of([post])
+    (outcome,) = outcomes_of([post])
     assert isinstance(outcome, PostResult), outcome
     connection.check_constraints()
     assert not Mention.objects.exists()

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.models import Membership, Room
-from chat.services import read_pointers, writer
+from chat.services import read_pointers
+from chat.services.changes import Change
 from chat.services.read_pointers import Move
-from chat.services.writer import Change
 from chat.wire.errors import RoomForbidden
-from tests.cast import post_of, say
+from tests.cast import outcomes_of, post_of, say
 
 
 class Reader:
@@ -105,7 +105,7 @@ def test_fifty_moves_that_wait_cost_one_and_are_all_answered(ana: Any, ben: Any,
     changes: list[Change] = [Move(ben, lobby.pk, number) for number in range(1, 51)]
     changes += [Move(ben, lobby.pk, 7), Move(eve, lobby.pk, 3)]
     with patch.object(read_pointers, "move", wraps=read_pointers.move) as moved:
-        *answers, refused = writer.outcomes_of(changes)
+        *answers, refused = outcomes_of(changes)
     assert [each.kwargs["number"] for each in moved.call_args_list] == [50, 3]
     assert {each.read for each in answers} == {50}
     assert isinstance(refused, RoomForbidden)
@@ -118,7 +118,7 @@ def test_marking_unread_is_not_lost_among_moves_that_go_forward(ana: Any, ben: A
         say(ana, lobby, f"{n}")
     room = lobby.pk
     moves: list[Change] = [Move(ben, room, 9), Move(ben, room, 2, force=True), Move(ben, room, 4)]
-    assert [each.read for each in writer.outcomes_of(moves)] == [2, 2, 4]
+    assert [each.read for each in outcomes_of(moves)] == [2, 2, 4]
     assert Membership.objects.get(room=lobby, user=ben).read_number == 4
 
 
@@ -127,5 +127,5 @@ def test_a_read_number_past_the_newest_does_not_mark_later_messages_as_read(ana:
     say(ana, lobby)
     room = lobby.pk
     changes: list[Change] = [Move(ben, room, 10**9), post_of(ana, lobby), Move(ben, room, 2)]
-    first, _post, last = writer.outcomes_of(changes)
+    first, _post, last = outcomes_of(changes)
     assert (first.read, last.read, last.unread) == (1, 2, 0)

@@ -13,10 +13,10 @@ from chat.access.policy import SITE
 from chat.live.hints import CompareHeads
 from chat.models import Membership, Message, Room
 from chat.models.database import write
-from chat.services import memberships, messages, reactions, read_pointers, rooms, writer
-from chat.services.writer import Call, Change
+from chat.services import batch, memberships, messages, reactions, read_pointers, rooms
+from chat.services.changes import Call, Change
 from chat.wire.errors import ChatError, MessageEmpty
-from tests.cast import fresh, person, post_of, posted, published, said, say
+from tests.cast import fresh, outcomes_of, person, post_of, posted, published, said, say
 from tests.rig.proxy import Proxy
 from tests.services.log import check_log
 
@@ -93,8 +93,8 @@ def test_every_sender_gets_the_right_answer_when_the_connection_dies_at_commit(
     old = say(ana, lobby, "old", client_id=(repeated := uuid4()))
     posts: list[Change] = [post_of((ana, ben)[n % 2], (lobby, staff)[n % 3 == 0], f"{n}") for n in range(30)]
     posts += [post_of(ana, lobby, "old", client_id=repeated), post_of(ana, lobby, "")]
-    with published() as hints, patch.object(writer, "publish", hints.extend), death() as deaths:
-        outcomes = writer.outcomes_of(posts)
+    with published() as hints, patch.object(batch, "publish", hints.extend), death() as deaths:
+        outcomes = outcomes_of(posts)
     assert deaths
     assert CompareHeads() in hints, "who follows elsewhere must look: the first run told nobody"
     assert isinstance(outcomes.pop(), MessageEmpty)
@@ -109,8 +109,8 @@ def test_every_sender_gets_the_right_answer_when_the_connection_dies_at_commit(
 
 
 def test_no_comparison_is_requested_after_a_clean_commit(ana: Any, lobby: Room) -> None:
-    with published() as hints, patch.object(writer, "publish", hints.extend):
-        writer.outcomes_of([post_of(ana, lobby)])
+    with published() as hints, patch.object(batch, "publish", hints.extend):
+        outcomes_of([post_of(ana, lobby)])
     assert CompareHeads() not in hints
 
 
@@ -176,13 +176,13 @@ def test_a_change_whose_commit_is_in_doubt_takes_place_once(
     change = REPEATABLE[name]
     before = traces(prepared(ana, ben, cleo, kind)[0])
     room, message = prepared(ana, ben, cleo, kind)
-    (once,) = writer.outcomes_of([Call(ana, lambda: change(ana, ben, cleo, room, message))])
+    (once,) = outcomes_of([Call(ana, lambda: change(ana, ben, cleo, room, message))])
     wanted = traces(room)
     assert wanted != before or name == "direct", "the change changes something"
     _forget_direct_rooms()
     twin, message = prepared(ana, ben, cleo, kind)
     with connection_that_dies_after_commit() as deaths:
-        (twice,) = writer.outcomes_of([Call(ana, lambda: change(ana, ben, cleo, twin, message))])
+        (twice,) = outcomes_of([Call(ana, lambda: change(ana, ben, cleo, twin, message))])
     assert deaths
     assert traces(twin) == wanted
     assert not isinstance(twice, ChatError)
@@ -201,6 +201,6 @@ def _forget_direct_rooms() -> None:
 def test_a_room_whose_making_is_in_doubt_is_made_once(ana: Any) -> None:
     client_id = uuid4()
     with connection_that_dies_after_commit() as deaths:
-        (room,) = writer.outcomes_of([Call(ana, lambda: rooms.create(by=ana, name="Lobby", client_id=client_id))])
+        (room,) = outcomes_of([Call(ana, lambda: rooms.create(by=ana, name="Lobby", client_id=client_id))])
     assert deaths
     assert list(Room.objects.all()) == [room]

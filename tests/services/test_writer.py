@@ -16,12 +16,13 @@ from chat.access.policy import Policy
 from chat.conf import conf
 from chat.models import Membership, Room
 from chat.models.database import write
-from chat.services import memberships, messages, writer
+from chat.services import batch, memberships, messages
+from chat.services.changes import Call, Change, Job
 from chat.services.posting import Post
-from chat.services.writer import Call, Change, Writer
+from chat.services.writer import Writer
 from chat.wire.errors import ChatError, MessageEmpty, MessageNotFound, RoomForbidden, ServerBusy, ServerError
 from chat.wire.protocol import PostResult
-from tests.cast import at_once, events_in, numbers, post_of, posted, published, said, say
+from tests.cast import at_once, events_in, numbers, outcomes_of, post_of, posted, published, said, say
 from tests.services.log import check_log
 
 
@@ -42,7 +43,7 @@ def test_outcomes_come_in_the_order_of_the_changes(ana: Any, eve: Any, lobby: Ro
         Call(ana, lambda: messages.delete(by=eve, message_id=10**9), message_id=10**9),
         post_of(ana, lobby, "three"),
     ]
-    two, seq, empty, missing, three = writer.outcomes_of(changes)
+    two, seq, empty, missing, three = outcomes_of(changes)
     assert (two.number, three.number) == (2, 3)
     assert two.seq < seq < three.seq
     assert isinstance(empty, MessageEmpty)
@@ -51,7 +52,7 @@ def test_outcomes_come_in_the_order_of_the_changes(ana: Any, eve: Any, lobby: Ro
 
 
 def test_changes_take_effect_in_the_order_handed_in(ana: Any, ben: Any, lobby: Room) -> None:
-    left, post, back = writer.outcomes_of(
+    left, post, back = outcomes_of(
         [
             Call(ana, lambda: memberships.leave(by=ben, room_id=lobby.pk), room_id=lobby.pk),
             post_of(ben, lobby),
@@ -70,9 +71,7 @@ def test_a_refused_change_takes_its_number_back_with_it(ana: Any, lobby: Room) -
             raise RoomForbidden
 
     with published() as hints:
-        first, refused, last = writer.outcomes_of(
-            [post_of(ana, lobby, "1"), Call(ana, half_done), post_of(ana, lobby, "2")]
-        )
+        first, refused, last = outcomes_of([post_of(ana, lobby, "1"), Call(ana, half_done), post_of(ana, lobby, "2")])
     assert isinstance(refused, RoomForbidden)
     assert (first.number, last.number) == (1, 2)
     assert last.seq == first.seq + 1
@@ -88,7 +87,7 @@ def test_a_change_that_breaks_down_fails_alone(ana: Any, lobby: Room, fault: Exc
             raise fault
 
     with published() as hints:
-        outcomes = writer.outcomes_of([post_of(ana, lobby, "1"), Call(ana, broken), post_of(ana, lobby, "2")])
+        outcomes = outcomes_of([post_of(ana, lobby, "1"), Call(ana, broken), post_of(ana, lobby, "2")])
     assert isinstance(outcomes[1], ServerError)
     assert [each.duplicate for each in posted(outcomes[::2])] == [False, False]
     assert [each.message.body for each in events_in(hints, lobby)] == ["1", "2"]
@@ -109,7 +108,7 @@ def test_a_policy_that_breaks_down_on_one_post_costs_the_others_nothing(
 ) -> None:
     settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.FailsOnBen"}
     posts = [post_of(ben if n == 3 else ana, lobby, f"{n}") for n in range(6)]
-    outcomes = writer.outcomes_of(list(posts))
+    outcomes = outcomes_of(list(posts))
     assert [n for n, each in enumerate(outcomes) if isinstance(each, ServerError)] == [3]
     assert not any(each.duplicate for each in posted(outcomes[:3] + outcomes[4:]))
     assert numbers(lobby) == [1, 2, 3, 4, 5]
@@ -129,9 +128,7 @@ def test_two_processes_that_lock_the_same_rooms_take_turns(
     def batch(first: Room, second: Room) -> list[Change]:
         return [post_of(ana, first), Call(ana, hold), post_of(ana, second)]
 
-    outcomes = at_once(
-        [lambda: writer.outcomes_of(batch(lobby, staff)), lambda: writer.outcomes_of(batch(staff, lobby))]
-    )
+    outcomes = at_once([lambda: outcomes_of(batch(lobby, staff)), lambda: outcomes_of(batch(staff, lobby))])
     for one, _, two in outcomes:
         assert not any(each.duplicate for each in posted([one, two]))
     for room in (lobby, staff):
@@ -144,25 +141,25 @@ def test_giving_up_is_answered_with_a_retryable_error(ana: Any, lobby: Room, set
     settings.CHAT = {**settings.CHAT, "WRITER_RETRY_S": 0.35}
     slept: list[float] = []
     clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
-    away = patch.object(writer, "_together", side_effect=OperationalError("no route to host"))
-    with patch.object(writer, "time", clock), away as runs:
-        outcomes = writer.outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])
+    away = patch.object(batch, "_together", side_effect=OperationalError("no route to host"))
+    with patch.object(batch, "time", clock), away as runs:
+        outcomes = outcomes_of([post_of(ana, lobby), post_of(ana, lobby)])
     assert slept == [0.1, 0.2]
     assert runs.call_count == 3, "at once, after 0.1 s, after 0.3 s"
     assert [(type(each), each.retry) for each in outcomes] == [(ServerError, True)] * 2
 
 
 def test_the_writer_continues_when_the_database_comes_back(ana: Any, lobby: Room) -> None:
-    together = writer._together
+    together = batch._together
     answers: Iterator[Any] = iter([OperationalError("starting up"), OperationalError("starting up")])
 
-    def down_at_first(changes: list[Change], **options: Any) -> list[Any]:
+    def down_at_first(jobs: list[Job], **options: Any) -> list[Any]:
         if (error := next(answers, None)) is not None:
             raise error
-        return together(changes, **options)
+        return together(jobs, **options)
 
-    with patch.object(writer, "_together", down_at_first):
-        (result,) = writer.outcomes_of([post_of(ana, lobby)])
+    with patch.object(batch, "_together", down_at_first):
+        (result,) = outcomes_of([post_of(ana, lobby)])
     assert (result.number, result.duplicate) == (1, False)
 
 
@@ -201,11 +198,11 @@ class Gate:
 
 def test_waiting_changes_are_stored_in_batches(ana: Any, lobby: Room) -> None:
     sizes: list[int] = []
-    together = writer._together
+    together = batch._together
 
-    def counted(changes: list[Change], **options: Any) -> list[Any]:
-        sizes.append(len(changes))
-        return together(changes, **options)
+    def counted(jobs: list[Job], **options: Any) -> list[Any]:
+        sizes.append(len(jobs))
+        return together(jobs, **options)
 
     async def work(made: Writer) -> list[Any]:
         gate = Gate()
@@ -215,7 +212,7 @@ def test_waiting_changes_are_stored_in_batches(ana: Any, lobby: Room) -> None:
         gate.opened.set()
         return [await first, *await asyncio.gather(*futures)]
 
-    with patch.object(writer, "_together", counted):
+    with patch.object(batch, "_together", counted):
         outcomes = use(work)
     assert sizes == [1, 200, 200, 50]
     assert [each.number for each in posted(outcomes[1:])] == list(range(1, 451))
@@ -348,15 +345,15 @@ def test_a_batch_whose_database_goes_away_while_it_runs_one_by_one_has_one_time_
         nonlocal now
         now += seconds
 
-    def together(changes: list[Any], *, alone: bool) -> list[Any]:
+    def together(jobs: list[Job], *, without_locked: bool) -> list[Any]:
         nonlocal runs
         runs += 1
-        raise OperationalError("the database is away") if alone else IntegrityError("a bad row")
+        raise OperationalError("the database is away") if len(jobs) == 1 else IntegrityError("a bad row")
 
-    monkeypatch.setattr(writer, "_together", together)
-    monkeypatch.setattr(writer.time, "sleep", sleep)
-    monkeypatch.setattr(writer.time, "monotonic", lambda: now)
-    outcomes = writer.outcomes_of([post_of(ana, lobby, f"{each}") for each in range(100)])
+    monkeypatch.setattr(batch, "_together", together)
+    monkeypatch.setattr(batch.time, "sleep", sleep)
+    monkeypatch.setattr(batch.time, "monotonic", lambda: now)
+    outcomes = outcomes_of([post_of(ana, lobby, f"{each}") for each in range(100)])
     assert [type(each) for each in outcomes] == [ServerError] * 100
     assert all(each.retry for each in outcomes)
     assert now <= conf.writer_retry_s

@@ -1,105 +1,27 @@
 """Who is over a limit is refused before any work is done for them, and delays nobody."""
 
 import asyncio
-import json
 import threading
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import count
+from contextlib import AsyncExitStack
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
-from asgiref.testing import ApplicationCommunicator
 
-from chat import process
 from chat.models import Room
 from chat.runtime import pools
-from chat.services import tokens
+from chat.services.changes import Call
 from chat.services.limits import COSTS
-from chat.services.writer import Call, writer
+from chat.services.writer import writer
 from chat.sockets.commands import messages
 from chat.sockets.commands.context import Write
 from chat.sockets.commands.registry import COMMANDS
-from chat.sockets.consumers import ChatConsumer
 from tests.cast import numbers, said
 from tests.client.waiting import until
+from tests.sockets.socket import WAIT_S, socket_of
 
-WAIT_S = 20.0
-
-
-@pytest.fixture(autouse=True)
-def _real_commits(transactional_db: None) -> None:
-    """The consumer's threads have connections of their own: what they read must be committed."""
-
-
-class Socket:
-    """A signed-in socket of a ``ChatConsumer`` in this process."""
-
-    def __init__(self, application: ApplicationCommunicator):
-        self._application = application
-        self._refs = count(1)
-        self._replies: dict[int, Any] = {}
-
-    async def send(self, kind: str, /, **fields: Any) -> int:
-        ref = next(self._refs)
-        frame = json.dumps({"type": kind, "ref": ref, **fields})
-        await self._application.send_input({"type": "websocket.receive", "text": frame})
-        return ref
-
-    async def reply(self, ref: int) -> Any:
-        """What the command was answered: its result or its error."""
-        while ref not in self._replies:
-            message = await self._application.receive_output(WAIT_S)
-            decoded = json.loads(message["text"])
-            for event in decoded if isinstance(decoded, list) else [decoded]:
-                if event["type"] == "reply":
-                    self._replies[event["ref"]] = event["result"] if event["ok"] else event["error"]
-        return self._replies[ref]
-
-    async def call(self, kind: str, /, **fields: Any) -> Any:
-        return await self.reply(await self.send(kind, **fields))
-
-    async def code_of(self, kind: str, /, **fields: Any) -> str:
-        """The code that the command was refused with; "" if it was not."""
-        return str((await self.call(kind, **fields)).get("code", ""))
-
-
-@asynccontextmanager
-async def socket_of(user: Any) -> AsyncIterator[Socket]:
-    token = await pools.site.run(tokens.issue, by=user, user=user)
-    scope = {
-        "type": "websocket",
-        "path": "/ws/chat/",
-        "headers": [(b"authorization", f"Bearer {token}".encode())],
-        "query_string": b"",
-        "subprotocols": [],
-    }
-    application = ApplicationCommunicator(ChatConsumer.as_asgi(), scope)
-    await application.send_input({"type": "websocket.connect"})
-    assert (await application.receive_output(WAIT_S))["type"] == "websocket.accept"
-    try:
-        yield Socket(application)
-    finally:
-        await application.send_input({"type": "websocket.disconnect", "code": 1000})
-        await application.wait(WAIT_S)
-
-
-@pytest.fixture
-async def _process() -> AsyncIterator[None]:
-    """The process of the test's loop ends with it."""
-    yield
-    loop = asyncio.get_running_loop()
-    if (made := process._processes.pop(loop, None)) is not None:
-        made.background.cancel()
-        process.publisher.unregister(loop)
-    for pool in (pools.readers, pools.auth, pools.site):
-        await pool.run(pools.close_connections)
-    await asyncio.to_thread(writer.stop)
-
-
-pytestmark = pytest.mark.usefixtures("_process")
+pytestmark = pytest.mark.usefixtures("socket_process")
 NOWHERE = "987654321"
 EXAMPLES: dict[str, dict[str, Any]] = {
     "message.post": {"room": NOWHERE, "body": "hi"},

@@ -13,12 +13,12 @@ from chat.runtime import pools
 from chat.services import tokens
 from chat.sockets.consumers import ChatConsumer
 from chat.wire import protocol
-from tests.sockets.test_limits import WAIT_S, _process, _real_commits  # noqa: F401
+from tests.sockets.socket import WAIT_S
 
 FILE = Path(__file__).parents[1] / "wire" / "recorded_session.json"
 SESSION: list[dict[str, Any]] = json.loads(FILE.read_text())["session"]
 
-pytestmark = pytest.mark.usefixtures("_process")
+pytestmark = pytest.mark.usefixtures("socket_process")
 
 
 def by_id(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from chat.client.core.outbox import OutboxItem
 from chat.wire import protocol
 from chat.wire.errors import ChatError
 
@@ -106,11 +107,19 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The message will never be stored as it is: it leaves the outbox."""
+    """The message leaves the outbox without being stored. Where ``error.retry`` is true, the server broke down on it
+    again and again; it may be posted once more, with the same ``client_id``."""
 
-    client_id: str
-    room: str
+    item: OutboxItem
     error: ChatError
+
+    @property
+    def client_id(self) -> str:
+        return self.item.client_id
+
+    @property
+    def room(self) -> str:
+        return self.item.room
 
 
 @dataclass(frozen=True, slots=True)

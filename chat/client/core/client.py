@@ -159,7 +159,7 @@ class ClientCore(ClientConnection):
     def restore(self, items: Iterable[OutboxItem], now: float) -> list[Action]:
         """Send what an earlier run of the application left in the outbox."""
         for item in items:
-            self.outbox.add(item)
+            self.outbox.add(item, sent_before=now)
         return self._flush(now)
 
     def _answered(self, command: protocol.Command, tag: Any, reply: ReplyEvent, now: float) -> None:

@@ -161,7 +161,7 @@ class ClientConnection:
         if not self._link.is_up:
             return []
         self._link.lost(now, code)
-        self._connection_lost()
+        self._connection_lost(now)
         return self._flush(now)
 
     def refused(self, status: int, now: float) -> list[Action]:
@@ -169,7 +169,7 @@ class ClientConnection:
         if not self._link.is_up:
             return []
         self._link.refused(status, now)
-        self._connection_lost()
+        self._connection_lost(now)
         return self._flush(now)
 
     def stop(self, reason: StopReason = "closed") -> list[Action]:
@@ -343,18 +343,18 @@ class ClientConnection:
             self._actions += [Tell(ConnectionChanged("connecting")), Connect(self._link.needs_fresh)]
         elif step == "give_up":
             self._actions.append(Disconnect())
-            self._connection_lost()
+            self._connection_lost(now)
 
     def _drop_connection(self, now: float) -> None:
         self._link.lost(now)
         self._actions.append(Disconnect())
-        self._connection_lost()
+        self._connection_lost(now)
 
-    def _connection_lost(self) -> None:
+    def _connection_lost(self, now: float) -> None:
         self._schedule.clear()
         self._syncs.connection_lost()
         self._requests.connection_lost()
-        self.outbox.disconnected()
+        self.outbox.disconnected(now)
         for room in self.followed.values():
             room.disconnected()
             self._changed[room.id] = None
@@ -369,7 +369,7 @@ class ClientConnection:
         self._link.stop(reason)
         if was_up:
             self._actions.append(Disconnect())
-        self._connection_lost()
+        self._connection_lost(0.0)  # nothing is sent any more, so the time does not matter
 
     def _stopped(self) -> None:
         """Fail the requests and page loads that still wait: there will never be another connection."""

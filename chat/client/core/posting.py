@@ -3,6 +3,8 @@
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
 from chat.client.core import outbox
 from chat.client.core.actions import Failed, Stored
 from chat.client.core.errors import error_from
@@ -21,6 +23,7 @@ class Posting:
 
     def run(self, me: str, limits: protocol.Limits, features: Container[str], now: float) -> None:
         """Send each room's next message. Messages that the server would refuse fail here."""
+        self.outbox.deadline_s = 0.0 if limits.deadline_s is UNSET else limits.deadline_s
         while items := self.outbox.ready(me, features, now):
             for item in items:
                 try:
@@ -28,8 +31,7 @@ class Posting:
                     # by an error without a ref.
                     outbox.check(item, limits)
                 except ChatError as error:
-                    self.outbox.remove(item)
-                    self.answer(Failed(item.client_id, item.room, error))
+                    self._refused(item, error, now)
                 else:
                     self._send(item)
 
@@ -41,9 +43,11 @@ class Posting:
 
     def _answered(self, item: OutboxItem, reply: ReplyEvent, now: float) -> None:
         if not isinstance(reply.error, protocol.ErrorBody):
-            self.outbox.remove(item)
+            self.outbox.stored(item)
             self.answer(Stored(item.client_id, item.room, reply.result))
             return
-        error = error_from(reply.error)
+        self._refused(item, error_from(reply.error), now)
+
+    def _refused(self, item: OutboxItem, error: ChatError, now: float) -> None:
         if not self.outbox.refused(item, error, now):
-            self.answer(Failed(item.client_id, item.room, error))
+            self.answer(Failed(item, error))

@@ -6,7 +6,7 @@ from typing import Any
 
 from chat.live.connection import Connection
 from chat.process import Process
-from chat.services.writer import Change
+from chat.services.changes import Change
 from chat.sockets.sign_in import SignIn
 
 

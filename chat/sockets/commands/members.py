@@ -5,7 +5,7 @@ from functools import partial
 from chat.access import lookup, reads
 from chat.runtime import pools
 from chat.services import memberships
-from chat.services.writer import Call, Change
+from chat.services.changes import Call, Change
 from chat.sockets.commands.context import Context
 from chat.wire import protocol
 

@@ -8,9 +8,9 @@ from chat.access import lookup, reads
 from chat.rendering import markdown
 from chat.runtime import pools
 from chat.services import message_bodies, messages
+from chat.services.changes import Call, Change
 from chat.services.message_bodies import Rendered
 from chat.services.posting import Post
-from chat.services.writer import Call, Change
 from chat.sockets.commands.context import Context
 from chat.wire import protocol
 from chat.wire.errors import ServerBusy

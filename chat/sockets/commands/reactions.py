@@ -4,7 +4,7 @@ from functools import partial
 
 from chat.access import lookup
 from chat.services import reactions
-from chat.services.writer import Call, Change
+from chat.services.changes import Call, Change
 from chat.sockets.commands.context import Context
 from chat.wire import protocol
 

@@ -1,8 +1,8 @@
 """The command that moves a person's read pointer: ``read``."""
 
 from chat.access import lookup
+from chat.services.changes import Change
 from chat.services.read_pointers import Move
-from chat.services.writer import Change
 from chat.sockets.commands.context import Context
 from chat.wire import protocol
 

@@ -9,7 +9,7 @@ from chat.access import lookup, reads
 from chat.models import Room
 from chat.runtime import pools
 from chat.services import memberships, rooms
-from chat.services.writer import Call, Change
+from chat.services.changes import Call, Change
 from chat.sockets.commands.context import Context
 from chat.wire import protocol
 

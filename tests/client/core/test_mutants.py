@@ -65,7 +65,7 @@ def believes_the_last_word(self: Members, member: Any, seq: int) -> bool:
     return original_put(self, member, seq)
 
 
-def loses_what_was_unanswered(self: Outbox) -> None:
+def loses_what_was_unanswered(self: Outbox, now: float) -> None:
     for item in list(self):
         self.remove(item)
 
