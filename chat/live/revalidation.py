@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
-from chat.access import changes, identity, reads
+from chat.access import identity, lookup, reads
 from chat.live.background import BackgroundTasks
 from chat.live.connection import Connection
 from chat.live.hub import Hub
@@ -74,25 +74,42 @@ class Revalidation:
             else:
                 fresh = check.people.get(connection.identity.user.pk, connection.identity.user)
                 connection.identity = replace(connection.identity, user=fresh)
-        for user_id in user_ids:
-            await self._try_review(user_id)
+        await self._review_some(user_ids)
+
+    async def _review_some(self, user_ids: list[str]) -> None:
+        try:
+            await self._review_rooms(user_ids)
+        except Exception as error:
+            # A host's policy may fail on one of them. The others are looked at all the same.
+            logger.info("rooms of %d people: %s", len(user_ids), type(error).__name__)
+            for user_id in user_ids:
+                await self._try_review(user_id)
 
     async def _try_review(self, user_id: str) -> None:
         try:
-            await self._review_rooms(user_id)
+            await self._review_rooms([user_id])
         except Exception as error:
             logger.warning("rooms of user %s: %s", user_id, type(error).__name__)
 
-    async def _review_rooms(self, user_id: str) -> None:
-        mine = [each for each in self._hub.users.get(user_id, ()) if not each.is_closed]
-        live = {room_id for each in mine for room_id in each.rooms}
-        if not live:
+    async def _review_rooms(self, user_ids: Iterable[str]) -> None:
+        """Take away the live rooms that these people may not follow any more."""
+        live = {user_id: self._live_rooms(user_id) for user_id in user_ids}
+        asked = [user_id for user_id, rooms in live.items() if rooms]
+        if not asked:
             return
-        granted = await pools.auth.run(changes.standings, mine[0].user, dict.fromkeys(map(str, live)))
-        for room_id in live - {each.room_id for each in granted.values()}:
-            for connection in mine:
-                self._hub.detach(connection, room_id)
-            await self._say_room_lost(user_id, room_id)
+        wanted = [(self._open(user_id)[0].user, live[user_id]) for user_id in asked]
+        granted = await pools.auth.run(lookup.watched_by_each, wanted)
+        for user_id, kept in zip(asked, granted, strict=True):
+            for room_id in live[user_id] - kept:
+                for connection in self._open(user_id):
+                    self._hub.detach(connection, room_id)
+                await self._say_room_lost(user_id, room_id)
+
+    def _open(self, user_id: str) -> list[Connection]:
+        return [each for each in self._hub.users.get(user_id, ()) if not each.is_closed]
+
+    def _live_rooms(self, user_id: str) -> set[int]:
+        return {room_id for each in self._open(user_id) for room_id in each.rooms}
 
     async def _say_room_lost(self, user_id: str, room_id: int) -> None:
         told: protocol.Lagging | protocol.RoomRemoved

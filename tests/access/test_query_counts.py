@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from chat.access import changes, reads
+from chat.access import changes, lookup, reads
 from chat.access.policy import SITE
 from chat.models import Room
 from chat.services import messages, reactions, rooms
@@ -55,6 +55,16 @@ def test_hello_takes_four_queries_however_many_rooms(writer: Any, reader: Any, n
 def test_a_sync_asks_about_all_its_rooms_in_two_queries(writer: Any, reader: Any, number: int):
     wanted = [str(each.pk) for each in make_rooms(writer, reader, number)]
     assert count(lambda: changes.standings(reader, dict.fromkeys(wanted))) == 2
+
+
+@pytest.mark.parametrize("number", [1, 30])
+def test_the_rooms_of_many_people_are_looked_at_in_two_queries(writer: Any, reader: Any, number: int):
+    made = {each.pk for each in make_rooms(writer, reader, number)}
+    hidden = rooms.create(by=writer, name="Not the reader's", kind="private").pk
+    asked = [(writer, {*made, hidden}), (reader, {*made, hidden}), (reader, {10**9})]
+    answers: list[set[int]] = []
+    assert count(lambda: answers.extend(lookup.watched_by_each(asked))) == 2
+    assert answers == [{*made, hidden}, made, set()]
 
 
 @pytest.mark.parametrize("number", [2, 60])

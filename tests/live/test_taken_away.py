@@ -111,6 +111,8 @@ BARRED: set[tuple[str, int]] = set()
 
 class Doorkeeper(Policy):
     def can_see(self, user: Any, room: Room, membership: Membership | None) -> bool:
+        if ("", room.pk) in BARRED and user.get_username() == "ben":
+            raise AttributeError("a host's policy with a bug")
         return (user.get_username(), room.pk) not in BARRED and super().can_see(user, room, membership)
 
 
@@ -161,6 +163,19 @@ async def test_a_right_that_a_hosts_policy_revokes_is_cut_at_that_event(
     assert [len(connections[name].rooms) for name in ("ana", "ben", "eve")] == [2, 0, 0]
 
 
+async def test_a_policy_that_fails_on_one_person_lets_nobody_else_stay(
+    rig: LiveRig, ana: Any, ben: Any, eve: Any, quiet: Room, hall: Room
+) -> None:
+    connections = {}
+    for name, user in (("ben", ben), ("ana", ana), ("eve", eve)):
+        connections[name], _ = rig.connect(user, token_id=await token_of(user))
+        await rig.catch_up.sync(connections[name], {**cursor(quiet), **cursor(hall)})
+    BARRED.update({("eve", hall.pk), ("", hall.pk)})
+    await rig.revalidation.everybody()
+    assert set(connections["eve"].rooms) == {quiet.pk}
+    assert set(connections["ana"].rooms) == {quiet.pk, hall.pk}
+
+
 async def test_a_person_whose_right_ends_during_a_catch_up_loses_the_room(
     rig: LiveRig, eve: Any, quiet: Room, hall: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,8 +183,8 @@ async def test_a_person_whose_right_ends_during_a_catch_up_loses_the_room(
     connection, socket = rig.connect(eve, token_id=await token_of(eve))
     was_reviewed = asyncio.Event()
 
-    async def reviewed(user_id: str) -> None:
-        await review(user_id)
+    async def reviewed(user_ids: list[str]) -> None:
+        await review(user_ids)
         was_reviewed.set()
 
     async def read_then_bar(work: Any, *arguments: Any, **keywords: Any) -> Any:
