@@ -14,7 +14,7 @@ from chat.sockets.commands.context import Context
 from chat.sockets.dispatch import Dispatch
 from chat.sockets.handshake import Handshake
 from chat.sockets.inbox import Inbox
-from chat.sockets.sign_in import SignIn
+from chat.sockets.sign_in import NORMAL_CLOSE, SignIn
 from chat.wire.errors import Close
 
 
@@ -55,14 +55,17 @@ class ChatConsumer(AsyncConsumer):
         if handshake.has_wrong_origin:
             await self._refuse(handshake, 403)
             return
-        if handshake.token is not None and not await self._sign_in.has_token(handshake.token):
+        is_known = handshake.token is None or await self._sign_in.has_token(handshake.token)
+        if is_known is False:
             await self._refuse(handshake, 401)
             return
         await self.base_send({"type": "websocket.accept", "subprotocol": handshake.subprotocol})
         if handshake.wants_another_version:
             self._connection.close(Close.UNSUPPORTED_PROTOCOL)
-            return
-        self._tasks.start(self._begin(handshake.session_key))
+        elif is_known is None:
+            self._connection.close(NORMAL_CLOSE)
+        else:
+            self._tasks.start(self._begin(handshake.session_key))
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         # A binary frame is no JSON text; the empty string is refused as such when its turn comes.

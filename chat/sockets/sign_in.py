@@ -20,6 +20,10 @@ NORMAL_CLOSE = 1000
 """The client comes back after its back-off."""
 
 
+HANDSHAKE_S = 4.0
+"""How long a handshake waits for the database. daphne cuts off one that takes 5 s."""
+
+
 class SignIn:
     """Signs one connection in."""
 
@@ -31,9 +35,17 @@ class SignIn:
         self._identity: Identity | None = None
         self._no_token: asyncio.TimerHandle | None = None
 
-    async def has_token(self, token: str) -> bool:
-        """Whether the handshake's token is good. If so, ``begin`` signs in the person it stands for."""
-        self._identity = await pools.auth.run(identity.from_token, token)
+    async def has_token(self, token: str) -> bool | None:
+        """Whether the handshake's token is good. If so, ``begin`` signs in the person it stands for.
+
+        None if the database could not be asked: the client must come back, and an exception here would be its HTTP 500.
+        """
+        try:
+            async with asyncio.timeout(HANDSHAKE_S):
+                self._identity = await pools.auth.run(identity.from_token, token)
+        except Exception as error:
+            logger.warning("connection %s: %s", self._connection.id, describe(error))
+            return None
         return self._identity is not None
 
     async def begin(self, session_key: str | None) -> bool:

@@ -1,9 +1,16 @@
 """The opening request: what it says of who is calling, and how a server that can choose a status refuses it."""
 
+import asyncio
+import threading
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from django.db import OperationalError
 
+from chat.access import identity
+from chat.runtime import pools
+from chat.sockets import sign_in
 from chat.sockets.consumers import ChatConsumer
 from chat.sockets.handshake import Handshake
 
@@ -14,15 +21,20 @@ def scope(*headers: tuple[str, str], **more: Any) -> dict[str, Any]:
 
 
 async def open_with(opening: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the consumer answers to the handshake, ended by the client right after it."""
+    """What the consumer answers to a handshake that it ends."""
     sent: list[dict[str, Any]] = []
+    has_ended = asyncio.Event()
     incoming = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1006}]
 
     async def receive() -> dict[str, Any]:
+        if len(incoming) == 1:
+            await asyncio.wait_for(has_ended.wait(), 20)
         return incoming.pop(0)
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
+        if message["type"] in ("websocket.close", "websocket.http.response.body"):
+            has_ended.set()
 
     await ChatConsumer.as_asgi()(opening, receive, send)  # type: ignore[no-untyped-call]
     return sent
@@ -37,6 +49,28 @@ async def test_a_wrong_token_is_401_where_the_server_can_say_so(transactional_db
 
 async def test_a_wrong_token_is_refused_before_the_upgrade_where_it_can_not(transactional_db: None):
     assert await open_with(scope(("authorization", "Bearer nonsense"))) == [{"type": "websocket.close"}]
+
+
+COME_BACK = [{"type": "websocket.accept", "subprotocol": None}, {"type": "websocket.close", "code": 1000}]
+
+
+async def test_a_database_that_is_away_is_told_with_a_code_to_come_back_with(caplog: pytest.LogCaptureFixture):
+    away = patch.object(identity, "from_token", side_effect=OperationalError("the database is away"))
+    with away:
+        sent = await open_with(scope(("authorization", "Bearer token"), extensions={"websocket.http.response": {}}))
+    assert sent == COME_BACK
+    assert "OperationalError" in caplog.text
+
+
+async def test_a_database_that_does_not_answer_is_told_before_the_server_cuts_the_handshake_off(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(sign_in, "HANDSHAKE_S", 0.05)
+    answered = threading.Event()
+    with patch.object(identity, "from_token", side_effect=lambda _: answered.wait(30)):
+        assert await open_with(scope(("authorization", "Bearer token"))) == COME_BACK
+        answered.set()
+        await pools.auth.run(lambda: None)
 
 
 async def test_a_wrong_origin_is_403_where_the_server_can_say_so():
