@@ -20,6 +20,8 @@ from tests.rig.templates import Templates
 EXPECTED_WHILE_DOWN = ("WebSocket connection to", "net::ERR_CONNECTION_REFUSED")
 CUT_OFF = "net::ERR_CONNECTION_RESET"
 """What befalls a request that was under way when its server was killed: a fault while the server runs."""
+SOON_FINAL = {"CHAT_DEADLINE_S": "6", "CHAT_IDLE_TRANSACTION_S": "0.5"}
+"""A refusal of what an earlier connection had sent is the last word after 6 s, in place of 15."""
 STYLED = "() => [...document.querySelectorAll('link[rel=stylesheet]')].every(({ sheet }) => sheet)"
 
 
@@ -65,7 +67,7 @@ def module_site(tmp_path_factory: pytest.TempPathFactory, templates: Templates) 
         raise AssertionError("This site needs no server of its own.")
 
     factory = SiteFactory(tmp_path_factory.mktemp("module"), templates, no_server, no_server)
-    yield factory()
+    yield factory(env=SOON_FINAL)
     complain(factory.stop())
 
 

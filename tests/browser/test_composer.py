@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
-from tests.browser.conftest import Meet, Person, hold_scripts, is_live, messages, write
+from tests.browser.conftest import SOON_FINAL, Meet, Person, hold_scripts, is_live, messages, write
 from tests.rig.site import Site
 
 MAKE_ROOM = """
@@ -54,7 +54,7 @@ for number in range(1, 41):
 @pytest.fixture
 def kitchen(make_site: Callable[..., Site]) -> Site:
     """A site of one process with a room of ana and ben: /rooms/kitchen/."""
-    site = make_site()
+    site = make_site(env=SOON_FINAL)
     site.python(MAKE_ROOM)
     return site
 
@@ -343,7 +343,7 @@ async def test_a_text_that_is_too_long_or_refused_says_why_and_is_not_lost(meet:
     await expect(box(page)).to_have_value("and another thing")
     await expect(box(page)).to_be_visible()
     await page.get_by_role("button", name="Try again").click()
-    await expect(page.get_by_text("Not sent")).to_have_count(0)
+    await expect(page.locator(".message__failure")).to_have_count(0)
     await expect(messages(page)).to_have_text(["too late"])
     await expect(page.locator(".message__state")).to_have_count(0)
 

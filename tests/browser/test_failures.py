@@ -322,12 +322,57 @@ async def test_a_message_that_is_refused_for_good_says_why_and_delays_no_other_r
     for page in (closing, again):
         await expect(page.get_by_text("Not sent: This room is archived")).to_have_count(2)
     for left in (1, 0):
-        await closing.get_by_role("button", name="Discard").first.click()
+        await closing.locator(".message").get_by_role("button", name="Discard").first.click()
         for page in (closing, again):
             await expect(page.locator(".message")).to_have_count(left)
     await again.reload()
     await is_live(again)
     await expect(again.locator(".message")).to_have_count(0)
+
+    # A message whose room is not listed any more is within reach on every page, also after the room's own is closed.
+    await away.close()
+    stray = again.get_by_role("status").filter(has_text="Unsent messages")
+    await expect(stray.locator(".stray__text")).to_have_text("to nobody")
+    await expect(stray).to_contain_text("Not sent: There is no such room, or you may not see it.")
+    await stray.get_by_role("button", name="Try again").click()
+    await expect(stray.get_by_role("button", name="Try again")).to_be_visible()
+    await stray.get_by_role("button", name="Discard").click()
+    for page in (again, elsewhere):
+        await expect(page.locator(".stray")).to_have_count(0)
+
+
+async def test_a_room_with_unsent_messages_has_a_mark_in_the_list(meet: Meet, site: Site, proxy: Proxy) -> None:
+    ben = await meet("ben", site)
+    page = await open_live(ben, through(proxy, "tabs"))
+    other = await open_live(ben, through(proxy, "elsewhere"))
+    proxy.refuse()
+    await is_lost(page)
+    await write(page, "for later")
+    for each in (page, other):
+        link = each.get_by_role("link", name=re.compile("^Tabs"))
+        await expect(link).to_have_accessible_name(re.compile("^Tabs ?, not sent$"))
+    proxy.accept()
+    await find_network(page)
+    for each in (page, other):
+        await expect(each.locator(".room-link__unsent")).to_have_count(0)
+
+
+async def test_a_page_whose_scripts_did_not_come_says_so_and_offers_to_load_it_again(meet: Meet, site: Site) -> None:
+    """One module of fifty is enough: the page looks well and does nothing."""
+    ben = await meet("ben", site)
+    await ben.context.route("**/js/timeline-rows.*", lambda route: route.abort())
+    page = await ben.open("/rooms/elsewhere/")
+    notice = page.get_by_text("This page has not started")
+    await expect(notice).to_be_hidden()
+    await page.wait_for_function(
+        "document.getAnimations().some((each) => each.animationName === 'chat-not-started' && !each.finish())"
+    )
+    await expect(notice).to_be_visible()
+    await ben.context.unroute("**/js/timeline-rows.*")
+    ben.complaints.clear()
+    await page.get_by_role("link", name="Reload").click()
+    await is_live(page)
+    await expect(notice).to_have_count(0)
 
 
 async def test_tabs_share_drafts_and_unsent_messages_and_an_offline_tab_delays_nothing(

@@ -1,4 +1,6 @@
-import { IndexedDbStore, MemoryStore, openStore, SpillingStore } from "/chat/js/outbox-store.js"
+import { IndexedDbStore } from "/chat/js/indexed-db-store.js"
+import { MemoryStore } from "/chat/js/memory-store.js"
+import { openStore, SpillingStore } from "/chat/js/outbox-store.js"
 import { Outbox } from "/chat/js/outbox.js"
 import { ChatError } from "/chat/js/protocol.js"
 import { Tabs } from "/chat/js/tabs.js"
@@ -12,16 +14,27 @@ class Alone {
   stop() {}
   tell() {}
   claim() {}
+  takeOver() {}
 }
 
-async function arrange({ store = new MemoryStore(), owner = "site|ana", tabs = new Alone() } = {}) {
+async function arrange({ store = new MemoryStore(), owner = "site|ana", tabs = new Alone(), deadlineS = 0 } = {}) {
   const clock = new FakeClock()
   const posts = []
   const request = (command) => new Promise((resolve, reject) => posts.push({ ...command, resolve, reject }))
-  const outbox = new Outbox({ owner, store, tabs, clock, request, limits: () => ({ frameBytes: 400, bodyChars: 100 }) })
+  const outbox = new Outbox({ owner, store, tabs, clock, request, limits: () => ({ frameBytes: 400, bodyChars: 100, deadlineS }) })
   await outbox.start()
   outbox.connected()
   return { outbox, posts, clock, store }
+}
+
+const until = async (condition, what) => {
+  const giveUp = performance.now() + 15_000
+  while (performance.now() < giveUp) {
+    if (await condition()) return
+    await settle()
+    await new Promise((resolve) => setTimeout(resolve))
+  }
+  throw new Error(`never: ${what}`)
 }
 
 const answer = (number) => ({ id: `${number}`, number, seq: number, epoch: "e", createdAt: "", duplicate: false })
@@ -260,7 +273,7 @@ test("a change that the store does not take counts on this page: nothing is sent
   const listen = (event) => { event.preventDefault(); reports.push(event.message) }
   addEventListener("error", listen)
   const disk = fragileDisk()
-  const { outbox, posts } = await arrange({ store: new SpillingStore(disk) })
+  const { outbox, posts, clock } = await arrange({ store: new SpillingStore(disk) })
   disk.broken.add("remove").add("put")
   for (const body of ["a", "b", "c"]) await outbox.add({ room: "1", body })
   posts[0].resolve(answer(1))
@@ -273,7 +286,182 @@ test("a change that the store does not take counts on this page: nothing is sent
   assert.equal(bodies(posts), ["a", "b", "c", "d"])
   assert.equal(outbox.pending("1").map(({ body, state }) => [body, state]), [["b", "failed"], ["c", "queued"]])
   assert.equal(reports.length, 2)
+  await clock.advance(600_000)
+  const tries = disk.tried.filter((name) => name === "remove" || name === "put").length
+  assert.ok(tries > 10 && tries < 100, `told ${tries} times in ten minutes`)
+  assert.equal([bodies(posts), outbox.isKept], [["a", "b", "c", "d"], false])
+  disk.broken.clear()
+  await clock.advance(30_000)
+  assert.equal((await disk.disk.list("site|ana")).map(({ body, state }) => [body, state]), [["b", "failed"], ["c", "queued"], ["d", "queued"]])
+  assert.equal(outbox.isKept, true)
   removeEventListener("error", listen)
+})
+
+test("a message is shown at once, although the disk does not answer, and moves there when it does", async () => {
+  const disk = fragileDisk()
+  const clock = new FakeClock()
+  const { outbox } = await arrange({ store: new SpillingStore(disk, 10, clock) })
+  const add = disk.add
+  disk.add = () => new Promise(() => {})
+  const adding = outbox.add({ room: "1", body: "a" })
+  assert.equal(bodies(outbox.pending("1")), ["a"])
+  await adding
+  await outbox.add({ room: "1", body: "b" })
+  assert.equal([bodies(outbox.pending("1")), outbox.pending("1").map(({ isHere }) => isHere), outbox.isKept], [["a", "b"], [true, true], false])
+  disk.add = add
+  await clock.advance(60_000)
+  await settle()
+  assert.equal(bodies(await disk.disk.list("site|ana")), ["a", "b"])
+  assert.equal([bodies(outbox.pending("1")), outbox.pending("1").map(({ isHere }) => isHere), outbox.isKept], [["a", "b"], [undefined, undefined], true])
+})
+
+test("a message that moves to the disk while it is sent is not sent again, and leaves both", async () => {
+  const disk = fragileDisk()
+  const clock = new FakeClock()
+  disk.broken.add("add")
+  const { outbox, posts } = await arrange({ store: new SpillingStore(disk, 10, clock) })
+  await outbox.add({ room: "1", body: "a" })
+  assert.equal(bodies(posts), ["a"])
+  disk.broken.clear()
+  await clock.advance(60_000)
+  assert.equal(bodies(await disk.disk.list("site|ana")), ["a"])
+  posts[0].resolve(answer(1))
+  await settle()
+  outbox.settle("1", { epoch: "e", seq: 1 })
+  assert.equal([bodies(posts), outbox.pending("1"), await disk.disk.list("site|ana")], [["a"], [], []])
+})
+
+test("a database that the browser has closed is opened again", async () => {
+  const name = `closed-${Math.random()}`
+  const store = await IndexedDbStore.open(name)
+  await store.add({ owner: "o", body: "a" })
+  indexedDB.deleteDatabase(name) // asks every page to let go of it
+  await until(async () => (await store.list("o")).length === 0, "the old one is gone")
+  await store.add({ owner: "o", body: "b" })
+  assert.equal(bodies(await store.list("o")), ["b"])
+})
+
+// When a refusal is the last word
+
+test("what an earlier connection had sent is failed only once the server can't store it any more", async () => {
+  const { outbox, posts, clock } = await arrange({ deadlineS: 15 })
+  await outbox.add({ room: "1", body: "a" })
+  await clock.advance(5_000)
+  outbox.disconnected()
+  posts[0].reject(refusal("client.disconnected", true))
+  await settle()
+  outbox.connected()
+  posts[1].reject(refusal("room.forbidden", false))
+  await clock.advance(14_999)
+  assert.equal([posts.length, outbox.pending("1")[0].state], [2, "queued"])
+  await clock.advance(1)
+  posts[2].reject(refusal("room.forbidden", false))
+  await settle()
+  assert.equal([posts.length, outbox.pending("1")[0].state], [3, "failed"])
+})
+
+test("what was sent once, on this connection, is failed at once; what an earlier page left is not", async () => {
+  const { outbox, posts, store, clock } = await arrange({ deadlineS: 15 })
+  await outbox.add({ room: "1", body: "a" })
+  posts[0].reject(refusal("room.forbidden", false))
+  await settle()
+  assert.equal(outbox.pending("1")[0].state, "failed")
+  outbox.disconnected()
+  await outbox.add({ room: "2", body: "b" })
+  const next = await arrange({ store, deadlineS: 15 })
+  next.posts[0].reject(refusal("room.forbidden", false))
+  await settle()
+  assert.equal(next.outbox.pending("2")[0].state, "queued")
+  await next.clock.advance(15_000)
+  next.posts[1].reject(refusal("room.forbidden", false))
+  await settle()
+  assert.equal([next.outbox.pending("2")[0].state, clock.now() > 0], ["failed", true])
+})
+
+test("after a server.error, which says nothing of the outcome, a refusal is not the last word either", async () => {
+  const { outbox, posts, clock } = await arrange({ deadlineS: 15 })
+  await outbox.add({ room: "1", body: "a" })
+  posts[0].reject(refusal("server.error", true))
+  await clock.advance(1_000)
+  posts[1].reject(refusal("room.forbidden", false))
+  await settle()
+  assert.equal(outbox.pending("1")[0].state, "queued")
+  await clock.advance(14_000)
+  posts[2].reject(refusal("room.forbidden", false))
+  await settle()
+  assert.equal(outbox.pending("1")[0].state, "failed")
+})
+
+async function troubled(posts, clock, body, times) {
+  for (let n = 0; n < times; n += 1) {
+    posts.findLast((each) => each.body === body).reject(refusal("server.error", true))
+    await clock.advance(30_000)
+  }
+}
+
+test("a message that the server fails on five times, while it stores another, blocks its room no longer", async () => {
+  const { outbox, posts, clock } = await arrange()
+  for (const [room, body] of [["1", "poison"], ["1", "behind"], ["2", "other"]]) await outbox.add({ room, body })
+  await troubled(posts, clock, "poison", 4)
+  posts.find(({ body }) => body === "other").resolve(answer(1))
+  await settle()
+  await troubled(posts, clock, "poison", 1)
+  const [poison] = outbox.pending("1")
+  assert.equal([poison.state, poison.error.code, posts.at(-1).body], ["failed", "server.error", "behind"])
+  posts.at(-1).resolve(answer(2))
+  await settle()
+  await outbox.retry(poison.clientId)
+  await settle()
+  assert.equal([posts.at(-1).body, posts.at(-1).clientId], ["poison", poison.clientId])
+})
+
+test("while the database is away, nothing is given up", async () => {
+  const { outbox, posts, clock } = await arrange()
+  await outbox.add({ room: "2", body: "before" })
+  posts[0].resolve(answer(1))
+  await settle()
+  await outbox.add({ room: "1", body: "a" })
+  await troubled(posts, clock, "a", 20)
+  assert.equal(outbox.pending("1").map(({ state }) => state), ["queued"])
+})
+
+// Other tabs
+
+class Elsewhere extends Alone {
+  leads = false
+  taken = 0
+  takeOver() {
+    this.taken += 1
+  }
+}
+
+test("a tab takes over when the one that sends gets nothing answered, and not while it does", async () => {
+  const tabs = new Elsewhere()
+  let tell = (_) => {}
+  tabs.on = (name, listener) => name === "news" && (tell = listener)
+  const { outbox, posts, clock } = await arrange({ tabs })
+  await outbox.add({ room: "1", body: "a" })
+  const [{ clientId }] = outbox.pending("1")
+  await clock.advance(3_000)
+  tell({ room: "1", tried: { clientId, againMs: 15_000 } })
+  outbox.connected()
+  await clock.advance(18_999)
+  assert.equal([tabs.taken, posts.length], [0, 0])
+  await clock.advance(1)
+  assert.equal(tabs.taken, 1)
+  await clock.advance(60_000)
+  assert.equal(tabs.taken, 1, "for one message it is done once")
+})
+
+test("what takes longer than three seconds is late, and counts as unsent", async () => {
+  const { outbox, clock } = await arrange()
+  let changes = 0
+  outbox.on("change", () => (changes += 1))
+  await outbox.add({ room: "1", body: "a" })
+  assert.equal([outbox.pending("1")[0].isLate, outbox.unsent.length], [false, 0])
+  const before = changes
+  await clock.advance(3_000)
+  assert.equal([outbox.pending("1")[0].isLate, outbox.unsent.length, changes > before], [true, 1, true])
 })
 
 test("nobody else's messages are sent, whoever signs in on the same machine", async () => {
@@ -307,15 +495,6 @@ for (const [name, open] of [["memory", async () => new MemoryStore()], ["Indexed
   })
 }
 
-const until = async (condition, what) => {
-  const giveUp = performance.now() + 15_000
-  while (performance.now() < giveUp) {
-    if (condition()) return
-    await settle()
-    await new Promise((resolve) => setTimeout(resolve))
-  }
-  throw new Error(`never: ${what}`)
-}
 
 test("of two tabs one sends; when it closes the other does", async () => {
   const clock = new FakeClock()

@@ -2,7 +2,7 @@
 // order. Each seed is one schedule of loss, repeats, delays, cuts, crashes and restored backups.
 
 import { ChatClient } from "/chat/js/client.js"
-import { MemoryStore } from "/chat/js/outbox-store.js"
+import { MemoryStore } from "/chat/js/memory-store.js"
 import { FakeClock } from "./fake-clock.js"
 import { ModelServer } from "./model-server.js"
 import { assert, test } from "./runner.js"

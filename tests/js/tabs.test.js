@@ -1,4 +1,4 @@
-import { MemoryStore } from "/chat/js/outbox-store.js"
+import { MemoryStore } from "/chat/js/memory-store.js"
 import { Outbox } from "/chat/js/outbox.js"
 import { Tabs } from "/chat/js/tabs.js"
 import { FakeClock, settle } from "./fake-clock.js"

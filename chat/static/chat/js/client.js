@@ -2,6 +2,7 @@
 // use it directly.
 
 import { systemClock } from "./clock.js"
+import { Drafts } from "./drafts.js"
 import { Emitter } from "./emitter.js"
 import { openStore } from "./outbox-store.js"
 import { Outbox } from "./outbox.js"
@@ -17,6 +18,7 @@ import { Tabs } from "./tabs.js"
  */
 export class ChatClient extends Emitter {
   rooms
+  drafts
   #socket
   #outbox = null
   #user
@@ -25,6 +27,9 @@ export class ChatClient extends Emitter {
   #limits
   #features = []
   #syncs
+  #tabs
+  /** @type {(store: import("./memory-store.js").LocalStore) => void} */
+  #opened
 
   /**
    * @param {object} options
@@ -34,7 +39,7 @@ export class ChatClient extends Emitter {
    * @param {object} [options.limits] the server's limits, used until `hello` brings its own
    * @param {number} [options.manyUnread] see Room
    * @param {import("./clock.js").Clock} [options.clock]
-   * @param {() => Promise<import("./outbox-store.js").OutboxStore>} [options.store]
+   * @param {() => Promise<import("./memory-store.js").LocalStore>} [options.store]
    * @param {any} [options.tabs] for tests, like the other seams
    */
   constructor({
@@ -48,6 +53,11 @@ export class ChatClient extends Emitter {
     const request = (command) => this.#socket.request(command)
     this.#syncs = new SyncBatch({ request, isLive: () => this.isLive, most: () => this.#limits.syncRooms })
     this.rooms = new Rooms({ me: user.id, clock, request, sync: (room) => this.#syncs.ask(room), manyUnread })
+    const { owner } = this
+    this.#tabs = this.#options.tabs ?? new Tabs({ name: `chat-outbox|${owner}`, clock, isLive: () => this.isLive })
+    /** @type {Promise<import("./memory-store.js").LocalStore>} */
+    const opening = new Promise((resolve) => (this.#opened = resolve))
+    this.drafts = new Drafts({ owner, tabs: this.#tabs, store: opening })
     this.#socket.on("state", (state) => this.#connectionChanged(state))
     this.#socket.on("hello", (hello) => this.#greeted(hello))
     this.#socket.on("event", (event) => this.#handle(event))
@@ -74,9 +84,9 @@ export class ChatClient extends Emitter {
     return this.#socket.isLive
   }
 
-  /** Whether unsent messages outlive this tab. */
+  /** Whether all unsent messages and drafts outlive this tab. */
   get keepsMessages() {
-    return this.#outbox?.isDurable ?? true
+    return this.#outbox?.isKept ?? true
   }
 
   /** The site and user that drafts and unsent messages in this browser belong to. */
@@ -88,13 +98,15 @@ export class ChatClient extends Emitter {
   // Lifecycle
 
   async start() {
-    const { clock, store } = this.#options
+    const { clock, store: open } = this.#options
     const { owner } = this
     this.#socket.connect()
-    const tabs = this.#options.tabs ?? new Tabs({ name: `chat-outbox|${owner}`, clock, isLive: () => this.isLive })
+    const store = await open()
     const request = (command) => this.#socket.request(command)
-    this.#outbox = new Outbox({ owner, tabs, clock, store: await store(), request, limits: () => this.#limits })
+    this.#outbox = new Outbox({ owner, tabs: this.#tabs, clock, store, request, limits: () => this.#limits })
     this.#outbox.on("change", (room) => this.emit("outbox", room))
+    this.#opened(store)
+    this.drafts.start()
     if (this.isLive) this.#outbox.connected(this.#features)
     await this.#outbox.start()
     this.emit("outbox", null)
@@ -112,10 +124,15 @@ export class ChatClient extends Emitter {
   // Actions. A request to the server rejects with ChatError when it is refused or there is no connection. Posting,
   // retrying and discarding work on the outbox, so they need no connection.
 
-  /** Stores the message in the outbox, which sends it as soon as possible. */
-  async post(room, body, { replyTo = null } = {}) {
+  /**
+   * Stores the message in the outbox, which sends it as soon as possible.
+   * @param {string} room id @param {string} body
+   * @param {{replyTo?: string | null, draft?: import("./memory-store.js").DraftName | null}} [options] `draft`: the one
+   *   that it was, which is removed in the same step
+   */
+  async post(room, body, { replyTo = null, draft = null } = {}) {
     if (!this.#outbox) throw new ChatError({ code: "client.starting", message: "The page is not ready yet.", retry: true })
-    await this.#outbox.add({ room, body, replyTo })
+    await this.#outbox.add({ room, body, replyTo, draft })
   }
 
   retry(clientId) {
@@ -124,6 +141,11 @@ export class ChatClient extends Emitter {
 
   discard(clientId) {
     return this.#outbox.discard(clientId)
+  }
+
+  /** @returns {import("./outbox.js").Item[]} what was refused or waits for longer than usual, of all rooms */
+  get unsent() {
+    return this.#outbox?.unsent ?? []
   }
 
   /** @returns {import("./outbox.js").Item[]} */

@@ -1,103 +1,11 @@
-// Stores for unsent messages, so that these survive the end of the tab, the browser and the machine. All stores behave
-// alike; MemoryStore is for tests and for browsers without storage, where a closed tab loses what was not sent, and the
-// page says so.
+// The store of a page: the disk, and the memory for what the disk refuses.
 
-/**
- * @typedef {object} OutboxStore
- * @property {boolean} isDurable
- * @property {boolean} [isRead] false: the last `list` could not read the disk, and returned what was known
- * @property {(item: object) => Promise<number>} add appends an item; resolves with its `order` once it is on disk
- * @property {(item: object) => Promise<void>} put replaces the item with the same `order`
- * @property {(order: number) => Promise<void>} remove
- * @property {(owner: string) => Promise<object[]>} list one owner's items in order; `isHere`: unknown to other tabs
- */
+import { Backoff } from "./backoff.js"
+import { systemClock } from "./clock.js"
+import { IndexedDbStore } from "./indexed-db-store.js"
+import { MemoryStore } from "./memory-store.js"
 
-/** @implements {OutboxStore} */
-export class MemoryStore {
-  isDurable = false
-  #items = new Map()
-  #order
-
-  /** @param {number} [order] new items get higher orders than this */
-  constructor(order = 0) {
-    this.#order = order
-  }
-
-  async add(item) {
-    this.#order += 1
-    this.#items.set(this.#order, { ...item, order: this.#order })
-    return this.#order
-  }
-
-  async put(item) {
-    if (this.#items.has(item.order)) this.#items.set(item.order, { ...item })
-  }
-
-  async remove(order) {
-    this.#items.delete(order)
-  }
-
-  async list(owner) {
-    return [...this.#items.values()].filter((item) => item.owner === owner).map((item) => ({ ...item }))
-  }
-}
-
-const DATABASE = "chat-outbox"
-const ITEMS = "items"
-
-/** One IndexedDB database for all owners of this origin. @implements {OutboxStore} */
-export class IndexedDbStore {
-  isDurable = true
-  #database
-
-  /** @param {IDBDatabase} database */
-  constructor(database) {
-    this.#database = database
-  }
-
-  /** @returns {Promise<IndexedDbStore>} @throws {DOMException} the browser stores nothing for this page */
-  static async open(name = DATABASE) {
-    const request = indexedDB.open(name, 1)
-    request.onupgradeneeded = () => {
-      const items = request.result.createObjectStore(ITEMS, { keyPath: "order", autoIncrement: true })
-      items.createIndex("owner", "owner")
-    }
-    return new IndexedDbStore(await settled(request))
-  }
-
-  add(item) {
-    return this.#write((items) => items.add(item))
-  }
-
-  /** Replaces an item, unless another tab has removed it meanwhile. */
-  async put(item) {
-    await this.#write((items) => {
-      const held = items.getKey(item.order)
-      held.onsuccess = () => held.result !== undefined && items.put(item)
-      return held
-    })
-  }
-
-  async remove(order) {
-    await this.#write((items) => items.delete(order))
-  }
-
-  async list(owner) {
-    const items = this.#database.transaction(ITEMS).objectStore(ITEMS)
-    const found = await settled(items.index("owner").getAll(owner))
-    return found.sort((a, b) => a.order - b.order)
-  }
-
-  /** Resolves when the change is on disk, not when the browser accepts it: a message shown as kept must be kept. */
-  #write(work) {
-    return new Promise((resolve, reject) => {
-      const transaction = this.#database.transaction(ITEMS, "readwrite", { durability: "strict" })
-      const request = work(transaction.objectStore(ITEMS))
-      transaction.oncomplete = () => resolve(request.result)
-      transaction.onabort = transaction.onerror = () => reject(transaction.error)
-    })
-  }
-}
+/** @typedef {import("./memory-store.js").LocalStore} LocalStore */
 
 /** A store that does not answer within this time counts as failed. */
 const PATIENCE_MS = 5_000
@@ -105,72 +13,157 @@ const PATIENCE_MS = 5_000
 const SPILLED = 2 ** 50
 
 /**
- * Keeps in memory what the disk refuses because it is full or was cleared, so that people can always write. While the
- * disk can't be read, its last known contents stand in for it.
+ * Keeps in memory what the disk refuses because it is full or was cleared, so that people can always write, and moves
+ * it to the disk once that takes it. While the disk can't be read, its last known contents stand in for it.
+ * @implements {LocalStore}
  */
-export class SpillingStore extends MemoryStore {
+export class SpillingStore {
   isRead = true
+  changed = () => {}
   #disk
+  #memory = new MemoryStore(SPILLED)
   /** @type {Map<number, object>} the last known contents of the disk, by order */
   #known = new Map()
-  /** @type {Map<number, number>} items that a late disk holds as well: order in memory to order on disk */
-  #late = new Map()
+  /** @type {Map<number, import("./memory-store.js").DraftName>} the drafts that items in memory were, by order */
+  #draftOf = new Map()
+  /** @type {Map<number, number>} the orders on disk of items that were in memory before */
+  #moved = new Map()
   #patienceMs
+  #clock
+  #backoff
+  #timer = null
 
-  /** @param {OutboxStore | null} disk null: the browser has none */
-  constructor(disk, patienceMs = PATIENCE_MS) {
-    super(SPILLED)
+  /** @param {LocalStore | null} disk null: the browser has none */
+  constructor(disk, patienceMs = PATIENCE_MS, clock = systemClock) {
     this.#disk = disk
     this.#patienceMs = patienceMs
-    this.isDurable = disk !== null
+    this.#clock = clock
+    this.#backoff = new Backoff(clock)
   }
 
-  async add(item) {
-    const keep = () => super.add(item)
+  get isDurable() {
+    return this.#disk !== null
+  }
+
+  get isKept() {
+    return this.isDurable && this.#memory.isEmpty
+  }
+
+  async add(item, draft = null) {
     // While older items are in memory, new ones go there too: on disk they would come first.
-    const isBehind = !this.#disk || (await super.list(item.owner)).length > 0
-    if (isBehind) return keep()
-    const adding = this.#disk.add(item)
+    if (!this.#disk || this.#memory.items.some(({ owner }) => owner === item.owner)) return this.#spill(item, draft)
+    const adding = this.#disk.add(item, draft)
     return this.#inTime(adding).then((order) => {
       this.#known.set(order, { ...item, order })
       return order
     }, async () => {
-      const order = await keep()
-      adding.then((late) => this.#keptTwice(item.owner, order, late)).catch(() => {})
+      const order = await this.#spill(item, draft)
+      adding.then((late) => this.#move(order, late)).catch(() => {})
       return order
     })
   }
 
   async put(item) {
-    if (item.order > SPILLED) return super.put(item)
-    await this.#inTime(this.#disk.put(item))
-    if (this.#known.has(item.order)) this.#known.set(item.order, { ...item })
+    const order = this.#moved.get(item.order) ?? item.order
+    if (order > SPILLED) return this.#memory.put(item)
+    await this.#inTime(this.#disk.put({ ...item, order }))
+    if (this.#known.has(order)) this.#known.set(order, { ...item, order })
   }
 
   async remove(order) {
-    if (order > SPILLED) {
-      await super.remove(order)
-      if (!this.#late.has(order)) return
-      order = this.#late.get(order)
-    }
+    order = this.#moved.get(order) ?? order
+    if (order > SPILLED) return this.#memory.remove(order).then(() => this.changed())
     await this.#inTime(this.#disk.remove(order))
     this.#known.delete(order)
   }
 
   async list(owner) {
     if (this.#disk) await this.#read(owner)
-    const here = await super.list(owner)
-    const twice = new Set(here.map(({ order }) => this.#late.get(order)))
-    const known = [...this.#known.values()].filter((item) => item.owner === owner && !twice.has(item.order))
+    const known = [...this.#known.values()].filter((item) => item.owner === owner)
     known.sort((a, b) => a.order - b.order)
-    return [...known, ...here.map((item) => ({ ...item, isHere: true }))]
+    return [...known, ...(await this.#memory.list(owner)).map((item) => ({ ...item, isHere: true }))]
   }
 
-  /** The disk has stored an item after all: that copy survives the tab, but the one in memory decides its fate. */
-  async #keptTwice(owner, order, late) {
-    const isHeld = (await super.list(owner)).some((item) => item.order === order)
-    if (!isHeld) return this.#disk.remove(late)
-    this.#late.set(order, late)
+  // Drafts
+
+  async draft(key) {
+    return (await this.#memory.draft(key)) ?? (this.#disk ? this.#inTime(this.#disk.draft(key)) : null)
+  }
+
+  async drafts(owner) {
+    const here = await this.#memory.drafts(owner)
+    const kept = this.#disk ? await this.#inTime(this.#disk.drafts(owner)).catch(() => []) : []
+    return [...kept, ...here]
+  }
+
+  async keepDraft(draft) {
+    try {
+      await this.#inTime(this.#disk.keepDraft(draft))
+      const older = await this.#memory.draft(draft.key)
+      if (older) await this.#memory.dropDraft(older)
+    } catch {
+      await this.#memory.keepDraft(draft)
+      this.#settleSoon()
+    }
+    this.changed()
+  }
+
+  async dropDraft(name) {
+    await this.#memory.dropDraft(name)
+    if (this.#disk) await this.#inTime(this.#disk.dropDraft(name))
+  }
+
+  /** Tries no more to move anything to the disk. */
+  stop() {
+    this.#clock.cancel(this.#timer)
+  }
+
+  // Internal
+
+  async #spill(item, draft) {
+    const order = await this.#memory.add(item, draft)
+    // The draft stays on disk until the item is there: of the two, it alone would survive a crash.
+    if (draft) this.#draftOf.set(order, draft)
+    this.#settleSoon()
+    this.changed()
+    return order
+  }
+
+  #settleSoon() {
+    if (!this.#disk) return
+    this.#timer ??= this.#clock.after(() => this.#settle(), this.#backoff.nextMs())
+  }
+
+  /** Moves what is in memory to the disk, in order. */
+  async #settle() {
+    try {
+      for (const { order, ...item } of this.#memory.items) {
+        const adding = this.#disk.add(item, this.#draftOf.get(order) ?? null)
+        adding.then((late) => this.#move(order, late)).catch(() => {})
+        await this.#inTime(adding)
+      }
+      for (const draft of this.#memory.allDrafts) {
+        await this.#inTime(this.#disk.keepDraft(draft))
+        await this.#memory.dropDraft(draft)
+      }
+      this.#backoff = new Backoff(this.#clock)
+    } catch {
+      // It is tried again below.
+    }
+    this.#timer = null
+    this.changed()
+    if (!this.#memory.isEmpty) this.#settleSoon()
+  }
+
+  /** The disk has an item that is in memory as well, unless it was sent meanwhile or the disk has it twice. */
+  async #move(order, late) {
+    const item = this.#memory.items.find((each) => each.order === order)
+    if (!item) return this.#disk.remove(late)
+    this.#known.set(late, { ...item, order: late })
+    this.#moved.set(order, late)
+    this.#draftOf.delete(order)
+    await this.#memory.remove(order)
+    this.changed()
   }
 
   async #read(owner) {
@@ -196,9 +189,4 @@ export async function openStore(patienceMs = PATIENCE_MS) {
 const inTime = (work, ms) => new Promise((resolve, reject) => {
   const timer = setTimeout(() => reject(new DOMException("The store does not answer.", "TimeoutError")), ms)
   work.then(resolve, reject).finally(() => clearTimeout(timer))
-})
-
-const settled = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result)
-  request.onerror = () => reject(request.error)
 })

@@ -1,38 +1,34 @@
 // Delivers messages: durable, in order per room, one unanswered at a time. Each is stored exactly once, however often
 // the connection, the tab or the machine goes down in between (docs/protocol.md, section 4, point 5).
 
-import { Backoff } from "./backoff.js"
 import { Emitter } from "./emitter.js"
 import { checkMessage, postOf } from "./message-limits.js"
-import { ChatError } from "./protocol.js"
+import { OutboxItems } from "./outbox-items.js"
+import { Refusals } from "./refusals.js"
 import { uuid } from "./uuid.js"
+
+/** @typedef {import("./outbox-items.js").Item} Item */
 
 const PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
-
-/** @typedef {{order: number, owner: string, clientId: string, room: string, body: string, replyTo: string | null,
- *   createdAt: string, state: "queued" | "failed" | "stored", error: {code: string, message: string} | null,
- *   epoch?: string, seq?: number}} Item  `stored`: acknowledged, and not yet seen in the room's stream */
+/** After this time it shows that a message is not sent yet. */
+const LATE_MS = 3_000
+/** A tab that has got nothing answered for this long is taken for dead, whatever it says of its connection. */
+const STUCK_MS = 4_000
 
 /** Emits `change` with a room's id. */
 export class Outbox extends Emitter {
-  /** @type {Item[]} the store's items in order; the last known ones while it can't be read */
-  #items = []
-  /** @type {Map<number, Item | null>} changes that the store failed to take, by order; null: a removal */
-  #untold = new Map()
   /** @type {Map<string, Item>} acknowledged items by client id */
   #stored = new Map()
   #posting = new Map()
   #pauses = new Map()
-  #reads = 0
-  /** @type {{backoff: Backoff, timer: any} | null} set while the store can't be read: when to try again */
-  #unread = null
-  /** Whether the store was ever read: before that, it may hold older messages, which must be sent first. */
-  #wasRead = false
+  /** @type {Map<string, {clientId: string, timer: any}>} by room, the message that another tab is to send */
+  #watched = new Map()
   #isLive = false
   #features = []
+  #items
+  #refusals
   #owner
-  #store
   #tabs
   #clock
   #request
@@ -41,34 +37,40 @@ export class Outbox extends Emitter {
   /**
    * @param {object} options
    * @param {string} options.owner site and user; nobody else's messages are ever sent
-   * @param {import("./outbox-store.js").OutboxStore} options.store
+   * @param {import("./memory-store.js").LocalStore} options.store
    * @param {import("./tabs.js").Tabs} options.tabs
    * @param {import("./clock.js").Clock} options.clock
    * @param {(command: object) => Promise<object>} options.request
-   * @param {() => {frameBytes: number, bodyChars: number}} options.limits the current ones
+   * @param {() => {frameBytes: number, bodyChars: number, deadlineS?: number}} options.limits the current ones
    */
   constructor({ owner, store, tabs, clock, request, limits }) {
     super()
     this.#owner = owner
-    this.#store = store
     this.#tabs = tabs
     this.#clock = clock
     this.#request = request
     this.#limits = limits
+    this.#items = new OutboxItems({ owner, store, clock })
+    this.#refusals = new Refusals(clock, () => (limits().deadlineS ?? 0) * 1_000)
+    this.#items.on("change", (room) => this.emit("change", room))
+    this.#items.on("read", () => this.#pump())
   }
 
   // Lifecycle
 
   async start() {
     this.#tabs.on("news", (news) => this.#heard(news))
-    this.#tabs.on("lead", () => this.#reload())
+    this.#tabs.on("lead", () => {
+      this.#refusals.takesLead()
+      this.#items.read()
+    })
     this.#tabs.start()
-    await this.#reload()
+    await this.#items.read()
   }
 
   stop() {
     this.disconnected()
-    this.#endUnread()
+    this.#items.stop()
     this.#tabs.stop()
   }
 
@@ -82,62 +84,75 @@ export class Outbox extends Emitter {
   /** Stops sending. An unanswered message has an unknown outcome: it stays first and is repeated with its client id. */
   disconnected() {
     this.#isLive = false
+    for (const { clientId } of this.#posting.values()) this.#refusals.mayBeSent(clientId)
     this.#posting.clear()
-    this.#pauses.forEach(({ timer }) => this.#clock.cancel(timer))
-    this.#pauses.clear()
+    for (const waits of [this.#pauses, this.#watched]) {
+      waits.forEach(({ timer }) => this.#clock.cancel(timer))
+      waits.clear()
+    }
   }
 
   // Actions
 
-  get isDurable() {
-    return this.#store.isDurable
+  /** Whether all unsent messages outlive this tab. */
+  get isKept() {
+    return this.#items.isKept
   }
 
   /**
    * Returns a room's messages that its stream has not brought yet.
-   * @returns {(Item & {pause?: string})[]} in order; `pause`: the code of the error that makes them wait
+   * @returns {(Item & {pause?: string, isLate?: boolean})[]} in order; `pause`: the code of the error that makes them
+   *   wait; `isLate`: it has taken longer than usual
    */
   pending(room) {
     const stored = [...this.#stored.values()].filter((item) => item.room === room)
-    const waiting = this.#items.filter((item) => item.room === room && !this.#stored.has(item.clientId))
+    const waiting = this.#items.all.filter((item) => item.room === room && !this.#stored.has(item.clientId))
     const { timer, code: pause } = this.#pauses.get(room) ?? {}
-    const shown = timer ? waiting.map((item) => ({ ...item, pause })) : waiting
+    const shown = waiting.map((item) => ({ ...item, isLate: this.#isLate(item), ...(timer && { pause }) }))
     return [...stored, ...shown].sort((a, b) => a.order - b.order)
+  }
+
+  /** @returns {Item[]} what was refused, or waits for longer than usual, of all rooms, in order */
+  get unsent() {
+    const isUnsent = (item) => item.state === "failed" || this.#isLate(item)
+    return this.#items.all.filter((item) => !this.#stored.has(item.clientId) && isUnsent(item))
   }
 
   /**
    * Stores a message and sends it as soon as possible.
-   * @param {{room: string, body: string, replyTo?: string | null}} message
+   * @param {{room: string, body: string, replyTo?: string | null,
+   *   draft?: import("./memory-store.js").DraftName | null}} message `draft`: the one that it was, removed with it
    * @throws {import("./protocol.js").ChatError} the server would refuse it
    * @throws {DOMException} the browser could not store it
    */
-  async add({ room, body, replyTo = null }) {
+  async add({ room, body, replyTo = null, draft = null }) {
     const createdAt = new Date(this.#clock.now()).toISOString()
     const written = { owner: this.#owner, clientId: uuid(), room, body: body.trim(), replyTo, createdAt }
     const item = { ...written, state: "queued", error: null }
     checkMessage(item, this.#limits())
-    this.#hold({ ...item, order: await this.#store.add(item) })
-    await this.#changed(room)
+    this.#refusals.isNew(item.clientId)
+    this.#clock.after(() => this.emit("change", room), LATE_MS)
+    await this.#items.add(item, draft)
+    this.#tabs.tell({ room })
   }
 
   /** Queues a failed message again, behind those that wait. */
   async retry(clientId) {
-    const item = this.#items.find((each) => each.clientId === clientId && each.state === "failed")
-    if (!item) return
-    const { order, ...again } = item
+    const item = this.#items.find(clientId)
+    if (item?.state !== "failed") return
+    /** @type {Partial<Item>} */
+    const again = { ...item, state: "queued", error: null }
+    delete again.order
+    delete again.isHere
     // On the server, this id belongs to another text for ever.
     if (item.error.code === "message.client_id_conflict") again.clientId = uuid()
-    const queued = { ...again, state: "queued", error: null }
-    this.#hold({ ...queued, order: await this.#store.add(queued) })
-    await this.#takeOut(order)
-    await this.#changed(item.room)
+    await this.#items.add(again)
+    await this.#takeOut(item)
   }
 
   async discard(clientId) {
-    const item = this.#items.find((each) => each.clientId === clientId && each.state === "failed")
-    if (!item) return
-    await this.#takeOut(item.order)
-    await this.#changed(item.room)
+    const item = this.#items.find(clientId)
+    if (item?.state === "failed") await this.#takeOut(item)
   }
 
   /** Forgets acknowledged messages that the room's stream has reached, or that are of another epoch. */
@@ -147,66 +162,33 @@ export class Outbox extends Emitter {
     }
   }
 
+  // Callbacks
+
+  /** @param {{room?: string, stored?: Item, tried?: {clientId: string, againMs: number}}} news of another tab */
+  #heard({ room, stored, tried }) {
+    if (!room) return
+    if (tried) return this.#watchOne(room, tried.clientId, tried.againMs)
+    if (stored) this.#stored.set(stored.clientId, stored)
+    this.#items.read(room)
+  }
+
   // Internal
 
-  async #changed(room) {
-    this.#tabs.tell({ room })
-    await this.#reload(room)
-  }
-
-  #heard({ room, stored }) {
-    if (stored) this.#stored.set(stored.clientId, stored)
-    this.#reload(room)
-  }
-
-  /** Shows a stored item, whether or not the next read of the store succeeds. */
-  #hold(item) {
-    this.#items = [...this.#items, item]
-    this.emit("change", item.room)
-  }
-
-  /**
-   * Reads the store, the truth that all tabs share. The result of a read that a later one has overtaken is dropped.
-   * After a failed read the known items stay, and it is repeated.
-   */
-  async #reload(room = null) {
-    const read = (this.#reads += 1)
-    const items = await this.#store.list(this.#owner).catch(() => null)
-    if (read !== this.#reads) return
-    if (items && this.#store.isRead !== false) this.#endUnread()
-    else this.#readAgain()
-    this.#wasRead ||= this.#unread === null
-    const rooms = room ? [room] : new Set([...this.#items, ...(items ?? [])].map((item) => item.room))
-    this.#items = (items ?? this.#items).map((item) => this.#asKnown(item)).filter(Boolean)
-    for (const each of rooms) this.emit("change", each)
-    this.#pump()
-  }
-
-  #asKnown(item) {
-    return this.#untold.has(item.order) ? this.#untold.get(item.order) : item
-  }
-
-  #readAgain() {
-    this.#unread ??= { backoff: new Backoff(this.#clock), timer: null }
-    this.#unread.timer ??= this.#clock.after(() => {
-      this.#unread.timer = null
-      this.#reload()
-    }, this.#unread.backoff.nextMs())
-  }
-
-  #endUnread() {
-    this.#clock.cancel(this.#unread?.timer)
-    this.#unread = null
+  #isLate({ state, createdAt }) {
+    return state === "queued" && this.#clock.now() - Date.parse(createdAt) >= LATE_MS
   }
 
   #pump() {
     if (!this.#isLive) return
+    /** @type {Map<string, Item>} */
     const heads = new Map()
-    for (const item of this.#items) {
-      if (item.state === "queued" && !this.#stored.has(item.clientId) && !heads.has(item.room)) heads.set(item.room, item)
+    for (const item of this.#items.queued) {
+      if (!this.#stored.has(item.clientId) && !heads.has(item.room)) heads.set(item.room, item)
     }
-    const own = [...heads].filter(([, item]) => item.isHere || (this.#tabs.leads && this.#wasRead))
-    if (own.length < heads.size) this.#tabs.claim()
+    const isOwn = ([, item]) => item.isHere || (this.#tabs.leads && this.#items.wasRead)
+    const [own, others] = [[...heads].filter(isOwn), [...heads].filter((each) => !isOwn(each))]
+    if (others.length) this.#tabs.claim()
+    this.#watch(others)
     for (const [room, item] of own) {
       if (this.#posting.has(room) || this.#pauses.get(room)?.timer) continue
       // The server refuses a field that it does not know for good: the room waits for a server that knows it.
@@ -214,8 +196,29 @@ export class Outbox extends Emitter {
     }
   }
 
+  /** Takes over from a tab that gets nothing answered. It costs repeats at most, which the server answers as such. */
+  #watch(others) {
+    const heads = new Map(others)
+    for (const [room, { clientId }] of [...this.#watched]) if (heads.get(room)?.clientId !== clientId) this.#unwatch(room)
+    for (const [room, { clientId }] of heads) {
+      if (!this.#watched.has(room)) this.#watchOne(room, clientId)
+    }
+  }
+
+  /** @param {string} room @param {string} clientId @param {number} [againMs] when the other tab will try again */
+  #watchOne(room, clientId, againMs = 0) {
+    this.#unwatch(room)
+    const timer = this.#clock.after(() => this.#tabs.takeOver(), againMs + STUCK_MS)
+    this.#watched.set(room, { clientId, timer })
+  }
+
+  #unwatch(room) {
+    this.#clock.cancel(this.#watched.get(room)?.timer)
+    this.#watched.delete(room)
+  }
+
   async #post(item) {
-    const turn = {}
+    const turn = { clientId: item.clientId }
     this.#posting.set(item.room, turn)
     /** @type {{result?: any, error?: any}} */
     let outcome
@@ -231,51 +234,48 @@ export class Outbox extends Emitter {
       // Whatever went wrong here, the room's next message must get its turn.
       if (isCurrent) this.#posting.delete(item.room)
     }
-    await this.#changed(item.room)
+    await this.#items.read(item.room)
   }
 
   /** @param {Item} item @param {{result?: any, error?: any}} outcome @param {boolean} isCurrent */
   async #settleOutcome(item, { result, error }, isCurrent) {
+    const refusal = result ? null : this.#refusals.judge(item, error)
     if (result) {
       /** @type {Item} */
       const stored = { ...item, state: "stored", epoch: result.epoch, seq: result.seq }
       this.#stored.set(item.clientId, stored)
       this.#pauses.delete(item.room)
+      this.#refusals.acknowledged(item.clientId)
       this.#tabs.tell({ room: item.room, stored })
       // If the disk fails here, the next page sends the item again, and the server answers it as a repeat.
-      await this.#remove(item.order)
-    } else if (error instanceof ChatError && !error.retry) {
-      const failed = { ...item, state: "failed", error: { code: error.code, message: error.message } }
-      await this.#store.put(failed).catch((problem) => this.#toldInVain(item.order, failed, problem))
+      await this.#items.remove(item.order)
+    } else if (refusal?.isFinal) {
+      await this.#items.put({ ...item, state: "failed", error: { code: error.code, message: error.message } })
+      this.#tabs.tell({ room: item.room })
     } else if (isCurrent) {
       // Only the server's answer settles a message: after anything else its outcome is unknown.
-      this.#pause(item.room, error ?? {})
+      const againMs = this.#pause(item.room, error ?? {}, refusal?.waitMs)
+      if (refusal?.isAnswer) this.#tabs.tell({ room: item.room, tried: { clientId: item.clientId, againMs } })
     }
   }
 
-  async #takeOut(order) {
-    await this.#remove(order)
-    this.#items = this.#items.filter((each) => each.order !== order)
+  async #takeOut(item) {
+    await this.#items.remove(item.order)
+    this.#tabs.tell({ room: item.room })
+    await this.#items.read(item.room)
   }
 
-  async #remove(order) {
-    await this.#store.remove(order).catch((problem) => this.#toldInVain(order, null, problem))
-  }
-
-  /** Remembers a change that the store did not take: the item would come back from it and be sent over and over. */
-  #toldInVain(order, item, problem) {
-    this.#untold.set(order, item)
-    reportError(problem)
-  }
-
-  #pause(room, { code, retryAfterMs }) {
+  /** @returns {number} after how many milliseconds the room's next message is sent */
+  #pause(room, { code, retryAfterMs }, waitMs) {
     const ms = Math.min(LONGEST_PAUSE_MS, (this.#pauses.get(room)?.ms ?? PAUSE_MS / 2) * 2)
     const pause = { ms, code, timer: null }
+    const againMs = waitMs ?? retryAfterMs ?? ms
     this.#pauses.set(room, pause)
     pause.timer = this.#clock.after(() => {
       pause.timer = null
       this.#pump()
       this.emit("change", room)
-    }, retryAfterMs ?? ms)
+    }, againMs)
+    return againMs
   }
 }

@@ -7,6 +7,7 @@ export const SUBPROTOCOL = "chat.v1"
 /** The limits of a server with default settings; `hello` brings the real ones. */
 export const DEFAULT_LIMITS = {
   frameBytes: 64 * 1024, bodyChars: 10_000, syncRooms: 500, history: 100, catchUp: 1_000, unanswered: 32,
+  deadlineS: 0,
 }
 
 /** The close codes that this client treats specially. */
@@ -126,6 +127,7 @@ const membersOf = listOf(memberOf)
 
 const limitsOf = shape({
   frame_bytes: whole, body_chars: whole, sync_rooms: count, history: whole, catch_up: whole, unanswered: count,
+  deadline_s: optional(positive, 0),
 })
 
 /** @throws {TypeError} it is no error of the protocol, and does not say whether to retry */

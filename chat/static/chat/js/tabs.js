@@ -76,7 +76,13 @@ export class Tabs extends Emitter {
   claim() {
     if (this.#leads || this.#claim !== null || !this.#locks) return
     this.#channel.postMessage({ whoSends: true })
-    this.#claim = this.#clock.after(() => this.#takeOver(), PATIENCE_MS)
+    this.#claim = this.#clock.after(() => this.takeOver(), PATIENCE_MS)
+  }
+
+  /** Becomes the sender, whatever the present one says. Without a connection it does nothing. */
+  takeOver() {
+    this.#endClaim()
+    if (this.#locks && this.#isLive() && !this.#leads) this.#hold({ steal: true })
   }
 
   // Internal
@@ -84,13 +90,8 @@ export class Tabs extends Emitter {
   #heard({ news, whoSends, iSend }) {
     if (whoSends && this.#leads) this.#channel.postMessage({ iSend: this.#isLive() })
     if (iSend) this.#endClaim()
-    else if (iSend === false && this.#claim !== null) this.#takeOver()
+    else if (iSend === false && this.#claim !== null) this.takeOver()
     if (news) this.emit("news", news)
-  }
-
-  #takeOver() {
-    this.#endClaim()
-    if (this.#isLive() && !this.#leads) this.#hold({ steal: true })
   }
 
   #endClaim() {

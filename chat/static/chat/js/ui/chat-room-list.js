@@ -1,12 +1,12 @@
-import { hasDraft } from "../drafts.js"
 import { fold } from "../fold.js"
 import { sectionsOf } from "../room-sections.js"
 import { ConnectionBanner } from "./connection-banner.js"
+import { attempt } from "./dialogs.js"
 import { partsOf } from "./dom.js"
 import { pageClient } from "./page-client.js"
 import { roomUrl } from "./page-config.js"
 import { drawn, fill } from "./templates.js"
-import { texts, titleOf } from "./texts.js"
+import { sentenceOf, texts, titleOf } from "./texts.js"
 
 /** The style sheet draws the lock of private rooms. */
 const SIGNS = { open: "#", private: "", direct: "@" }
@@ -23,7 +23,11 @@ export class ChatRoomList extends HTMLElement {
   #sizes = new ResizeObserver(() => this.#drawBelow())
   /** Only on a page without a room: a room has its own banner. */
   #banner = null
-  #end = null
+  #ends = []
+  /** The rooms of messages that are not sent. @type {Set<string>} */
+  #unsent = new Set()
+  /** What the list of strays shows. */
+  #strays = "[]"
   /** The element that gets the focus back after a search. */
   #before = null
   #drawSoon = () => (this.#frame ??= requestAnimationFrame(() => this.#draw()))
@@ -34,7 +38,10 @@ export class ChatRoomList extends HTMLElement {
     this.#client = pageClient()
     this.#parts = partsOf(this)
     this.querySelectorAll("[data-room]").forEach((line) => this.#lines.set(line.dataset.room, { line, version: "" }))
-    this.#end = this.#client.rooms.on("change", this.#drawSoon)
+    this.#ends = [
+      this.#client.rooms.on("change", this.#drawSoon), this.#client.drafts.on("change", this.#drawSoon),
+      this.#client.on("outbox", this.#drawSoon),
+    ]
     this.#nav = this.querySelector("nav")
     this.#nav.onscroll = () => this.#drawBelow()
     this.#parts.below.onclick = () => this.#reveal(this.#below[0])
@@ -42,8 +49,6 @@ export class ChatRoomList extends HTMLElement {
     find.oninput = () => this.#filter()
     find.onfocus = ({ relatedTarget }) => this.contains(relatedTarget) || (this.#before = relatedTarget)
     this.onkeydown = (event) => this.#onKey(event)
-    // Another tab has begun a draft, or sent it.
-    window.addEventListener("storage", this.#drawSoon)
     this.#sizes.observe(this.#nav)
     this.#reveal(this.#current)
     if (this.#parts.banner) {
@@ -53,8 +58,7 @@ export class ChatRoomList extends HTMLElement {
   }
 
   disconnectedCallback() {
-    this.#end()
-    window.removeEventListener("storage", this.#drawSoon)
+    this.#ends.forEach((end) => end())
     this.#sizes.disconnect()
     this.#nav.onscroll = null
     this.#banner?.disconnect()
@@ -98,11 +102,14 @@ export class ChatRoomList extends HTMLElement {
     this.#frame = null
     const { rooms } = this.#client
     if (!rooms.isKnown) return
+    const { unsent } = this.#client
+    this.#unsent = new Set(unsent.map(({ room }) => room))
     const sections = sectionsOf(rooms.list)
     const wasSeen = this.#isSeen(this.#current)
     const focused = this.contains(document.activeElement) ? document.activeElement : null
     for (const [name, states] of Object.entries(sections)) this.#fill(this.#parts[name], states)
     const listed = new Set(rooms.list.map(({ id }) => id))
+    this.#drawStrays(unsent.filter(({ room }) => !listed.has(room) && room !== this.getAttribute("current")))
     for (const [id, { line }] of this.#lines) {
       if (listed.has(id)) continue
       line.remove()
@@ -162,8 +169,9 @@ export class ChatRoomList extends HTMLElement {
   #lineOf(state) {
     const { id, kind, unread, mentions } = state
     const name = titleOf(state)
-    const isDraft = id !== this.getAttribute("current") && hasDraft(this.#client.owner, id)
-    const version = JSON.stringify([kind, name, unread, mentions, isDraft])
+    const isDraft = id !== this.getAttribute("current") && this.#client.drafts.has(id)
+    const isUnsent = this.#unsent.has(id)
+    const version = JSON.stringify([kind, name, unread, mentions, isDraft, isUnsent])
     const held = this.#lines.get(id)
     if (held?.version === version) return held.line
     const { element, parts } = drawn("room-link")
@@ -174,6 +182,7 @@ export class ChatRoomList extends HTMLElement {
     fill(parts.title, name)
     if (kind !== "private") fill(parts.private, null)
     if (!isDraft) fill(parts.draft, null)
+    if (!isUnsent) fill(parts.unsent, null)
     drawCount(parts, "mentions", mentions, "@")
     drawCount(parts, "unread", unread, "")
     parts.unread?.classList.toggle("room-link__count--personal", kind === "direct")
@@ -188,14 +197,35 @@ export class ChatRoomList extends HTMLElement {
     return line
   }
 
+  /** Shows the unsent messages of rooms that are not listed any more, which no timeline shows. */
+  #drawStrays(items) {
+    const { strays, "stray-list": list } = this.#parts
+    const version = JSON.stringify(items.map(({ clientId, state }) => [clientId, state]))
+    if (!list || version === this.#strays) return
+    this.#strays = version
+    strays.hidden = items.length === 0
+    list.replaceChildren(...items.map(({ clientId, body, state, error }) => {
+      const { element, parts } = drawn("stray")
+      fill(parts.text, body)
+      fill(parts.reason, state === "failed" ? texts.notSent({ reason: sentenceOf(error) }) : texts.waitingToSend)
+      for (const name of ["retry", "discard"]) {
+        if (state !== "failed") fill(parts[name], null)
+        else parts[name]?.addEventListener("click", () => attempt(this.#client[name](clientId)))
+      }
+      return element
+    }))
+  }
+
   /** On a phone the list is another page: the link to it shows how much is unread there. */
   #drawWayBack(states) {
     const back = this.closest(".chat")?.querySelector(".room__back")
     if (!back) return
     const current = this.getAttribute("current")
     const unread = states.reduce((sum, state) => sum + (state.id === current ? 0 : state.unread), 0)
-    back.dataset.unread = unread ? few(unread) : ""
-    back.setAttribute("aria-label", unread ? texts.unreadElsewhere({ count: unread }) : texts.allRooms)
+    const isUnsent = [...this.#unsent].some((id) => id !== current)
+    back.dataset.unread = isUnsent ? "!" : unread ? few(unread) : ""
+    const words = unread ? texts.unreadElsewhere({ count: unread }) : texts.allRooms
+    back.setAttribute("aria-label", isUnsent ? texts.unsentElsewhere : words)
   }
 }
 

@@ -71,7 +71,7 @@ export class ChatRoom extends HTMLElement {
     })
     const sources = { client: this.#client, room: () => this.#room }
     this.#composer = new Composer(this.#parts, {
-      ...sources, submit: (body, mode) => this.#send(body, mode), editLast: () => this.#actions.editLast(),
+      ...sources, submit: (...said) => this.#send(...said), editLast: () => this.#actions.editLast(),
       modeChanged: () => this.#drawSoon(), toMessages: () => this.#timeline.focus(),
     })
     this.#actions = new MessageActions({
@@ -164,9 +164,9 @@ export class ChatRoom extends HTMLElement {
 
   // Actions
 
-  async #send(body, mode) {
+  async #send(body, mode, draft) {
     if (mode.name === "edit") return body ? this.#client.edit(mode.message.id, body) : this.#actions.remove(mode.message)
-    await this.#client.post(this.#room.id, body, { replyTo: mode.message?.id ?? null })
+    await this.#client.post(this.#room.id, body, { replyTo: mode.message?.id ?? null, draft })
     await this.#toNewest()
   }
 

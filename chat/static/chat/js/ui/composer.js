@@ -1,4 +1,4 @@
-import { DraftKeeper, shelf } from "../drafts.js"
+import { DraftKeeper } from "../drafts.js"
 import { excerptOf } from "../timeline-rows.js"
 import { TypingSignal } from "../typing.js"
 import { put, wordsOf } from "./dom.js"
@@ -32,7 +32,8 @@ export class Composer {
    * @param {object} options
    * @param {import("../client.js").ChatClient} options.client
    * @param {() => import("../room.js").Room} options.room
-   * @param {(body: string, mode: {name: "new"} | {name: "reply" | "edit", message: object}) => Promise<any>} options.submit
+   * @param {(body: string, mode: {name: "new"} | {name: "reply" | "edit", message: object},
+   *   draft?: import("../memory-store.js").DraftName | null) => Promise<any>} options.submit
    *   an edit without text asks whether to delete the message, and resolves with whether that was done
    * @param {() => void} options.editLast
    * @param {() => void} options.modeChanged called when another message is edited, or none
@@ -47,8 +48,8 @@ export class Composer {
     this.#toMessages = toMessages
     const { id } = room()
     this.#typing = new TypingSignal(client.clock, (active) => client.tellTyping(id, active))
-    const { owner, clock } = client
-    this.#drafts = new DraftKeeper({ owner, room: id, storage: shelf(), clock, found: () => this.#takeUp() })
+    const { drafts, clock } = client
+    this.#drafts = new DraftKeeper({ room: id, drafts, clock, found: () => this.#takeUp() })
     this.#mentions = new MentionList(parts.text, {
       present: () => room().members.present, me: client.user.id,
       load: async () => room().members.isLoaded || room().loadMembers(),
@@ -72,7 +73,8 @@ export class Composer {
     cancel.addEventListener("click", () => this.#cancel(), { signal })
     window.addEventListener("pagehide", () => this.#drafts.flush(), { signal })
     document.addEventListener("visibilitychange", () => document.hidden && this.#drafts.flush(), { signal })
-    window.addEventListener("storage", (news) => this.#drafts.isNews(news, this.#isEmpty) && this.#restore(), { signal })
+    const end = this.#client.drafts.on("news", (news) => this.#drafts.isNews(news, this.#isEmpty) && this.#follow())
+    signal.addEventListener("abort", end)
     // Touch keyboards have no Shift+Enter: there Enter makes a new line, and the button sends.
     text.enterKeyHint = isTouch() ? "enter" : "send"
     this.#takeUp()
@@ -160,20 +162,17 @@ export class Composer {
     const [count, most] = [lengthOf(body), this.#client.limits.bodyChars]
     if (count > most) return this.#say(texts.tooLong({ most, count }))
     this.#typing.stopped()
-    this.#drafts.flush()
-    // Empty the field at once: a fast writer begins the next message before this one is stored.
-    this.#finish("")
-    try {
-      await this.#submit(body, mode)
-    } catch (error) {
-      // Put the text back, before whatever was typed since. If the edited message is gone, it becomes a new one.
-      const again = error.code === "message.not_found" ? NEW : mode
-      const since = again.name === "edit" ? "" : this.#parts.text.value
-      if (again.name === "edit" && !this.#isEmpty) this.#parked = this.#draft
-      this.#start(again, since ? `${body}\n${since}` : body)
-      this.#say(sentenceOf(error))
-    }
-    // Only now: until the message was stored elsewhere, the draft was the only copy that survives a crash.
+    await this.#drafts.send(async (draft) => {
+      // Empty the field at once: a fast writer begins the next message before this one is stored.
+      this.#finish("")
+      try {
+        await this.#submit(body, mode, draft)
+        return mode.name !== "edit"
+      } catch (error) {
+        this.#putBack(body, mode, error)
+        return false
+      }
+    })
     this.#keep()
     this.#drafts.flush()
   }
@@ -192,24 +191,38 @@ export class Composer {
     this.#drafts.keep(this.#draft)
   }
 
-  /** Shows the stored draft: at first, and whenever another tab has changed or sent it. */
-  #restore() {
-    const { text = "", mode = NEW, parked = null } = this.#drafts.read() ?? {}
-    // The stored draft can't be read, so leave the field as it is.
-    if (this.#drafts.isUnread) return
-    const hasFocus = document.activeElement === this.#parts.text
-    this.#parked = parked
-    this.#start(mode, text, hasFocus)
+  /** Puts a text back that could not be sent, before whatever was typed since. */
+  #putBack(body, mode, error) {
+    // If the edited message is gone, its text becomes a new one.
+    const again = error.code === "message.not_found" ? NEW : mode
+    const since = again.name === "edit" ? "" : this.#parts.text.value
+    if (again.name === "edit" && !this.#isEmpty) this.#parked = this.#draft
+    this.#start(again, since ? `${body}\n${since}` : body)
+    this.#say(sentenceOf(error))
   }
 
   /** Shows the draft, followed by what was typed before the scripts ran or the draft could be read. */
-  #takeUp() {
+  async #takeUp() {
+    const draft = await this.#drafts.read()
+    // The stored draft can't be read, so leave the field as it is.
+    if (this.#drafts.isUnread) return
     const typed = this.#parts.text.value.trimEnd()
-    this.#restore()
-    const draft = this.#parts.text.value
-    if (this.#drafts.isUnread || typed === "" || typed === draft) return
-    this.#parts.text.value = draft ? `${draft}\n${typed}` : typed
+    if (draft) this.#show(draft)
+    if (typed === "" || typed === draft?.text) return
+    this.#parts.text.value = draft?.text ? `${draft.text}\n${typed}` : typed
     this.#onInput()
+  }
+
+  /** Shows the stored draft after another tab has changed or sent it. */
+  async #follow() {
+    const draft = await this.#drafts.read()
+    if (!this.#drafts.isUnread && !this.#drafts.isUnsaved) this.#show(draft ?? { text: "", mode: NEW })
+  }
+
+  #show({ text, mode, parked = null }) {
+    const hasFocus = document.activeElement === this.#parts.text
+    this.#parked = parked
+    this.#start(mode, text, hasFocus)
   }
 
   /** Ends a reply or an edit: shows the draft that it interrupted, or else `value` as a new message. */

@@ -37,7 +37,7 @@ export function versionOf(row, { isLive, canWrite, target, editing }) {
   if (kind === "notice") return [by?.id, ...users.map(({ id, name }) => id + name)].join("|")
   // At midnight today becomes yesterday.
   if (kind === "day") return headingOf(row.day)
-  return kind === "pending" ? ["pending", item.state, item.error?.code, item.pause, continues, isLive].join("|") : kind
+  return kind === "pending" ? ["pending", item.state, item.error?.code, item.pause, item.isLate, item.isHere, continues, isLive].join("|") : kind
 }
 
 /** @type {Record<string, (row: any, actions: any, context: any) => HTMLElement>} */
@@ -97,9 +97,11 @@ function pendingView({ item, continues }, actions, { me, isLive }) {
   parts.retry?.addEventListener("click", () => actions.retry(item.clientId))
   parts.discard?.addEventListener("click", () => actions.discard(item.clientId))
   const waits = item.pause === "rate.limited" ? texts.waitingItsTurn : texts.sending
-  fill(parts.state, isFailed ? null : isLive ? waits : texts.waitingToSend)
+  const said = isFailed ? [] : [isLive ? waits : texts.waitingToSend]
+  if (item.isHere && (item.isLate || isFailed)) said.push(texts.notKeptHere)
+  fill(parts.state, said.join(" ") || null)
   // Sending is usually fast: a line that came and went with each message would only make the others jump.
-  parts.state?.classList.toggle("visually-hidden", isLive && !item.pause)
+  parts.state?.classList.toggle("visually-hidden", isLive && !item.pause && !item.isLate)
   return element
 }
 

@@ -45,4 +45,5 @@ holdLinks(client)
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && client.reconnectNow())
 
 await client.start()
+document.querySelector("[data-not-started]")?.remove()
 if (!client.keepsMessages) alertAbout(texts.notKept)
