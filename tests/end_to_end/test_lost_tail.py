@@ -6,7 +6,6 @@ Whoever saw what was lost is told to start over. Whoever lost nothing is not.
 import asyncio
 import shutil
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -74,7 +73,7 @@ async def test_a_fail_over_that_lost_a_short_tail_is_told_to_everybody_who_saw_i
     await talks[0].post(room, "kept")
     await talks[1].message("kept")
     kept = await cursor_of(site, "ana", room)
-    name = urlsplit(site.environment["DATABASE_URL"]).path[1:]
+    name = site.database
     postgres.end_connections(name)
     postgres.execute(f'CREATE DATABASE "{name}_copy" TEMPLATE "{name}"')
     for at in range(lost):

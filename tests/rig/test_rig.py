@@ -16,6 +16,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.rig import system_calls
 from tests.rig.four import BACKENDS, Backend, is_whole_suite, missing
 from tests.rig.ports import listens, wait_until
 from tests.rig.postgres import PostgresServer
@@ -239,3 +240,22 @@ def test_a_run_of_some_files_is_not_the_whole_suite(request: pytest.FixtureReque
 def test_there_are_four_back_ends() -> None:
     assert len({str(backend) for backend in BACKENDS}) == 4
     assert Backend("sqlite", "memory") in BACKENDS
+
+
+def test_a_call_lasts_until_its_end_was_noted(tmp_path: Path) -> None:
+    noted = tmp_path / "strace.txt"
+    noted.write_text(
+        '11 pwrite64(3</x/a\\76b-wal>, "\\0\\"w\\"\\n", 5, 0) = 5\n'
+        "11 fdatasync(3</x/a\\76b-wal> <unfinished ...>\n"
+        '12 sendto(7<TCP:[127.0.0.1:80->127.0.0.1:5]>, "told", 4, 0, NULL, 0) = 4\n'
+        '12 write(8</x/log>, "full", 4) = -1 ENOSPC (No space left on device)\n'
+        "11 <... fdatasync resumed>) = 0\n"
+        "12 +++ exited with 0 +++\n"
+    )
+    calls = system_calls.read(noted)
+    assert [(call.name, call.target, call.began, call.ended) for call in calls] == [
+        ("pwrite64", "/x/a\\76b-wal", 0, 0),
+        ("fdatasync", "/x/a\\76b-wal", 1, 4),
+        ("sendto", "TCP:[127.0.0.1:80->127.0.0.1:5]", 2, 2),
+    ]
+    assert '\0"w"\n' in calls[0].data
