@@ -123,7 +123,7 @@ async def test_sqlite_has_flushed_a_change_before_anybody_is_told(make_site: Sit
 
 @pytest.mark.parametrize("synchronous", ["NORMAL", "OFF"])
 async def test_sqlite_without_full_is_found_out(make_site: SiteFactory, tmp_path: Path, synchronous: str) -> None:
-    site = make_site(env={"TEST_SYNCHRONOUS": synchronous})
+    site = make_site(env={"TEST_PRAGMAS": f"PRAGMA synchronous={synchronous};"})
     told, calls = await watch(site, tmp_path)
     assert len(told_too_early(told, calls, site.processes[0].port, "db.sqlite3-wal")) > len(told.replies) / 2
 

@@ -9,5 +9,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if _templates := os.environ.get("TEST_TEMPLATES"):
     TEMPLATES[0]["DIRS"] = [_templates, *TEMPLATES[0]["DIRS"]]
 
-if _synchronous := os.environ.get("TEST_SYNCHRONOUS"):  # so that a test can see how SQLite loses messages without FULL
-    DATABASES["default"]["OPTIONS"]["init_command"] += f" PRAGMA synchronous={_synchronous};"
+if _pragmas := os.environ.get("TEST_PRAGMAS"):  # a test shows with them how SQLite loses messages
+    DATABASES["default"]["OPTIONS"]["init_command"] += _pragmas
