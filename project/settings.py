@@ -109,6 +109,7 @@ MIDDLEWARE = [
     "project.accounts.middleware.FirstRunMiddleware",
     "chat.web.time_zone.in_readers_zone",  # for account pages and the admin; the chat's pages do it themselves
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "project.error_pages.ErrorPageMiddleware",  # last, so that the others see the whole page
 ]
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"

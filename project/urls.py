@@ -17,6 +17,9 @@ def icon(request: HttpRequest) -> HttpResponse:
     return redirect(static("chat/icon.svg"))
 
 
+handler400 = "project.error_pages.bad_request"
+handler403 = "project.error_pages.permission_denied"
+handler404 = "project.error_pages.page_not_found"
 handler500 = "project.unwritable.answer"
 urlpatterns = [
     path("favicon.ico", icon),
