@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user, get_user_model
+from django.contrib.sessions.backends.db import SessionStore as DatabaseSession
 from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 
@@ -129,12 +130,14 @@ def check(identities: list[Identity]) -> Check:
 
 def _live_sessions(keys: set[str]) -> set[str]:
     engine = import_module(settings.SESSION_ENGINE).SessionStore
-    if settings.SESSION_ENGINE == "django.contrib.sessions.backends.db":
-        model = engine.get_model_class()
-        live = model.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
-        return set(live.values_list("session_key", flat=True))
+    live: set[str] = set()
+    if issubclass(engine, DatabaseSession):
+        rows = engine.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+        live = set(rows.values_list("session_key", flat=True))
+        if engine is DatabaseSession:
+            return live
     # Not exists(): to the engine that keeps sessions in signed cookies, none ever does.
-    return {key for key in keys if engine(key).load()}
+    return live | {key for key in keys - live if engine(key).load()}
 
 
 def origin_allowed(origin: str, *, host: str, secure: bool) -> bool:

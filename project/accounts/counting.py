@@ -8,8 +8,10 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.db import Error, connections, router, transaction
+from django.db import Error, connections, router
 from django.utils import timezone
+
+from chat.models.best_effort import brief_transaction
 
 
 class CountingCache(DatabaseCache):
@@ -71,7 +73,7 @@ class CountingCache(DatabaseCache):
         if mode == "add":
             sql += f" WHERE {table}.expires < %s"
             values.append(db.ops.adapt_datetimefield_value(now))
-        with transaction.atomic(using=alias), db.cursor() as cursor:
+        with brief_transaction(using=alias), db.cursor() as cursor:
             cursor.execute(f"SELECT COUNT(*) FROM {table}")  # noqa: S608
             if (entries := cursor.fetchone()[0]) > self._max_entries:
                 self._cull(alias, cursor, now, entries)  # type: ignore[attr-defined]
@@ -83,7 +85,7 @@ class CountingCache(DatabaseCache):
         if not keys:
             return False
         try:
-            with transaction.atomic(using=router.db_for_write(self.cache_model_class)):
+            with brief_transaction(using=router.db_for_write(self.cache_model_class)):
                 return bool(super()._base_delete_many(keys))  # type: ignore[misc]
         except Error:
             return False

@@ -20,6 +20,7 @@ from chat.access import identity
 from chat.models.best_effort import write_if_possible
 from chat.wire.protocol import is_storable
 from project.accounts import first_run, site
+from project.accounts.sessions import is_stored
 
 SEEN_EVERY = timedelta(minutes=5)
 """The resolution of "last seen". allauth's own middleware would write at each request."""
@@ -74,7 +75,7 @@ class LastSeenMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.user.is_authenticated and (key := request.session.session_key):
+        if request.user.is_authenticated and (key := request.session.session_key) and is_stored(key):
             since = timezone.now() - SEEN_EVERY
             if not UserSession.objects.filter(session_key=key, user=request.user, last_seen_at__gt=since).exists():
                 write_if_possible(lambda: UserSession.objects.create_from_request(request), using=DEFAULT_DB_ALIAS)

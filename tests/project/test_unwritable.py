@@ -1,8 +1,9 @@
-"""A database that can be read but not written: pages are shown, bots can sign in, and a failed change is reported.
+"""A database that can be read but not written: pages are shown, people and bots sign in, a failed change is reported.
 
 The tests run on PostgreSQL too. tests/end_to_end/test_read_only_database.py tests a running site.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,9 +12,10 @@ from unittest.mock import patch
 
 import pytest
 from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.cache.backends.locmem import LocMemCache
-from django.db import OperationalError, connection, transaction
+from django.db import Error, OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -22,6 +24,8 @@ from chat.access import identity
 from chat.models import Token
 from chat.models.best_effort import write_if_possible
 from chat.services import tokens
+from chat.wire.errors import Close
+from project.accounts.sessions import LASTS_S, SINCE, UNSTORED, SessionStore, is_stored
 from tests.cast import at_once
 from tests.project.conftest import PASSWORD
 from tests.walk import pages
@@ -148,7 +152,6 @@ def test_a_change_that_cannot_be_stored_gets_a_page_that_says_so(
     client.raise_request_exception = False
     read_only(True)
     sent = {
-        "/accounts/login/": {"login": "olga", "password": PASSWORD},
         "/settings/": {"first_name": "Anna", "username": "ana"},
         "/accounts/password/change/": {"oldpassword": PASSWORD, "password1": NEW},
         "/new/": {"name": "Room", "kind": "open", "client_id": "0b4f5c1e-8a54-4a35-9d3f-1c7d5cbb1c11"},
@@ -156,7 +159,7 @@ def test_a_change_that_cannot_be_stored_gets_a_page_that_says_so(
         "/accounts/logout/": {},
     }
     for address, fields in sent.items():
-        answer = (browser() if "login" in address else client).post(address, fields)
+        answer = client.post(address, fields)
         assert answer.status_code == 503, address
         assert "Nothing can be stored right now" in shown(answer)
         assert answer.headers["Retry-After"]
@@ -217,6 +220,94 @@ def test_a_failing_best_effort_write_loses_only_itself(ana: Any) -> None:
     assert (ana.first_name, token.name, token.expires_at is None) == ("Ana Maria", "kept", False)
     with pytest.raises(ZeroDivisionError):
         write_if_possible(lambda: 1 / 0)
+
+
+# Sessions that can't be stored yet -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unstored(olga: Any, read_only: Callable[[bool], None]) -> Client:
+    """A browser in which olga has signed in while the database is read-only, as it still is."""
+    read_only(True)
+    client = browser()
+    answer = client.post("/accounts/login/", {"login": "olga", "password": PASSWORD})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/")
+    assert not is_stored(key_in(client))
+    return client
+
+
+def key_in(client: Client) -> str:
+    return str(client.cookies["sessionid"].value)
+
+
+def is_signed_in(client: Client) -> bool:
+    return bool(client.get("/rooms/").status_code == 200)
+
+
+def test_a_session_that_could_not_be_stored_is_stored_with_the_next_page(
+    unstored: Client, olga: Any, read_only: Callable[[bool], None]
+) -> None:
+    assert is_signed_in(unstored) and not is_stored(key_in(unstored))
+    assert not Session.objects.exists()
+    read_only(False)
+    assert is_signed_in(unstored) and is_stored(key_in(unstored))
+    assert Session.objects.get().get_decoded().keys() >= {"_auth_user_id"}
+    assert SINCE not in Session.objects.get().get_decoded()
+    assert is_signed_in(unstored) and UserSession.objects.get().session_key == key_in(unstored)
+    read_only(True)
+    assert is_signed_in(unstored)
+
+
+def test_an_unstored_session_ends_an_hour_after_the_sign_in(unstored: Client) -> None:
+    began = time.time()
+    with patch("time.time") as now:
+        for after_s, expected in ((LASTS_S - 100, True), (LASTS_S - 50, True), (LASTS_S + 50, False)):
+            now.return_value = began + after_s
+            assert is_signed_in(unstored) is expected, after_s
+
+
+def test_an_unstored_session_ends_with_the_password(
+    unstored: Client, olga: Any, read_only: Callable[[bool], None]
+) -> None:
+    read_only(False)
+    olga.set_password(NEW)
+    olga.save()
+    read_only(True)
+    assert not is_signed_in(unstored)
+
+
+def test_who_has_an_unstored_session_can_sign_out(unstored: Client) -> None:
+    assert unstored.post("/accounts/logout/").status_code == 302
+    assert not is_signed_in(unstored)
+
+
+@pytest.mark.parametrize("key", [UNSTORED, UNSTORED + "x", UNSTORED + ".eJw:1:2", "unstored"])
+def test_a_forged_key_signs_nobody_in(key: str, olga: Any) -> None:
+    client = browser()
+    client.cookies["sessionid"] = key
+    assert client.get("/rooms/").status_code == 302
+    assert identity.from_session(key) is None
+
+
+def test_a_changed_signature_signs_nobody_in(unstored: Client) -> None:
+    key = key_in(unstored)
+    unstored.cookies["sessionid"] = key[:-1] + ("A" if key[-1] != "A" else "B")
+    assert not is_signed_in(unstored)
+
+
+def test_a_socket_of_an_unstored_session_lives_as_long_as_it(unstored: Client) -> None:
+    who = identity.from_session(key_in(unstored))
+    assert who and identity.check([who]).ended == {}
+    with patch("time.time", return_value=time.time() + LASTS_S + 1):
+        assert identity.check([who]).ended == {who: Close.SESSION_ENDED}
+
+
+def test_a_session_without_a_person_is_not_put_into_a_cookie(db: None, read_only: Callable[[bool], None]) -> None:
+    read_only(True)
+    session = SessionStore()
+    session["code"] = "for the server alone"
+    with pytest.raises(Error):
+        session.save()
 
 
 # The cache that rate limits count in ---------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -87,6 +88,39 @@ class Disk:
         if self._process:
             self.cut_power()
         shutil.rmtree(self._folder)
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """A folder in memory with so much room; ``fill`` takes all that is left.
+
+    Raises:
+        NotPermitted: It can't be mounted.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="hearth-disk-"))
+    options = f"size={megabytes}m,mode=0755"
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "hearth", str(folder)], capture_output=True, text=True
+    )
+    try:
+        if mounted.returncode:
+            raise NotPermitted(mounted.stderr.strip())
+        yield folder
+    finally:
+        if not mounted.returncode:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
+
+
+@contextmanager
+def filled(disk: Path) -> Iterator[None]:
+    """No room is left there until the block ends."""
+    filling = disk / "filling"
+    with filling.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(64 * 1024)):
+            pass
+    yield
+    filling.unlink()
 
 
 class _File:
