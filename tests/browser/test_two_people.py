@@ -138,6 +138,64 @@ async def test_a_message_written_while_the_server_is_down_survives_a_killed_brow
     assert await stored(kitchen) == ["1 ana written in the dark", "2 ana and one more"]
 
 
+STORED_DRAFTS = """() => new Promise((resolve) => {
+  const opening = indexedDB.open("chat-outbox")
+  opening.onsuccess = () => {
+    const drafts = opening.result.transaction("drafts").objectStore("drafts").getAll()
+    drafts.onsuccess = () => (opening.result.close(), resolve(drafts.result.map(({ text }) => text).join()))
+  }
+})"""
+
+
+async def draft_is(page: Page, text: str) -> None:
+    async with asyncio.timeout(30):
+        while await page.evaluate(STORED_DRAFTS) != text:  # noqa: ASYNC110 - the database tells nobody of changes
+            await asyncio.sleep(0.02)
+
+
+async def test_a_killed_browser_keeps_the_draft_and_does_not_bring_back_as_a_draft_what_was_sent(
+    kitchen: Site, tmp_path: Path
+) -> None:
+    profile = tmp_path / "profile"
+    async with async_playwright() as playwright:
+
+        async def opened() -> tuple[Person, Page]:
+            context = await playwright.chromium.launch_persistent_context(
+                profile, executable_path=CHROMIUM, args=["--no-sandbox"]
+            )
+            person = Person("ana", kitchen, context)
+            await person.sign_in()
+            page = await person.open("/rooms/kitchen/")
+            await is_live(page)
+            return person, page
+
+        async def killed(person: Person) -> None:
+            async with person.context.expect_event("close"):
+                kill_browser(profile)
+
+        person, page = await opened()
+        box = page.get_by_label("Message", exact=True)
+        await box.fill("Half a thought")
+        await draft_is(page, "Half a thought")
+        await killed(person)
+
+        person, page = await opened()
+        box = page.get_by_label("Message", exact=True)
+        await expect(box).to_have_value("Half a thought")
+        await box.fill("A whole thought")
+        await draft_is(page, "A whole thought")
+        await box.press("Enter")
+        await draft_is(page, "")
+        await killed(person)
+
+        person, page = await opened()
+        await expect(messages(page)).to_have_text(["A whole thought"])
+        await expect(page.locator(".message__state")).to_have_count(0)
+        await expect(page.get_by_label("Message", exact=True)).to_have_value("")
+        await person.context.close()
+    assert await stored(kitchen) == ["1 ana A whole thought"]
+
+
 async def test_two_tabs_of_one_person_send_each_message_once_and_in_order(meet: Meet, kitchen: Site) -> None:
     ana = await meet("ana", kitchen)
     tabs = [await ana.open("/rooms/kitchen/") for _ in range(2)]
