@@ -357,6 +357,27 @@ async def test_a_room_with_unsent_messages_has_a_mark_in_the_list(meet: Meet, si
         await expect(each.locator(".room-link__unsent")).to_have_count(0)
 
 
+async def test_a_form_that_is_sent_without_a_connection_stays_with_what_was_written_in_it(
+    meet: Meet, site: Site, proxy: Proxy
+) -> None:
+    ben = await meet("ben", site)
+    page = await ben.open(f"http://127.0.0.1:{proxy.port}/new/")
+    await expect(page.locator("[data-part=banner]")).to_have_attribute("data-state", "live")
+    name = page.get_by_label("Name", exact=True)
+    await name.fill("Written on a train")
+    await ben.context.set_offline(True)
+    proxy.refuse()
+    await page.get_by_role("button", name="Create", exact=True).click()
+    await expect(page.locator(".toast")).to_contain_text("nothing was sent")
+    await expect(name).to_have_value("Written on a train")
+    await ben.context.set_offline(False)
+    ben.complaints.clear()  # of the network that was gone
+    proxy.accept()
+    await page.get_by_role("button", name="Create", exact=True).click()
+    await is_live(page)
+    await expect(page).to_have_title(re.compile("Written on a train"))
+
+
 async def test_a_page_whose_scripts_did_not_come_says_so_and_offers_to_load_it_again(meet: Meet, site: Site) -> None:
     """One module of fifty is enough: the page looks well and does nothing."""
     ben = await meet("ben", site)

@@ -1,5 +1,5 @@
-// Links to the site's own pages while the server is away: the person stays on this page, where their messages are kept,
-// and is told so, instead of seeing the browser's error page.
+// Links and forms that lead to the site's own pages while the server is away: the person stays on this page, where what
+// they have written is kept, and is told so, instead of seeing the browser's error page.
 
 import { say } from "./dialogs.js"
 import { texts } from "./texts.js"
@@ -10,30 +10,39 @@ const ANSWER_MS = 3_000
 /** The statuses with which a proxy answers for a server that is not there. */
 const NOBODY_THERE = [502, 503, 504]
 
-/** Intercepts links while the connection is lost. @param {import("../client.js").ChatClient} client */
+/** Intercepts links and forms while the connection is lost. @param {import("../client.js").ChatClient} client */
 export function holdLinks(client) {
   let lostAt = performance.now()
+  /** Forms that may go now, for the server has been found. */
+  const going = new WeakSet()
   client.on("connection", ({ name }) => {
     if (name === "live") lostAt = null
     else lostAt ??= performance.now()
   })
-  document.addEventListener("click", (event) => {
+  const isAway = () => !navigator.onLine || (lostAt !== null && performance.now() - lostAt >= QUIET_MS)
+  document.addEventListener("click", async (event) => {
     const link = event.target.closest?.(".chat a[href]")
-    if (!link || event.defaultPrevented || !isPlain(event) || !leadsAway(link)) return
-    const isLost = lostAt !== null && performance.now() - lostAt >= QUIET_MS
-    if (navigator.onLine && !isLost) return
+    if (!link || event.defaultPrevented || !isPlain(event) || !leadsAway(link) || !isAway()) return
     event.preventDefault()
-    follow(link.href)
+    if (await answers(link.href)) location.assign(link.href)
+    else say(texts.pageWaits)
+  })
+  document.addEventListener("submit", async (event) => {
+    const form = /** @type {HTMLFormElement} */ (event.target)
+    if (!form.closest(".chat") || event.defaultPrevented || form.method === "dialog" || going.delete(form) || !isAway()) return
+    event.preventDefault()
+    if (!(await answers(form.action))) return say(texts.formWaits)
+    going.add(form)
+    form.requestSubmit(event.submitter)
   })
 }
 
-async function follow(href) {
-  // Perhaps only the WebSocket is lost: a request shows whether the server is there.
+/** Whether the server is there: perhaps only the WebSocket is lost. */
+async function answers(href) {
   /** @type {RequestInit} */
   const options = { method: "HEAD", redirect: "manual", signal: AbortSignal.timeout(ANSWER_MS) }
   const answer = await fetch(href, options).catch(() => null)
-  if (answer && !NOBODY_THERE.includes(answer.status)) location.assign(href)
-  else say(texts.pageWaits)
+  return answer !== null && !NOBODY_THERE.includes(answer.status)
 }
 
 /** Whether a click opens the link on this page: with a modifier key or another button it opens elsewhere. */
