@@ -37,6 +37,7 @@ class Proxy:
         self._flows = asyncio.Event()
         self._open = True
         self._cut_at: bytes | None = None
+        self._cut_before: bytes | None = None
         self._answers_left: int | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -85,6 +86,13 @@ class Proxy:
         """
         self._cut_at = pattern
 
+    def cut_before(self, pattern: bytes) -> None:
+        """Cut a connection when its client sends ``pattern``, which the server never gets. This happens once.
+
+        With ``b"COMMIT"`` in front of PostgreSQL, the transaction is rolled back at the last moment.
+        """
+        self._cut_before = pattern
+
     def cut_after(self, answer_bytes: int) -> None:
         """End a connection once the servers have sent this many more bytes, and lose the rest. This happens once."""
         self._answers_left = answer_bytes
@@ -122,6 +130,10 @@ class Proxy:
     async def _pump_requests(self, link: _Link, reader: asyncio.StreamReader, lost: asyncio.Event) -> None:
         while chunk := await _read(reader):
             await self._flows.wait()
+            if self._cut_before and self._cut_before in chunk:
+                self._cut_before = None
+                self._abort(link)
+                return
             if self._cut_at and self._cut_at in chunk:
                 self._cut_at = None
                 lost.set()

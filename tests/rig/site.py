@@ -87,7 +87,7 @@ class SiteProcess:
     def launch(self) -> None:
         """Start the process and return at once; ``wait()`` returns once it listens."""
         assert not self.is_running
-        command = [sys.executable, "-m", "daphne", *daphne_flags("127.0.0.1", self.port), "tests.rig.asgi:application"]
+        command = [sys.executable, "-m", "daphne", *daphne_flags("127.0.0.1", self.port), self.site.application]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=self.site.environment, stdout=log, stderr=log)
         leash.hold(self._process.pid)
@@ -150,6 +150,9 @@ class Site:
         environment: The environment variables of its processes.
         people: The people who are in the database already.
     """
+
+    application = "tests.rig.asgi:application"
+    """What daphne serves."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], people: Iterable[Person] = ()):
         self.folder = folder

@@ -1,0 +1,88 @@
+"""Reads what the database holds at the end of a run, past the product: plain SQL, so that its own code is not asked."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+import psycopg
+
+from torture.recorder import Recorder, state_of
+
+ROOMS = "SELECT id, kind, epoch, head, last_number, changed_seq FROM chat_room WHERE deleted_at IS NULL"
+MEMBERS = "SELECT room_id, user_key, changed_seq, left_at IS NULL FROM chat_membership"
+MESSAGES = """
+    SELECT room_id, id, number, seq, changed_seq, user_key, client_id, body, body_hash, reply_number, reactions,
+           deleted_at IS NOT NULL
+    FROM chat_message ORDER BY room_id, number
+"""
+
+
+class Database:
+    """A site's database, by its URL."""
+
+    def __init__(self, url: str):
+        self._url = url
+
+    def rows(self, sql: str) -> list[Any]:
+        with self._connection() as connection:
+            return list(connection.execute(sql).fetchall())
+
+    def heads(self) -> dict[str, tuple[str, int, int]]:
+        """Each room's epoch, head and last number."""
+        return {str(id): (epoch, head, number) for id, _, epoch, head, number, _ in self.rows(ROOMS)}
+
+    def present(self) -> set[tuple[str, str]]:
+        """Who is in which room."""
+        return {(str(room), user) for room, user, _, is_present in self.rows(MEMBERS) if is_present}
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        if self._url.startswith("sqlite"):
+            with closing(sqlite3.connect(unquote(urlsplit(self._url).path), timeout=20)) as connection:
+                yield connection
+        else:
+            with psycopg.connect(self._url.split("?")[0], connect_timeout=5) as connection:
+                yield connection
+
+
+def record(database: Database, recorder: Recorder) -> None:
+    """Add the rooms, memberships and messages that the database holds to the history."""
+    for id, kind, epoch, head, last_number, changed in database.rows(ROOMS):
+        recorder.state(
+            "room", id=str(id), kind=kind, epoch=epoch, head=head, last_number=last_number, changed=changed
+        )
+    for room, user, changed, is_present in database.rows(MEMBERS):
+        recorder.state("member", room=str(room), user=user, changed=changed, present=bool(is_present))
+    for room, id, number, seq, changed, user, client_id, body, body_hash, reply, reactions, deleted in database.rows(
+        MESSAGES
+    ):
+        given = json.loads(reactions) if isinstance(reactions, str) else reactions
+        state = state_of(
+            id=str(id),
+            number=number,
+            seq=seq,
+            changed=changed,
+            author=user,
+            client_id=str(UUID(str(client_id))),
+            body=body,
+            reply_to=reply,
+            reactions=[(each["emoji"], each["count"]) for each in given],
+            is_deleted=bool(deleted),
+        )
+        recorder.state(
+            "row",
+            room=str(room),
+            number=number,
+            seq=seq,
+            changed=changed,
+            message=str(id),
+            author=user,
+            id=str(UUID(str(client_id))),
+            hash=bytes(body_hash).hex(),
+            deleted=bool(deleted),
+            state=state,
+        )

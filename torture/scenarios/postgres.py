@@ -1,0 +1,2 @@
+from torture.stage import Scenario
+SCENARIOS: list[Scenario] = []
