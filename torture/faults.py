@@ -102,6 +102,15 @@ async def cut_clients(stage: Stage, share: float, rng: random.Random) -> None:
         stage.gateway.cut(stage.gateway.some(share, rng))
 
 
+async def lose_answers(stage: Stage, share: float, rng: random.Random, *, seconds: float) -> None:
+    """What clients send arrives, and nobody can tell them: then the connections break."""
+    with stage.recorder.fault("answers lost"):
+        deaf = stage.gateway.some(share, rng)
+        stage.gateway.lose_answers(deaf)
+        await asyncio.sleep(seconds)
+        stage.gateway.cut(deaf)
+
+
 async def hold_clients(stage: Stage, share: float, rng: random.Random, *, seconds: float) -> None:
     with stage.recorder.fault("client links dead"):
         held = stage.gateway.some(share, rng)
@@ -167,6 +176,7 @@ ALWAYS: dict[str, Fault] = {
     "kill all": _kill_all,
     "freeze": _freeze,
     "cut": lambda stage, rng: cut_clients(stage, rng.choice((0.2, 0.5, 1.0)), rng),
+    "lost answers": lambda stage, rng: lose_answers(stage, 0.5, rng, seconds=rng.uniform(0.1, 2)),
     "dead links": lambda stage, rng: hold_clients(stage, 0.4, rng, seconds=rng.uniform(2, 8)),
     "half-close": lambda stage, rng: half_close_clients(stage, 0.3, rng),
     "lost frames": lambda stage, rng: lose_frames(stage, rng.randint(1, 5)),

@@ -25,6 +25,7 @@ class Link:
     server: asyncio.StreamWriter
     port: int
     flows: asyncio.Event = field(default_factory=asyncio.Event)
+    is_deaf: bool = False
 
     def abort(self) -> None:
         for writer in (self.client, self.server):
@@ -74,6 +75,11 @@ class Gateway:
     def release(self, links: Sequence[Link]) -> None:
         for link in links:
             link.flows.set()
+
+    def lose_answers(self, links: Sequence[Link]) -> None:
+        """Let requests through and drop whatever servers say, until the connections are cut."""
+        for link in links:
+            link.is_deaf = True
 
     def half_close(self, links: Sequence[Link]) -> None:
         """End what clients send, while servers may go on sending."""
@@ -142,6 +148,8 @@ class Gateway:
         held = b""
         while chunk := await reader.read(CHUNK):
             await link.flows.wait()
+            if link.is_deaf:
+                continue
             held += chunk
             passed = []
             while (length := _frame_length(held)) is not None and length <= len(held):

@@ -14,9 +14,10 @@ async def cuts(stage: Stage) -> None:
     load = asyncio.create_task(stage.workload(rate=40).run(seconds))
     until = stage.recorder.now() + seconds - 1
     while stage.recorder.now() < until:
-        await asyncio.sleep(stage.rng.uniform(0.2, 0.8))
-        await faults.cut_clients(stage, 0.5, stage.rng)
+        await asyncio.sleep(stage.rng.uniform(0.1, 0.5))
+        await faults.lose_answers(stage, 0.5, stage.rng, seconds=stage.rng.choice((0.0, 0.3)))
     await load
+    # A client waits for up to 16 s once it has failed five times in a row.
     stage.expect("everybody is up to date", await stage.settle(40), at_most=35, unit="s")
     repeats = sum(each["duplicate"] for each in stage.recorder.events if each["e"] == "ok")
     stage.figures["messages that were sent again after they were stored"] = repeats
@@ -56,6 +57,7 @@ async def last_hint(stage: Stage) -> None:
     for place, person in enumerate(people):
         await stage.python_client(person, url=stage.site.processes[place % 2].url)
     await stage.until_live()
+    stage.watch()
     slowest = 0.0
     for _ in range(stage.scaled(4)):
         await faults.freeze_redis(stage, seconds=0.1)

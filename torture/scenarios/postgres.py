@@ -1,2 +1,119 @@
-from torture.stage import Scenario
-SCENARIOS: list[Scenario] = []
+"""PostgreSQL crashes, stays away, ends connections, or is read-only for a while."""
+
+import asyncio
+
+from torture import faults
+from torture.stage import Scenario, Stage
+from torture.workload import POSTS_ONLY
+
+
+async def postgres_restarts(stage: Stage) -> None:
+    await stage.crowd(8, open=1, private=1)
+    restarts = stage.scaled(5)
+    pause_s = 6.0
+    load = asyncio.create_task(stage.workload(30).run(restarts * (pause_s + 1.5) + 4))
+    await asyncio.sleep(3)
+    slowest: float | None = 0.0
+    for _ in range(restarts):
+        await faults.restart_postgres(stage)
+        took = await stage.first_ack_after(stage.recorder.now(), 30)
+        slowest = None if took is None or slowest is None else max(slowest, took)
+        await asyncio.sleep(pause_s)
+    await load
+    stage.expect("first acknowledgement after PostgreSQL is ready, slowest", slowest, at_most=3, unit="s")
+    stage.expect("everybody is up to date", await stage.settle(30), at_most=10, unit="s")
+
+
+async def postgres_away(stage: Stage) -> None:
+    """Long outages: a pool's back-off must not outlive them."""
+    people = await stage.people(4)
+    await stage.make_rooms(open=1, private=0)
+    for place, person in enumerate(people):
+        await stage.python_client(person, url=stage.site.processes[place % 2].url)
+    await stage.until_live()
+    stage.watch()
+    for away_s in (20.0, 35.0, 70.0) if stage.options.size >= 1 else (8.0,):
+        load = asyncio.create_task(stage.workload(10, POSTS_ONLY).run(away_s + 8))
+        await asyncio.sleep(2)
+        await faults.restart_postgres(stage, away_s=away_s)
+        back = stage.recorder.now()
+        took = [_next_ack(stage, each.player.name, back) for each in stage.clients[:2]]
+        slowest = [each for each in await asyncio.gather(*took)]
+        worst = None if None in slowest else max(each for each in slowest if each is not None)
+        stage.expect(f"both processes store again, after {away_s:.0f} s without PostgreSQL", worst, at_most=6, unit="s")
+        await load
+    stage.expect("everybody is up to date", await stage.settle(40), at_most=20, unit="s")
+
+
+async def _next_ack(stage: Stage, client: str, since: float, within_s: float = 60.0) -> float | None:
+    place = len(stage.recorder.events)
+    while stage.recorder.now() - since < within_s:
+        for event in stage.recorder.events[place:]:
+            if event["e"] == "ok" and event["client"] == client:
+                return float(event["t"] - since)
+        place = len(stage.recorder.events)
+        await asyncio.sleep(0.02)
+    return None
+
+
+async def connections_ended(stage: Stage) -> None:
+    """Each connection is terminated, again and again: a pool hands out dead ones one after the other."""
+    await stage.crowd(8, open=1, private=1)
+    seconds = stage.seconds(25)
+    load = asyncio.create_task(stage.workload(30).run(seconds))
+    await asyncio.sleep(2)
+    until = stage.recorder.now() + seconds - 6
+    while stage.recorder.now() < until:
+        await faults.end_database_connections(stage)
+        await asyncio.sleep(stage.rng.uniform(0.1, 1.2))
+    took = await stage.first_ack_after(stage.recorder.now(), 30)
+    await load
+    stage.expect("first acknowledgement after the last termination", took, at_most=3, unit="s")
+    stage.expect("everybody is up to date", await stage.settle(40), at_most=15, unit="s")
+
+
+async def database_hangs(stage: Stage) -> None:
+    """The network to the database is dead for 25 s, and no connection breaks."""
+    await stage.crowd(6, open=1, private=0)
+    hung_s = 25.0 if stage.options.size >= 1 else 8.0
+    load = asyncio.create_task(stage.workload(20).run(hung_s + 10))
+    await asyncio.sleep(3)
+    await faults.hold_database(stage, seconds=hung_s)
+    took = await stage.first_ack_after(stage.recorder.now(), 30)
+    await load
+    stage.expect("first acknowledgement once the network is back", took, at_most=6, unit="s")
+    stage.expect("everybody is up to date", await stage.settle(60), at_most=35, unit="s")
+
+
+async def read_only(stage: Stage) -> None:
+    """A fail-over lands on a standby that is read-only for 8 s: nothing may be refused for good."""
+    assert stage.postgres
+    await stage.crowd(6, open=1, private=0)
+    load = asyncio.create_task(stage.workload(20, POSTS_ONLY).run(18))
+    await asyncio.sleep(3)
+    name = faults.database_name(stage)
+    with stage.recorder.fault("database read-only"):
+        for setting, wait_s in (("on", 8.0), ("off", 0.0)):
+            change = f'ALTER DATABASE "{name}" SET default_transaction_read_only = {setting}'
+            await asyncio.to_thread(stage.postgres.execute, change)
+            await asyncio.to_thread(stage.postgres.end_connections, name)
+            await asyncio.sleep(wait_s)
+    took = await stage.first_ack_after(stage.recorder.now(), 30)
+    await load
+    stage.expect("first acknowledgement once it can be written", took, at_most=6, unit="s")
+    stage.expect("messages refused for good", stage.count("fail"), at_most=0)
+    stage.expect("everybody is up to date", await stage.settle(40), at_most=20, unit="s")
+
+
+SCENARIOS = [
+    Scenario("postgres-restarts", "T6: PostgreSQL crashes and comes back, five times", postgres_restarts,
+             databases=("postgresql",), bounds={"revoke_s": 5.0}),
+    Scenario("postgres-away", "PostgreSQL is away for 20, 35 and 70 s", postgres_away,
+             databases=("postgresql",)),
+    Scenario("connections-ended", "all database connections are terminated, again and again", connections_ended,
+             databases=("postgresql",), bounds={"revoke_s": 5.0}),
+    Scenario("database-hangs", "nothing passes to the database for 25 s, and no connection breaks", database_hangs,
+             databases=("postgresql",)),
+    Scenario("read-only", "a fail-over lands on a standby that is read-only for 8 s", read_only,
+             databases=("postgresql",)),
+]  # fmt: skip
