@@ -97,6 +97,8 @@ class PythonClient:
         self._positions: dict[str, RoomPosition] = {}
         self._tasks: list[asyncio.Task[Any]] = []
         self._posts: set[asyncio.Task[Any]] = set()
+        self._unanswered: dict[str, str] = {}
+        """Client id → room of messages whose call has not returned. They may not have come to the outbox yet."""
         self.chat: Witness | None = None
 
     async def start(self) -> None:
@@ -138,6 +140,7 @@ class PythonClient:
             return
         text, client_id = body or self.player.next_body(), str(uuid.UUID(int=self.player.rng.getrandbits(128), version=4))
         self.player.note_post(room, client_id, text)
+        self._unanswered[client_id] = room
         task = asyncio.ensure_future(self._hand_in(self.chat, room, text, client_id))
         self._posts.add(task)
         task.add_done_callback(self._posts.discard)
@@ -149,6 +152,8 @@ class PythonClient:
             self.player.note_stop(room, client_id)
         except ChatError:
             pass  # noted where it comes off the wire
+        finally:
+            self._unanswered.pop(client_id, None)
 
     async def edit(self, recent: Recent, body: str) -> None:
         result = await self._call(protocol.EditMessage(ref=1, message=recent.message, body=body))
@@ -189,8 +194,14 @@ class PythonClient:
     async def waiting(self) -> dict[str, list[str]]:
         if self.chat is None:
             return {}
-        found = {room: [item.client_id for item in self.chat.core.outbox.pending(room)] for room in self.player.rooms}
-        return {room: ids for room, ids in found.items() if ids}
+        found: dict[str, list[str]] = {}
+        for client_id, room in self._unanswered.items():
+            found.setdefault(room, []).append(client_id)
+        for room in self.player.rooms:
+            for item in self.chat.core.outbox.pending(room):
+                if item.client_id not in self._unanswered:
+                    found.setdefault(room, []).append(item.client_id)
+        return found
 
     async def heads(self) -> dict[str, tuple[str, int]]:
         if self.chat is None:
