@@ -223,7 +223,7 @@ def i4_agreement(history: History) -> Found:
         first = places.setdefault((event["room"], event["number"], era), event)
         if first["message"] != event["message"]:
             yield Violation("I4", "Two messages were seen in one place of a timeline.", [first, event, *_ended(history, event)])
-        if "state" not in event:
+        if event["e"] == "ok":
             continue
         same = states.setdefault((event["room"], event["message"], event["changed"], era), event)
         if same["state"] != event["state"]:

@@ -42,6 +42,8 @@ class Outcome:
     recorder: Recorder = field(repr=False)
     error: str = ""
     logs: str = field(default="", repr=False)
+    played_s: float = 0.0
+    """From when the servers ran until the verdict."""
 
     @property
     def is_passed(self) -> bool:
@@ -78,7 +80,7 @@ def _shown(value: Any) -> str:
 async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcome:
     """Play a scenario to its end and judge it."""
     began = time.monotonic()
-    error, stage = "", None
+    error, stage, ready = "", None, began
     with seeded_bugs.in_client(options.bug):
         try:
             async with Stage.open(
@@ -89,6 +91,7 @@ async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcom
                 has_redis=scenario.has_redis,
                 env=scenario.env,
             ) as stage:
+                ready = time.monotonic()
                 bounds = {"quiet_s": 60.0, **scenario.bounds}
                 stage.recorder.state(
                     "meta", scenario=scenario.name, seed=options.seed, database=options.database, bounds=bounds
@@ -114,6 +117,7 @@ async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcom
         recorder,
         error,
         stage.site.log()[-LOG_TAIL:] if stage and hasattr(stage, "site") else "",
+        time.monotonic() - ready,
     )
 
 
