@@ -8,7 +8,7 @@ from contextlib import suppress
 import redis
 
 from tests.rig.site import SiteProcess
-from torture.python_client import PythonClient
+from torture.players import Client
 from torture.stage import Stage
 
 Fault = Callable[[Stage, random.Random], Awaitable[None]]
@@ -137,7 +137,7 @@ async def lose_frames(stage: Stage, count: int) -> None:
         stage.gateway.lose_frames(0)
 
 
-async def restart_client(stage: Stage, client: PythonClient, *, away_s: float) -> None:
+async def restart_client(stage: Stage, client: Client, *, away_s: float) -> None:
     """The application ends and starts again, with its outbox and its cursors."""
     with stage.recorder.fault("client restarted"):
         await client.close()
@@ -166,7 +166,7 @@ async def _freeze(stage: Stage, rng: random.Random) -> None:
 
 
 async def _restart_client(stage: Stage, rng: random.Random) -> None:
-    durable = [each for each in stage.clients if isinstance(each, PythonClient) and each.is_durable]
+    durable = [each for each in stage.clients if each.is_durable]
     if durable:
         await restart_client(stage, rng.choice(durable), away_s=rng.uniform(0, 3))
 

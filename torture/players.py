@@ -5,7 +5,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from torture.recorder import Recorder, hash_of
+from torture.recorder import Event, Recorder, hash_of
 
 RECENT = 60
 WORDS = (
@@ -52,8 +52,8 @@ class Player:
         words = 400 if self.rng.random() < 0.01 else self.rng.randint(1, 12)
         return f"{self.name}.{self.said} {' '.join(self.rng.choice(WORDS) for _ in range(words))}"
 
-    def note_post(self, room: str, client_id: str, body: str) -> None:
-        self.recorder.note("post", client=self.name, user=self.user, room=room, id=client_id, hash=hash_of(body))
+    def note_post(self, room: str, client_id: str, body: str) -> Event:
+        return self.recorder.note("post", client=self.name, user=self.user, room=room, id=client_id, hash=hash_of(body))
 
     def note_ok(self, room: str, client_id: str, *, message: str, number: int, seq: int, duplicate: bool) -> None:
         self.recorder.note(
@@ -78,10 +78,12 @@ class Player:
         self.recorder.note("did", client=self.name, op=op, room=room, message=message, seq=seq)
 
     def note_show(
-        self, room: str, *, message: str, number: int, seq: int, changed: int, author: str | None, id: str | None, state: str
+        self, room: str, *, message: str, number: int, seq: int, changed: int, author: str | None, id: str | None, state: str,
+        at: float | None = None,
     ) -> None:
         self.recorder.note(
             "show",
+            t=self.recorder.now() if at is None else at,
             client=self.name,
             user=self.user,
             room=room,
@@ -102,6 +104,12 @@ class Client(Protocol):
     when the server refuses or the outcome is not known."""
 
     player: Player
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether its unsent messages outlive it."""
+
+    async def start(self) -> None: ...
 
     @property
     def is_live(self) -> bool: ...

@@ -5,7 +5,7 @@ import math
 import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -153,6 +153,13 @@ class Stage:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.gateway.port}"
+
+    async def enter(self, context: AbstractAsyncContextManager[Any]) -> Any:
+        """Enter a context that is left when the stage ends."""
+        return await self._stack.enter_async_context(context)
+
+    def at_end(self, close: Callable[[], Awaitable[None]]) -> None:
+        self._stack.push_async_callback(close)
 
     def scaled(self, count: float) -> int:
         return max(2, round(count * self.options.size))
