@@ -42,6 +42,8 @@ class Gateway:
         self.port = 0
         self.links: set[Link] = set()
         self.lost_frames = 0
+        self.avoided: set[int] = set()
+        """Ports that get no new connections, as behind a load balancer that has noticed that they do not answer."""
         self._targets = targets
         self._turn = 0
         self._to_lose = 0
@@ -116,7 +118,7 @@ class Gateway:
             link.server.close()
 
     async def _open(self) -> tuple[int, asyncio.StreamReader, asyncio.StreamWriter] | None:
-        targets = self._targets()
+        targets = [port for port in self._targets() if port not in self.avoided]
         for _ in targets:
             self._turn += 1
             port = targets[self._turn % len(targets)]

@@ -18,6 +18,7 @@ from chat.client import (
     Stopped,
 )
 from chat.client.core.actions import Action, Failed, Send, Stored, Tell
+from chat.client.websocket import TokenSource
 from chat.wire import protocol
 from torture.players import Player, Recent, Refused
 from torture.recorder import state_of
@@ -35,7 +36,7 @@ class Witness(ChatClient):
         url: str,
         player: Player,
         *,
-        token: str,
+        token: TokenSource,
         outbox: OutboxStore | None = None,
         cursors: dict[str, RoomPosition] | None = None,
     ):
@@ -90,7 +91,7 @@ class PythonClient:
     """Follows the player's rooms, and notes every message in the order in which an application gets them."""
 
     def __init__(
-        self, url: str, player: Player, *, token: str, outbox: Callable[[], OutboxStore] | None = None
+        self, url: str, player: Player, *, token: TokenSource, outbox: Callable[[], OutboxStore] | None = None
     ):
         self.player = player
         self._url, self._token, self._outbox = url, token, outbox

@@ -90,6 +90,7 @@ async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcom
                 processes=scenario.processes,
                 has_redis=scenario.has_redis,
                 env=scenario.env,
+                flags=scenario.flags,
             ) as stage:
                 ready = time.monotonic()
                 bounds = {"quiet_s": 60.0, **scenario.bounds}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.client import SqliteOutbox
+from chat.client.websocket import TokenSource
 from tests.rig.factory import SiteFactory
 from tests.rig.four import Backend
 from tests.rig.postgres import PostgresServer
@@ -112,16 +113,19 @@ class Stage:
         processes: int,
         has_redis: bool,
         env: dict[str, str] | None = None,
+        flags: tuple[str, ...] = (),
     ) -> "AsyncIterator[Stage]":
         stage = cls(options, scenario, Recorder())
         async with AsyncExitStack() as stack:
             stage._stack = stack
             backend = Backend(options.database, "redis" if has_redis else "memory")
-            await stage._start_servers(servers, backend, processes, env or {})
+            await stage._start_servers(servers, backend, processes, env or {}, flags)
             stack.push_async_callback(stage._close_clients)
             yield stage
 
-    async def _start_servers(self, servers: Servers, backend: Backend, processes: int, env: dict[str, str]) -> None:
+    async def _start_servers(
+        self, servers: Servers, backend: Backend, processes: int, env: dict[str, str], flags: tuple[str, ...]
+    ) -> None:
         ports: dict[str, int] = {}
         if backend.database == "postgresql":
             self.postgres = await asyncio.to_thread(servers.postgres)
@@ -139,6 +143,7 @@ class Stage:
         self.failpoints.mkdir()
         self.site.environment["TORTURE_FAILPOINTS"] = str(self.failpoints)
         self.site.application = "torture.server:application"
+        self.site.flags = flags
         await asyncio.to_thread(self.site.start, processes)
         self._stack.callback(self.site.stop)
         self.gateway = await self._stack.enter_async_context(Gateway(lambda: [each.port for each in self.site.processes]))
@@ -199,11 +204,21 @@ class Stage:
         rng = random.Random(f"{self.options.seed}/{person.name}")
         return Player(person.name, person.id, self.recorder, rng, rooms=list(rooms))
 
+    def player_in_secret(self, person: Person) -> Player:
+        """A player of whom the history knows nothing: it stands for nobody's application, and only looks."""
+        return Player(person.name, person.id, Recorder(), random.Random(0), rooms=list(self.rooms))
+
     async def python_client(
-        self, person: Person, rooms: Sequence[str] | None = None, *, url: str | None = None, **options: Any
+        self,
+        person: Person,
+        rooms: Sequence[str] | None = None,
+        *,
+        url: str | None = None,
+        token: TokenSource | None = None,
+        **options: Any,
     ) -> PythonClient:
         player = self.player(person, self.rooms if rooms is None else rooms, ordered=True)
-        client = PythonClient(url or self.url, player, token=person.token, **options)
+        client = PythonClient(url or self.url, player, token=token or person.token, **options)
         await client.start()
         self.clients.append(client)
         return client
@@ -408,3 +423,4 @@ class Scenario:
     databases: tuple[str, ...] = ("postgresql", "sqlite")
     bounds: dict[str, float] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()

@@ -87,7 +87,8 @@ class SiteProcess:
     def launch(self) -> None:
         """Start the process and return at once; ``wait()`` returns once it listens."""
         assert not self.is_running
-        command = [sys.executable, "-m", "daphne", *daphne_flags("127.0.0.1", self.port), self.site.application]
+        flags = [*daphne_flags("127.0.0.1", self.port), *self.site.flags]
+        command = [sys.executable, "-m", "daphne", *flags, self.site.application]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=self.site.environment, stdout=log, stderr=log)
         leash.hold(self._process.pid)
@@ -153,6 +154,8 @@ class Site:
 
     application = "tests.rig.asgi:application"
     """What daphne serves."""
+    flags: tuple[str, ...] = ()
+    """More of daphne's options; the last of two that contradict counts."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], people: Iterable[Person] = ()):
         self.folder = folder

