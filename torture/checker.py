@@ -36,6 +36,8 @@ EVENTS = {
     "in": "and may again, as from this call",
     "fault": "a fault begins or ends (`phase`)",
     "lost": "the database was put back to `heads` (room → `seq` and `number`) between `since` and `t`",
+    "memory": "a sample of a server process: `process`, `mib`, `cpu_s`",
+    "lag": "how many seconds late the program itself was that wrote this",
     "quiet": "nothing is asked for any more, and it took `seconds` until every client was up to date; null: it was not",
     "outbox": "what a client could not send until the end: `ids`",
     "room": "a room at the end: `id`, `epoch`, `head`, `last_number`, `changed`",

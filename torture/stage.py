@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -371,8 +372,13 @@ class Stage:
                     client.sample()
             for number, process in enumerate(self.site.processes):
                 if process.is_running:
-                    self.recorder.note("memory", process=number, mib=_rss_mib(process.pid))
+                    self.recorder.note(
+                        "memory", process=number, mib=_rss_mib(process.pid), cpu_s=_cpu_s(process.pid)
+                    )
+            asleep_at = self.recorder.now()
             await asyncio.sleep(SAMPLE_S)
+            # How late this program itself is: what it measures is as late, and that is not the server's doing.
+            self.recorder.note("lag", seconds=round(self.recorder.now() - asleep_at - SAMPLE_S, 3))
 
     async def _progress(self) -> None:
         place, posts, acks, shows = 0, 0, 0, 0
@@ -395,6 +401,14 @@ def _rss_mib(pid: int) -> float:
     except OSError:
         return 0.0
     return next((round(int(line.split()[1]) / 1024, 1) for line in lines if line.startswith("VmRSS")), 0.0)
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import uuid
 
 from tests.end_to_end.talk import talk_as
+from torture import flooder
 from torture.raw_socket import RawSocket
 from torture.recorder import hash_of
 from torture.stage import Scenario, Stage, percentile
@@ -122,37 +125,16 @@ async def flood(stage: Stage) -> None:
     await stage.workload(20, POSTS_ONLY).run(8)
     calm = stage.recorder.now()
     before, rss = percentile(stage.acks(until=calm), 0.99), stage.rss_mib(process)
-    until = calm + seconds
-    lasted: list[float] = []
-
-    async def attack(place: int) -> None:
-        ping = json.dumps({"type": "ping", "ref": 1}).encode()
-        huge = json.dumps({"type": "ping", "ref": 1, "ts": "x" * 65_000}).encode()
-        while stage.recorder.now() < until:
-            offender = await RawSocket.open(process, bad[place])
-            began = stage.recorder.now()
-            reading = asyncio.create_task(_read_all(offender))
-            while offender.is_open and stage.recorder.now() < until + 2:
-                for _ in range(200 if place == 0 else 4):
-                    offender.send_text(ping if place == 0 else huge)
-                try:
-                    await asyncio.wait_for(offender.drain(), 1)
-                except (OSError, TimeoutError):
-                    pass
-                await asyncio.sleep(0)
-            lasted.append(stage.recorder.now() - began)
-            reading.cancel()
-            offender.abort()
-            await asyncio.sleep(0.5)
-
+    command = [sys.executable, "-I", flooder.__file__, str(process.port), str(seconds), *(each.token for each in bad)]
+    peak = rss
     with stage.recorder.fault("flood"):
+        attack = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
         load = asyncio.create_task(stage.workload(20, POSTS_ONLY).run(seconds))
-        attacks = [asyncio.create_task(attack(place)) for place in range(6)]
-        peak = rss
         while not load.done():
             peak = max(peak, stage.rss_mib(process))
             await asyncio.sleep(0.5)
-        await asyncio.gather(load, *attacks)
+        printed, _ = await asyncio.wait_for(attack.communicate(), 30)
+    lasted = json.loads(printed)
     during = percentile(stage.acks(since=calm), 0.99)
     stage.figures["attacks"] = len(lasted)
     stage.figures["acknowledgement, p99 before and during, in ms"] = [round(1000 * (x or 0), 1) for x in (before, during)]
@@ -160,11 +142,6 @@ async def flood(stage: Stage) -> None:
     stage.expect("memory that the server grew by", peak - rss, at_most=100, unit="MiB")
     stage.expect("acknowledgement of the others, p99", during, at_most=max(2 * (before or 0), (before or 0) + 0.25), unit="s")
     stage.expect("everybody is up to date", await stage.settle(30), at_most=10, unit="s")
-
-
-async def _read_all(raw: RawSocket) -> None:
-    while await raw.read_some():
-        pass
 
 
 async def liar(stage: Stage) -> None:
