@@ -12,7 +12,7 @@ PARALLEL = -n 3 --dist loadfile --no-loadscope-reorder
 ON_POSTGRESQL = tests/services tests/models tests/access tests/live/test_hub.py tests/live/test_runs.py tests/project/test_odd_fields.py \
 	tests/project/test_unwritable.py tests/project/accounts/test_races.py tests/web/test_odd_addresses.py
 
-.PHONY: run test quick check full format bench requirements superuser demo clean
+.PHONY: run test quick check full format bench torture requirements superuser demo clean
 
 run:
 	@$(START) --port -m project.serve
@@ -35,6 +35,8 @@ check:
 # Long: run it before an issue is called resolved.
 full: check test
 	@$(PYTEST) -q -n 2 --long tests/end_to_end/test_chaos.py
+	@$(START) --dev -m torture
+	@$(START) --dev -m torture --database sqlite --pages 4 --scenario soak equality
 	@$(START) --dev tests/versions.py
 	@$(START) --dev -m bench
 
@@ -44,6 +46,10 @@ format:
 
 bench:
 	@$(START) --dev -m bench $(ARGS)
+
+# Breaks a real site on purpose (docs/operations.md): make torture ARGS="--scenario soak --seed 7 --pages 4"
+torture:
+	@$(START) --dev -m torture $(ARGS)
 
 # Pins the newest versions that requirements*.in allow, with hashes: make requirements ARGS=--keep leaves versions alone.
 requirements:

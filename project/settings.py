@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "chat",
     "project.accounts",
     "project.demo",
+    "project.fault_injection",
     "allauth",
     "allauth.account",
     "allauth.usersessions",

@@ -4,6 +4,7 @@ import asyncio
 import mimetypes
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ DOCUMENT = "/healthz"
 """A page of the site without a policy that forbids scripts. It must come over the network: to one that does not, the
 browser forbids sockets to local addresses."""
 SYNC_ASKED_AT_LEAST_S = 1.0
-"""A note takes a while to arrive. For what is asked, the earlier time is the careful one: less was acknowledged then."""
+"""A note takes a while to arrive. Of what is asked, the earlier time is the careful one: less was acknowledged then."""
 
 
 async def open_pages(stage: "Stage", people: Sequence[Person]) -> list["BrowserClient"]:
@@ -47,7 +48,9 @@ async def open_pages(stage: "Stage", people: Sequence[Person]) -> list["BrowserC
     await page.wait_for_function("globalThis.crowd !== undefined")
     for person in people:
         player = stage.player(person, stage.rooms, ordered=False)
-        clients[person.name] = BrowserClient(page, player, url=stage.url.replace("http", "ws") + "/ws/chat/", token=person.token)
+        clients[person.name] = BrowserClient(
+            page, player, url=stage.url.replace("http", "ws") + "/ws/chat/", token=person.token
+        )
     for client in clients.values():
         await client.start()
     return list(clients.values())
@@ -78,10 +81,8 @@ class BrowserClient:
 
     async def close(self) -> None:
         self._is_live = False
-        try:
+        with suppress(Error):  # the page is gone already
             await self._do("stop", self.player.name)
-        except Error:
-            pass  # the page is gone already
 
     @property
     def is_live(self) -> bool:

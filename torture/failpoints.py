@@ -1,7 +1,7 @@
 """Places at which a server process kills itself, as if the power had gone just there.
 
-A scenario arms a point by making a file of its name in the folder ``TORTURE_FAILPOINTS``. The first process that reaches
-the point removes the file and dies.
+A scenario arms a point by making a file of its name in the folder ``TORTURE_FAILPOINTS``. The first process that
+reaches the point removes the file and dies.
 """
 
 import os

@@ -52,9 +52,7 @@ class Database:
 def record(database: Database, recorder: Recorder) -> None:
     """Add the rooms, memberships and messages that the database holds to the history."""
     for id, kind, epoch, head, last_number, changed in database.rows(ROOMS):
-        recorder.state(
-            "room", id=str(id), kind=kind, epoch=epoch, head=head, last_number=last_number, changed=changed
-        )
+        recorder.state("room", id=str(id), kind=kind, epoch=epoch, head=head, last_number=last_number, changed=changed)
     for room, user, changed, is_present in database.rows(MEMBERS):
         recorder.state("member", room=str(room), user=user, changed=changed, present=bool(is_present))
     for room, id, number, seq, changed, user, client_id, body, body_hash, reply, reactions, deleted in database.rows(

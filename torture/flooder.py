@@ -1,7 +1,7 @@
 """Floods a server, in a process of its own: what measures the others must not be slowed down by what disturbs them.
 
-``python flooder.py PORT SECONDS TOKEN …``: the first person sends the smallest frames as fast as they can, the others the
-largest. Prints, as JSON, how long each connection lasted. Needs nothing but the standard library.
+``python flooder.py PORT SECONDS TOKEN …``: the first person sends the smallest frames as fast as they can, the others
+the largest. Prints, as JSON, how long each connection lasted. Needs nothing but the standard library.
 """
 
 import json

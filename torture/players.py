@@ -8,10 +8,31 @@ from typing import Protocol
 from torture.recorder import Event, Recorder, hash_of
 
 RECENT = 60
-WORDS = (
-    "tea bread harbour lantern *quiet* river **stone** window paper `code` winter glass 😀 garden clock https://example.com"
-    " salt Straße naïve 東京 ladder copper orchard"
-).split()
+WORDS = [
+    "tea",
+    "bread",
+    "harbour",
+    "lantern",
+    "*quiet*",
+    "river",
+    "**stone**",
+    "window",
+    "paper",
+    "`code`",
+    "winter",
+    "glass",
+    "😀",
+    "garden",
+    "clock",
+    "https://example.com",
+    "salt",
+    "Straße",
+    "naïve",
+    "東京",
+    "ladder",
+    "copper",
+    "orchard",
+]
 
 
 @dataclass(frozen=True)
@@ -78,7 +99,16 @@ class Player:
         self.recorder.note("did", client=self.name, op=op, room=room, message=message, seq=seq)
 
     def note_show(
-        self, room: str, *, message: str, number: int, seq: int, changed: int, author: str | None, id: str | None, state: str,
+        self,
+        room: str,
+        *,
+        message: str,
+        number: int,
+        seq: int,
+        changed: int,
+        author: str | None,
+        id: str | None,
+        state: str,
         at: float | None = None,
     ) -> None:
         self.recorder.note(

@@ -139,7 +139,10 @@ class PythonClient:
     def post(self, room: str, body: str | None = None) -> None:
         if self.chat is None:
             return
-        text, client_id = body or self.player.next_body(), str(uuid.UUID(int=self.player.rng.getrandbits(128), version=4))
+        text, client_id = (
+            body or self.player.next_body(),
+            str(uuid.UUID(int=self.player.rng.getrandbits(128), version=4)),
+        )
         self.player.note_post(room, client_id, text)
         self._unanswered[client_id] = room
         task = asyncio.ensure_future(self._hand_in(self.chat, room, text, client_id))

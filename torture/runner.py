@@ -50,7 +50,10 @@ class Outcome:
         return not self.error and not self.violations and all(each.is_met for each in self.criteria)
 
     def __str__(self) -> str:
-        lines = [f"{'PASS' if self.is_passed else 'FAIL'} {self.scenario} ({self.seconds:.0f} s, seed {self.seed}, {self.database})"]
+        lines = [
+            f"{'PASS' if self.is_passed else 'FAIL'} {self.scenario} "
+            f"({self.seconds:.0f} s, seed {self.seed}, {self.database})"
+        ]
         lines += [f"  {name}: {_shown(value)}" for name, value in self.figures.items()]
         lines += [f"  {each}" for each in self.criteria]
         lines += ["  " + told(self.violations).replace("\n", "\n  ")]
@@ -133,12 +136,18 @@ def _measure(stage: Stage) -> None:
             figures[f"{name}: p50, p99, longest in ms"] = found
     closed: dict[int, int] = {}
     for client in stage.clients:
-        for code, count in client.player.closed_with.items():
-            closed[code] = closed.get(code, 0) + count
+        for code, times in client.player.closed_with.items():
+            closed[code] = closed.get(code, 0) + times
     figures["connections, and how they ended"] = [sum(each.player.connections for each in stage.clients), closed]
+    lags = sorted(each["seconds"] for each in stage.recorder.events if each["e"] == "lag")
+    if lags:
+        found = [round(1000 * (percentile(lags, share) or 0)) for share in (0.5, 1.0)]
+        figures["how late this program itself was: p50, longest in ms"] = found
     resets = [each for each in stage.recorder.events if each["e"] == "reset" and each["reason"] != "new"]
     if resets:
-        figures["resets"] = {reason: sum(r["reason"] == reason for r in resets) for reason in {r["reason"] for r in resets}}
+        figures["resets"] = {
+            reason: sum(r["reason"] == reason for r in resets) for reason in {r["reason"] for r in resets}
+        }
 
 
 def play_all(scenarios: Sequence[Scenario], options: Options, *, report: Path | None, keep: Path | None) -> int:
@@ -153,7 +162,7 @@ def play_all(scenarios: Sequence[Scenario], options: Options, *, report: Path | 
             if keep or not outcome.is_passed:
                 print(f"  history: {write_history(outcome, keep or KEPT)}", flush=True)
     if report:
-        write_report(outcomes, report)
+        print(f"report: {', '.join(map(str, write_report(outcomes, report)))}")
     failed = [outcome.scenario for outcome in outcomes if not outcome.is_passed]
     print(f"\n{'FAIL: ' + ', '.join(failed) if failed else 'PASS'} ({len(outcomes)} scenarios, seed {options.seed})")
     return 1 if failed else 0

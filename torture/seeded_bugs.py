@@ -1,7 +1,7 @@
 """Bugs that a run can be given, to see that it finds them: the negative controls of ``torture``.
 
-``TORTURE_BUG`` names one. Nothing but this module reads it, and product code knows nothing of it: the bug is patched into
-the server's process (``torture/server.py``), or into the clients of the run itself.
+``TORTURE_BUG`` names one. Nothing but this module reads it, and product code knows nothing of it: the bug is patched
+into the server's process (``torture/server.py``), or into the clients of the run itself.
 """
 
 import os
@@ -133,9 +133,7 @@ BUGS = {
         frozenset({"I5"}),
         in_client=_cursor_past_gap,
     ),
-    "no_heads": Bug(
-        "feeds are never compared with the database", "last-hint", frozenset({"I5", "I11"}), _no_heads
-    ),
+    "no_heads": Bug("feeds are never compared with the database", "last-hint", frozenset({"I5", "I11"}), _no_heads),
     "ack_before_commit": Bug(
         "the sender is told that a message is stored before it is",
         "rollbacks",

@@ -147,7 +147,9 @@ class Stage:
         self.site.flags = flags
         await asyncio.to_thread(self.site.start, processes)
         self._stack.callback(self.site.stop)
-        self.gateway = await self._stack.enter_async_context(Gateway(lambda: [each.port for each in self.site.processes]))
+        self.gateway = await self._stack.enter_async_context(
+            Gateway(lambda: [each.port for each in self.site.processes])
+        )
         self.database = final_state.Database(self._database_url())
 
     def _database_url(self) -> str:
@@ -249,7 +251,9 @@ class Stage:
 
     async def until_live(self, within_s: float = 60.0) -> None:
         async with asyncio.timeout(within_s):
-            while not all([each.is_live and len(await each.heads()) == len(each.player.rooms) for each in self.clients]):
+            while not all(
+                [each.is_live and len(await each.heads()) == len(each.player.rooms) for each in self.clients]
+            ):
                 await asyncio.sleep(0.1)
 
     def workload(self, rate: float, mix: Mix | None = None, clients: Sequence[Client] | None = None) -> Workload:
@@ -268,7 +272,15 @@ class Stage:
 
     # Measuring -------------------------------------------------------------------------------------------------
 
-    def expect(self, what: str, value: float | None, *, at_most: float | None = None, at_least: float | None = None, unit: str = "") -> None:
+    def expect(
+        self,
+        what: str,
+        value: float | None,
+        *,
+        at_most: float | None = None,
+        at_least: float | None = None,
+        unit: str = "",
+    ) -> None:
         """State a pass number of the scenario. None as value: it never happened."""
         limit = at_most if at_most is not None else at_least
         assert limit is not None
@@ -372,9 +384,7 @@ class Stage:
                     client.sample()
             for number, process in enumerate(self.site.processes):
                 if process.is_running:
-                    self.recorder.note(
-                        "memory", process=number, mib=_rss_mib(process.pid), cpu_s=_cpu_s(process.pid)
-                    )
+                    self.recorder.note("memory", process=number, mib=_rss_mib(process.pid), cpu_s=_cpu_s(process.pid))
             asleep_at = self.recorder.now()
             await asyncio.sleep(SAMPLE_S)
             # How late this program itself is: what it measures is as late, and that is not the server's doing.
@@ -426,6 +436,7 @@ class Scenario:
     Args:
         play: Makes people and clients, runs the load, injects faults, states its pass numbers, and settles.
         databases: On which it makes sense.
+        fails_today: Why the present server does not pass. Such a scenario is played only when it is named.
         bounds: What the checker holds the history to; see ``torture.checker.EVENTS``, "meta".
     """
 
@@ -438,3 +449,4 @@ class Scenario:
     bounds: dict[str, float] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    fails_today: str = ""

@@ -22,6 +22,8 @@ class Talk:
     def __init__(self, socket: ClientConnection):
         self.socket = socket
         self.events: list[Event] = []
+        self.frames = 0
+        """How many frames have come."""
         self.replies: dict[int, Event] = {}
         self.code: int | None = None
         self._refs = count(1)
@@ -31,6 +33,7 @@ class Talk:
     async def _read(self) -> None:
         try:
             async for frame in self.socket:
+                self.frames += 1
                 decoded = json.loads(frame)
                 async with self._changed:
                     for event in decoded if isinstance(decoded, list) else [decoded]:
@@ -60,8 +63,8 @@ class Talk:
         await self.socket.send(json.dumps({"type": kind, "ref": ref, **fields}))
         return ref
 
-    async def reply(self, ref: int) -> Event:
-        await self._until(lambda: ref in self.replies, f"reply to {ref}")
+    async def reply(self, ref: int, wait_s: float = WAIT_S) -> Event:
+        await self._until(lambda: ref in self.replies, f"reply to {ref}", wait_s)
         return self.replies[ref]
 
     async def call(self, kind: str, /, **fields: Any) -> Any:

@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import pytest
 
 from tests.rig.factory import SiteFactory
@@ -7,8 +5,8 @@ from torture.stage import Servers
 
 
 @pytest.fixture
-def servers(request: pytest.FixtureRequest, make_site: SiteFactory) -> Iterator[Servers]:
+def servers(request: pytest.FixtureRequest, make_site: SiteFactory) -> Servers:
     """The servers of this test session, for scenarios. PostgreSQL and Redis are started when one needs them."""
-    yield Servers(
+    return Servers(
         make_site, lambda: request.getfixturevalue("postgres"), lambda: request.getfixturevalue("redis_server")
     )

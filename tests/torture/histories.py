@@ -10,7 +10,7 @@ ROOM = "1"
 
 
 class Maker:
-    """Writes down who posts what, and what everybody is shown, as a server that keeps its promise would let it happen."""
+    """Writes down who posts what, and what everybody is shown, where a server keeps its promise."""
 
     def __init__(self, *clients: str, **bounds: float):
         self.events: list[Event] = [{"e": "meta", "seed": 1, "scenario": "by hand", "bounds": bounds}]
@@ -32,11 +32,10 @@ class Maker:
     def say(self, client: str, shown_to: tuple[str, ...] | None = None) -> Event:
         """Post a message, acknowledge it, and show it to everybody, or to some."""
         number = len(self.rows) + 1
-        id = f"id-{number}"
-        self.add("post", client=client, user=client, room=ROOM, id=id, hash=f"hash-{number}")
+        self.add("post", client=client, user=client, room=ROOM, id=f"id-{number}", hash=f"hash-{number}")
         place = {"message": f"m{number}", "number": number, "seq": number}
-        self.add("ok", client=client, user=client, room=ROOM, id=id, **place, duplicate=False)
-        row = {"e": "row", "room": ROOM, **place, "changed": number, "author": client, "id": id}
+        self.add("ok", client=client, user=client, room=ROOM, id=f"id-{number}", **place, duplicate=False)
+        row = {"e": "row", "room": ROOM, **place, "changed": number, "author": client, "id": f"id-{number}"}
         row |= {"hash": f"hash-{number}", "state": f"state-{number}", "deleted": False}
         self.rows.append(row)
         for each in self.clients if shown_to is None else shown_to:

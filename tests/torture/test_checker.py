@@ -174,9 +174,15 @@ BAD = {
         lambda: changed(good(), at("view", client="ben"), states=["state-1", "old", "state-3", "state-4"]),
     ),
     "a client holds too little": ("I5", lambda: changed(good(), at("view", client="ben"), states=["state-1"])),
-    "a client holds too much": ("I5", lambda: changed(good(), at("view", client="ben"), states=[f"state-{n}" for n in range(1, 6)])),
+    "a client holds too much": (
+        "I5",
+        lambda: changed(good(), at("view", client="ben"), states=[f"state-{n}" for n in range(1, 6)]),
+    ),
     "skipped": ("I5", skipped),
-    "shown twice": ("I5", lambda: changed(good(), at("show", client="ben", number=2), number=1, message="m1", state="state-1")),
+    "shown twice": (
+        "I5",
+        lambda: changed(good(), at("show", client="ben", number=2), number=1, message="m1", state="state-1"),
+    ),
     "not shown to the end": ("I5", lambda: without(good(), at("show", client="ben", number=4))),
     "a later post stands before": ("I6", a_later_post_stands_before),
     "one sender's order": ("I7", one_senders_order),
@@ -187,7 +193,10 @@ BAD = {
     "shown late": ("I11", shown_late),
     "not up to date in the end": ("I11", lambda: changed(good(), at("quiet"), seconds=None)),
     "up to date too late": ("I11", lambda: changed(conversation(quiet_s=3.0).ended(), at("quiet"), seconds=4.0)),
-    "left in an outbox": ("I11", lambda: [*good(), {"e": "outbox", "t": 9.0, "client": "ben", "room": ROOM, "ids": ["x"]}]),
+    "left in an outbox": (
+        "I11",
+        lambda: [*good(), {"e": "outbox", "t": 9.0, "client": "ben", "room": ROOM, "ids": ["x"]}],
+    ),
     "a valid message is refused": ("I11", a_refusal),
     "a forgotten message": ("I11", a_forgotten_message),
 }
@@ -207,9 +216,8 @@ def test_a_violation_is_found(name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD)
 def test_the_evidence_alone_shows_the_violation(name: str) -> None:
-    invariant, make = BAD[name]
-    events = make()
-    for violation in found_in(events):
+    _, make = BAD[name]
+    for violation in found_in(make()):
         again = {each.invariant for each in found_in(violation.evidence)}
         assert violation.invariant in again, violation
         assert len(violation.evidence) <= 7
@@ -228,13 +236,17 @@ def test_a_message_whose_answer_never_came_may_be_stored_or_not() -> None:
     maker = conversation()
     maker.say("ana")
     events = without(maker.ended(), at("ok", id="id-5"))
-    assert found_in([*events, {"e": "stop", "t": 9.0, "client": "ana", "user": "ana", "room": ROOM, "id": "id-5"}]) == []
+    assert (
+        found_in([*events, {"e": "stop", "t": 9.0, "client": "ana", "user": "ana", "room": ROOM, "id": "id-5"}]) == []
+    )
 
 
 def test_what_a_fault_holds_up_is_not_late() -> None:
     events = shown_late()
     assert "I11" in {each.invariant for each in found_in(events)}, "the premise"
-    begin, end = ({"e": "fault", "t": t, "name": "frozen", "phase": phase, "n": 1} for t, phase in ((0.3, "begin"), (4.0, "end")))
+    begin, end = (
+        {"e": "fault", "t": t, "name": "frozen", "phase": phase, "n": 1} for t, phase in ((0.3, "begin"), (4.0, "end"))
+    )
     assert found_in([*events, begin, end]) == []
 
 
@@ -253,7 +265,15 @@ def test_what_a_client_is_shown_after_it_was_let_in_again_is_no_breach() -> None
 def test_a_cursor_may_go_back_with_a_reset() -> None:
     events = a_cursor_that_goes_back()
     last = max(filter(at("at"), events), key=lambda each: each["t"])
-    reset = {"e": "reset", "t": last["t"] - 0.05, "client": "ben", "room": ROOM, "epoch": "e", "seq": 2, "reason": "epoch"}
+    reset = {
+        "e": "reset",
+        "t": last["t"] - 0.05,
+        "client": "ben",
+        "room": ROOM,
+        "epoch": "e",
+        "seq": 2,
+        "reason": "epoch",
+    }
     assert "I10" not in {each.invariant for each in found_in([*events, reset])}
 
 
@@ -289,7 +309,9 @@ def run_checker(*paths: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, cwd=paths[0].parent if paths else None, timeout=60)
 
 
-@pytest.mark.parametrize(("make", "status", "says"), [(good, 0, "No violation."), (skipped, 1, "I5: A message was skipped.")])
+@pytest.mark.parametrize(
+    ("make", "status", "says"), [(good, 0, "No violation."), (skipped, 1, "I5: A message was skipped.")]
+)
 def test_the_checker_needs_nothing_but_its_file(tmp_path: Path, make: object, status: int, says: str) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text("".join(json.dumps(event) + "\n" for event in make()))  # type: ignore[operator]

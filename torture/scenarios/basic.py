@@ -37,7 +37,7 @@ async def rollbacks(stage: Stage) -> None:
 
 
 async def lost_frames(stage: Stage) -> None:
-    """Single frames from the server get lost, which no TCP connection does: clients find the gap by ``prev`` and heads."""
+    """Single frames from the server get lost, as TCP never does it: clients find the gap by ``prev`` and heads."""
     await stage.crowd(8, open=1, private=1)
     seconds = stage.seconds(20)
     load = asyncio.create_task(stage.workload(rate=30).run(seconds))

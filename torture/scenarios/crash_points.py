@@ -18,7 +18,10 @@ async def crash_points(stage: Stage) -> None:
     await stage.make_rooms(open=1, private=0)
     for place, person in enumerate(people[:4]):
         await stage.python_client(person, url=stage.site.processes[place % 2].url)
-    senders = [await stage.python_client(person, outbox=partial(SqliteOutbox, stage.site.folder / person.name)) for person in people[4:]]
+    senders = [
+        await stage.python_client(person, outbox=partial(SqliteOutbox, stage.site.folder / person.name))
+        for person in people[4:]
+    ]
     await stage.until_live()
     stage.watch()
     slowest: dict[str, float | None] = dict.fromkeys(failpoints.POINTS, 0.0)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from itertools import pairwise
 
 from torture.python_client import PythonClient
 from torture.stage import Scenario, Stage
@@ -71,7 +72,7 @@ def _longest_pause(stage: Stage, clients: set[str], since: float, until: float) 
         if each["e"] == "ok" and each["client"] in clients and since <= each["t"] <= until
     ]
     marks = [since, *times, until]
-    return max(after - before for before, after in zip(marks, marks[1:], strict=False))
+    return max(after - before for before, after in pairwise(marks))
 
 
 async def zombie(stage: Stage) -> None:

@@ -16,7 +16,7 @@ ATTEMPTS_AT_MOST = 3
 
 
 class ShortLivedTokens:
-    """One person's tokens, each of which ends ``TOKEN_S`` after the one before it. Called for the one that is good now."""
+    """One person's tokens, each of which ends ``TOKEN_S`` after the one before it. A call returns one that is good."""
 
     def __init__(self, made_at: float, tokens: list[str]):
         self._made_at, self._tokens = made_at, tokens
@@ -50,8 +50,11 @@ async def short_lives(stage: Stage) -> None:
         stage.expect("that client has stopped", float(stubborn.state == "stopped"), at_least=1)
     stage.expect("everybody is up to date", await stage.settle(40), at_most=20, unit="s")
     ended = sum(each.player.closed_with[1000] for each in stage.clients)
-    stage.expect("connections that the server ended with 1000 or because of their token", ended + sum(
-        each.player.closed_with[4501] for each in stage.clients), at_least=len(renewing))
+    stage.expect(
+        "connections that the server ended with 1000 or because of their token",
+        ended + sum(each.player.closed_with[4501] for each in stage.clients),
+        at_least=len(renewing),
+    )
 
 
 def _make_tokens(stage: Stage, people: list[Person], count: int) -> tuple[float, dict[str, list[str]]]:
@@ -97,7 +100,9 @@ async def leak(stage: Stage) -> None:
     async def run(first: int, count: int) -> None:
         outcomes = await asyncio.gather(*(cycle(first + place) for place in range(count)), return_exceptions=True)
         failed = [each for each in outcomes if isinstance(each, Exception)]
-        stage.figures["cycles that could not connect"] = stage.figures.get("cycles that could not connect", 0) + len(failed)
+        stage.figures["cycles that could not connect"] = stage.figures.get("cycles that could not connect", 0) + len(
+            failed
+        )
 
     warm = cycles // 4
     step = max(100, cycles // 20)

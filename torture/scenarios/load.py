@@ -137,10 +137,14 @@ async def flood(stage: Stage) -> None:
     lasted = json.loads(printed)
     during = percentile(stage.acks(since=calm), 0.99)
     stage.figures["attacks"] = len(lasted)
-    stage.figures["acknowledgement, p99 before and during, in ms"] = [round(1000 * (x or 0), 1) for x in (before, during)]
+    stage.figures["acknowledgement, p99 before and during, in ms"] = [
+        round(1000 * (x or 0), 1) for x in (before, during)
+    ]
     stage.expect("the longest that an offender was let", max(lasted, default=None), at_most=2.5, unit="s")
     stage.expect("memory that the server grew by", peak - rss, at_most=100, unit="MiB")
-    stage.expect("acknowledgement of the others, p99", during, at_most=max(2 * (before or 0), (before or 0) + 0.25), unit="s")
+    stage.expect(
+        "acknowledgement of the others, p99", during, at_most=max(2 * (before or 0), (before or 0) + 0.25), unit="s"
+    )
     stage.expect("everybody is up to date", await stage.settle(30), at_most=10, unit="s")
 
 
@@ -216,8 +220,10 @@ SCENARIOS = [
     Scenario("slow-readers", "T7: twenty clients stop reading in a room with half a megabyte a second", slow_readers,
              processes=1, has_redis=False),
     Scenario("flood", "T8: one client sends frames without end, five send the largest", flood,
-             processes=1, has_redis=False),
+             processes=1, has_redis=False,
+             fails_today="Offenders are cut off within 2 s and come back, so others wait for up to 0.7 s."),
     Scenario("liar", "clients that read nothing claim to have received everything", liar,
-             processes=1, has_redis=False),
+             processes=1, has_redis=False,
+             fails_today="The server believes them, and daphne keeps without bound what they do not read."),
     Scenario("herd", "T9: all servers die with 1,000 sockets, which come back at once", herd),
 ]  # fmt: skip

@@ -92,5 +92,7 @@ async def redis_losses(stage: Stage) -> None:
 
 SCENARIOS = [
     Scenario("redis-hung", "T4: Redis is frozen for 20 s while 50 messages a second are posted", redis_hung),
-    Scenario("redis-losses", "T5: Redis restarts empty, is flushed, and loses what it sends for a minute", redis_losses),
+    Scenario(
+        "redis-losses", "T5: Redis restarts empty, is flushed, and loses what it sends for a minute", redis_losses
+    ),
 ]

@@ -4,9 +4,10 @@ import asyncio
 import json
 import time
 import uuid
+from contextlib import suppress
 from typing import Any
 
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.end_to_end.talk import Talk, open_talk, talk_as
 from tests.rig.site import Person
@@ -14,6 +15,7 @@ from torture.raw_socket import RawSocket
 from torture.stage import Scenario, Stage
 
 REVALIDATED_WITHIN_S = 60.0
+TOO_SLOW = 4008
 ENDINGS = {
     "deactivated": "user.is_active = False; user.save()",
     "a new password": "user.set_password('another'); user.save()",
@@ -65,7 +67,7 @@ async def _lose_rights(stage: Stage, *, within_s: float, how: str) -> None:
     first = len(stage.rooms)
     await stage.make_rooms(open=1, private=1, members=members)
     watched, private = stage.rooms[first:]
-    here, there = stage.site.processes
+    here = stage.site.processes[0]
     talks = {name: await _sign_in(stage, name, person) for name, person in places.items()}
     for name, talk in talks.items():
         await talk.follow(watched if name == "an open room becomes private" else private)
@@ -78,7 +80,9 @@ async def _lose_rights(stage: Stage, *, within_s: float, how: str) -> None:
                 await speaker.post(room, f"{how} {time.time()}")
             await asyncio.sleep(0.1)
 
+    everybody = [*talks.values(), speaker]
     speaking = asyncio.create_task(speak())
+    reading = [asyncio.create_task(_keep_reading(talk)) for talk in everybody]
     await asyncio.sleep(1)
     for name, talk in talks.items():
         assert talk.of_type("message.posted"), f"the premise: {name} is shown what is said"
@@ -93,14 +97,25 @@ async def _lose_rights(stage: Stage, *, within_s: float, how: str) -> None:
     is_over.set()
     await speaking
     for name, talk in talks.items():
-        last = max((float(each["message"]["body"].rsplit(" ", 1)[1]) for each in talk.of_type("message.posted")))
+        last = max(float(each["message"]["body"].rsplit(" ", 1)[1]) for each in talk.of_type("message.posted"))
         stage.expect(f"{how}, {name}: posted last of what was shown, after the loss", last - ended_at[name],
                      at_most=within_s, unit="s")  # fmt: skip
         room = watched if name == "an open room becomes private" else private
         read = await _can_read(stage, name, places[name], room)
         stage.expect(f"{how}, {name}: the history can be read", float(read), at_most=0)
-    for talk in [*talks.values(), speaker]:
+    for task in reading:
+        task.cancel()
+    for talk in everybody:
+        assert talk.code != TOO_SLOW, "the premise: nobody was cut off for another reason"
         await talk.close()
+
+
+async def _keep_reading(talk: Talk) -> None:
+    """Say what has been read, as the server asks for it: it closes the connections of those who seem not to read."""
+    while talk.code is None:
+        await asyncio.sleep(1)
+        with suppress(ConnectionClosed):
+            await talk.socket.send(json.dumps({"type": "received", "frames": talk.frames}))
 
 
 async def _sign_in(stage: Stage, name: str, person: Person) -> Talk:

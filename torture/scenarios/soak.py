@@ -24,7 +24,9 @@ async def soak(stage: Stage) -> None:
     posts, acks = stage.count("post"), stage.count("ok")
     stage.expect("acknowledged messages", 100 * acks / posts if posts else None, at_least=99.5, unit="%")
     recovered = None if settled is None else max(0.0, over + settled - last_fault - CALM_AT_THE_END_S)
-    stage.expect("everybody is up to date after the last fault and the load", recovered, at_most=CONVERGED_WITHIN_S, unit="s")
+    stage.expect(
+        "everybody is up to date after the last fault and the load", recovered, at_most=CONVERGED_WITHIN_S, unit="s"
+    )
     before = stage.acks(until=calm)
     stage.figures["acknowledgement before the first fault, p50 and p99 in ms"] = [
         round(1000 * (percentile(before, share) or 0), 1) for share in (0.5, 0.99)
