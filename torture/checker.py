@@ -115,7 +115,7 @@ class History:
         )
 
     def era(self, event: Event) -> int:
-        """Which of the histories a numbered event is of: each loss begins another one, past the number that was kept."""
+        """Which of the histories a numbered event is of: each loss begins another past the number that was kept."""
         return sum(
             event.get("t", float("inf")) > lost["t"]
             for lost in self.of["lost"]

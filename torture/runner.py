@@ -50,9 +50,9 @@ class Outcome:
         return not self.error and not self.violations and all(each.is_met for each in self.criteria)
 
     def __str__(self) -> str:
+        verdict = "PASS" if self.is_passed else "FAIL"
         lines = [
-            f"{'PASS' if self.is_passed else 'FAIL'} {self.scenario} "
-            f"({self.seconds:.0f} s, seed {self.seed}, {self.database})"
+            f"{verdict} {self.scenario} ({self.seconds:.0f} s, seed {self.seed}, {self.database})",
         ]
         lines += [f"  {name}: {_shown(value)}" for name, value in self.figures.items()]
         lines += [f"  {each}" for each in self.criteria]

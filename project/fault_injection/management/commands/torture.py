@@ -1,13 +1,12 @@
 import sys
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 
 class Command(BaseCommand):
     help = "Break a site of its own on purpose, and see whether it keeps its promise. This site is not touched."
-    requires_system_checks: ClassVar = []
 
     def run_from_argv(self, argv: list[str]) -> None:
         # The options are those of `python -m torture`, and are read there.
