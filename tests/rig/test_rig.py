@@ -177,6 +177,20 @@ def test_a_row_is_stored_when_a_proxy_cuts_the_connection_after_its_commit(postg
     postgres.drop(name)
 
 
+def test_a_proxy_can_cut_a_connection_before_commit_arrives(postgres: PostgresServer) -> None:
+    name = postgres.create()
+    postgres.execute("CREATE TABLE kept (id int)", name)
+    with Proxy(postgres.port) as proxy:
+        connection = psycopg.connect(postgres.url(name, proxy.port))
+        connection.execute("INSERT INTO kept VALUES (1)")
+        proxy.cut_before(b"COMMIT")
+        with pytest.raises(psycopg.OperationalError):
+            connection.commit()
+    with psycopg.connect(postgres.url(name)) as direct:
+        assert direct.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    postgres.drop(name)
+
+
 def test_a_proxy_can_pause_or_refuse_and_then_works_again(redis_server: RedisServer) -> None:
     with Proxy(redis_server.port) as proxy:
         client: Any = redis.Redis(port=proxy.port, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))

@@ -1,0 +1,47 @@
+"""Short forms of scenarios: the machinery works, and the site keeps its promise for a while. `make torture` is longer.
+
+Those with a seeded bug are in test_negative_controls.py, where they are played without it as well.
+"""
+
+import pytest
+
+from torture.runner import play
+from torture.scenarios import SCENARIOS
+from torture.stage import Options, Servers
+
+SEED = 20261127
+
+
+@pytest.mark.timeout(180)
+async def test_a_soak_of_both_clients_keeps_the_promise(servers: Servers, running_browser: object) -> None:
+    outcome = await play(SCENARIOS["soak"], Options(SEED, seconds=15, size=0.4, pages=2, is_quiet=True), servers)
+    print(outcome)
+    assert outcome.is_passed
+    kinds = {event["client"]: event["ordered"] for event in outcome.recorder.events if event["e"] == "client"}
+    shown = {event["client"] for event in outcome.recorder.events if event["e"] == "show"}
+    assert shown == kinds.keys(), "the premise: everybody was shown something"
+    assert set(kinds.values()) == {True, False}, "the premise: reference clients and pages"
+    assert outcome.figures["faults"]
+
+
+@pytest.mark.timeout(180)
+async def test_a_crash_at_any_point_of_a_post_loses_and_doubles_nothing(servers: Servers) -> None:
+    outcome = await play(SCENARIOS["crash-points"], Options(SEED, "sqlite", size=0.1, is_quiet=True), servers)
+    print(outcome)
+    assert outcome.is_passed
+    assert outcome.figures["posted, acknowledged, shown"][0] == 10, "each point twice"
+
+
+async def test_a_commit_without_an_answer_is_stored_once(servers: Servers) -> None:
+    outcome = await play(SCENARIOS["commit-unknown"], Options(SEED, size=0.1, is_quiet=True), servers)
+    print(outcome)
+    assert outcome.is_passed
+    assert outcome.figures["posted, acknowledged, shown"][0] == 10
+
+
+def test_every_scenario_says_what_it_does_and_can_be_played_somewhere() -> None:
+    for name, scenario in SCENARIOS.items():
+        assert scenario.name == name
+        assert scenario.title
+        assert set(scenario.databases) <= {"postgresql", "sqlite"}
+        assert scenario.databases
