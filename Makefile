@@ -1,5 +1,6 @@
 # make run: serve on http://127.0.0.1:8000 · make test: all tests · make quick: those that need no server and no browser
-# make check: everything that can be said by reading · make full: all of it, with every version and the benchmarks
+# make check: everything that can be said by reading · make torture: a real site, broken on purpose
+# make full: all of it, with every version and the benchmarks
 PYTHON ?= $(firstword $(shell command -v python3 python3.12 python3.11 python3.13 2>/dev/null) python3)
 START = $(PYTHON) project/start.py
 PYTEST = $(START) --dev -m pytest

@@ -6,7 +6,7 @@ export default [
   { ignores: [".venv/", "var/", "node_modules/", "build/", "dist/", "**/admin/"] },
   js.configs.recommended,
   {
-    files: ["chat/static/**/*.js", "tests/js/**/*.js"],
+    files: ["chat/static/**/*.js", "tests/js/**/*.js", "torture/page/**/*.js"],
     languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: globals.browser },
     linterOptions: { reportUnusedDisableDirectives: "error" },
     rules: {

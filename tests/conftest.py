@@ -30,7 +30,13 @@ LOG_TAIL = 6_000
 EXPECT_MS = 20_000
 """How long a page may take to show what a test expects, even on a busy machine. A fast page is not slowed down."""
 
-LONG = ("tests/torture/test_negative_controls.py", "tests/browser/", "tests/end_to_end/", "tests/torture/", "tests/host/")
+LONG = (
+    "tests/torture/test_negative_controls.py",
+    "tests/browser/",
+    "tests/end_to_end/",
+    "tests/torture/",
+    "tests/host/",
+)
 TOGETHER = ("tests/end_to_end/protocol/", "tests/host/")
 """Folders whose files run in one process, because they share sites or a wheel that take long to make."""
 

@@ -28,8 +28,13 @@ class Database:
         self._url = url
 
     def rows(self, sql: str) -> list[Any]:
+        return self.snapshot(sql)[0]
+
+    def snapshot(self, *queries: str) -> list[list[Any]]:
+        """Answers of one and the same moment, whatever is written meanwhile."""
         with self._connection() as connection:
-            return list(connection.execute(sql).fetchall())
+            connection.execute("BEGIN" if self._is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return [list(connection.execute(sql).fetchall()) for sql in queries]
 
     def heads(self) -> dict[str, tuple[str, int, int]]:
         """Each room's epoch, head and last number."""
@@ -41,23 +46,28 @@ class Database:
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
-        if self._url.startswith("sqlite"):
-            with closing(sqlite3.connect(unquote(urlsplit(self._url).path), timeout=20)) as connection:
+        if self._is_sqlite:
+            path = unquote(urlsplit(self._url).path)
+            with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as connection:
                 yield connection
         else:
-            with psycopg.connect(self._url.split("?")[0], connect_timeout=5) as connection:
+            # Without a time-out of its own, this would wait as long as a database hangs that is being tortured.
+            with psycopg.connect(self._url.split("?")[0], connect_timeout=5, autocommit=True) as connection:
                 yield connection
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._url.startswith("sqlite")
 
 
 def record(database: Database, recorder: Recorder) -> None:
     """Add the rooms, memberships and messages that the database holds to the history."""
-    for id, kind, epoch, head, last_number, changed in database.rows(ROOMS):
+    rooms, members, messages = database.snapshot(ROOMS, MEMBERS, MESSAGES)
+    for id, kind, epoch, head, last_number, changed in rooms:
         recorder.state("room", id=str(id), kind=kind, epoch=epoch, head=head, last_number=last_number, changed=changed)
-    for room, user, changed, is_present in database.rows(MEMBERS):
+    for room, user, changed, is_present in members:
         recorder.state("member", room=str(room), user=user, changed=changed, present=bool(is_present))
-    for room, id, number, seq, changed, user, client_id, body, body_hash, reply, reactions, deleted in database.rows(
-        MESSAGES
-    ):
+    for room, id, number, seq, changed, user, client_id, body, body_hash, reply, reactions, deleted in messages:
         given = json.loads(reactions) if isinstance(reactions, str) else reactions
         state = state_of(
             id=str(id),

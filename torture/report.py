@@ -92,7 +92,7 @@ def timeline(events: Sequence[Event]) -> str:
         parts += [
             f"<line x1={LEFT} x2={WIDTH} y1={y + LANE - 8} y2={y + LANE - 8} />",
             f"<text x=0 y={y + LANE // 2}>{escape(name)}</text>",
-            f"<text x=0 y={y + LANE // 2 + 13}>up to {top:,.4g} {escape(unit)}</text>",
+            f"<text x=0 y={y + LANE // 2 + 13}>up to {top:,.1f} {escape(unit)}</text>",
             f"<polyline points='{points}' />",
         ]
         y += LANE

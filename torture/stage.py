@@ -169,8 +169,8 @@ class Stage:
     def at_end(self, close: Callable[[], Awaitable[None]]) -> None:
         self._stack.push_async_callback(close)
 
-    def scaled(self, count: float) -> int:
-        return max(2, round(count * self.options.size))
+    def scaled(self, count: float, *, least: int = 2) -> int:
+        return max(least, round(count * self.options.size))
 
     def seconds(self, wanted: float) -> float:
         return self.options.seconds if self.options.seconds is not None else wanted

@@ -14,7 +14,7 @@ SEED = 20261127
 
 @pytest.mark.timeout(180)
 async def test_a_soak_of_both_clients_keeps_the_promise(servers: Servers, running_browser: object) -> None:
-    outcome = await play(SCENARIOS["soak"], Options(SEED, seconds=15, size=0.4, pages=2, is_quiet=True), servers)
+    outcome = await play(SCENARIOS["soak"], Options(SEED, seconds=12, size=0.3, pages=2, is_quiet=True), servers)
     print(outcome)
     assert outcome.is_passed
     kinds = {event["client"]: event["ordered"] for event in outcome.recorder.events if event["e"] == "client"}
@@ -26,10 +26,10 @@ async def test_a_soak_of_both_clients_keeps_the_promise(servers: Servers, runnin
 
 @pytest.mark.timeout(180)
 async def test_a_crash_at_any_point_of_a_post_loses_and_doubles_nothing(servers: Servers) -> None:
-    outcome = await play(SCENARIOS["crash-points"], Options(SEED, "sqlite", size=0.1, is_quiet=True), servers)
+    outcome = await play(SCENARIOS["crash-points"], Options(SEED, "sqlite", size=0.05, is_quiet=True), servers)
     print(outcome)
     assert outcome.is_passed
-    assert outcome.figures["posted, acknowledged, shown"][0] == 10, "each point twice"
+    assert outcome.figures["posted, acknowledged, shown"][0] == 5, "each point once"
 
 
 async def test_a_commit_without_an_answer_is_stored_once(servers: Servers) -> None:

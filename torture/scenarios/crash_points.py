@@ -25,7 +25,7 @@ async def crash_points(stage: Stage) -> None:
     await stage.until_live()
     stage.watch()
     slowest: dict[str, float | None] = dict.fromkeys(failpoints.POINTS, 0.0)
-    for _ in range(stage.scaled(15)):
+    for _ in range(stage.scaled(15, least=1)):
         for point, known in slowest.items():
             found = await _die_at(stage, point, stage.rng.choice(senders))
             slowest[point] = None if found is None or known is None else max(found, known)

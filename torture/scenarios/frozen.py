@@ -29,7 +29,7 @@ async def frozen(stage: Stage) -> None:
     await stage.until_live()
     stage.watch()
     frozen_s = 40.0 if stage.options.size >= 1 else 12.0
-    rounds = stage.scaled(3) if stage.options.size >= 1 else 1
+    rounds = stage.scaled(3, least=1)
     staying = {person.name for person in people[len(people) // 2 :]}
     longest, in_transaction = 0.0, 0
     for _ in range(rounds):
