@@ -192,11 +192,11 @@ def i2_once(history: History) -> Found:
             )
         by_key[key_of(row)] = by_text[(row["author"], row["room"], row["hash"])] = row
     for fail in history.of["fail"]:
-        if (row := by_key.get(key_of(fail))) is not None:
+        if (stored := by_key.get(key_of(fail))) is not None:
             yield Violation(
                 "I2",
                 "A message that was refused for good is stored.",
-                [*_known(posts.get(key_of(fail))), fail, row, *_ended(history, row)],
+                [*_known(posts.get(key_of(fail))), fail, stored, *_ended(history, stored)],
             )
 
 
@@ -401,9 +401,7 @@ def i9_authorization(history: History) -> Found:
         elif spans and spans[-1][1] == float("inf"):
             spans[-1] = (spans[-1][0], event["t"], spans[-1][2])
     for show in history.of["show"]:
-        spans = outs.get((show["user"], show["room"]))
-        if not spans:
-            continue
+        spans = outs[(show["user"], show["room"])]
         place = bisect_right(spans, show["t"], key=lambda each: each[0]) - 1
         if place < 0:
             continue

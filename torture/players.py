@@ -64,6 +64,8 @@ class Player:
     closed_with: Counter[int] = field(default_factory=Counter)
     shown: dict[str, int] = field(default_factory=dict)
     """The highest number that was shown, by room."""
+    padding: str = ""
+    """What every text ends with, to make it long."""
     connections: int = 0
     said: int = 0
 
@@ -71,7 +73,7 @@ class Player:
         """Return a text that nobody else posts, now and then a long one."""
         self.said += 1
         words = 400 if self.rng.random() < 0.01 else self.rng.randint(1, 12)
-        return f"{self.name}.{self.said} {' '.join(self.rng.choice(WORDS) for _ in range(words))}"
+        return f"{self.name}.{self.said} {' '.join(self.rng.choice(WORDS) for _ in range(words))}{self.padding}"
 
     def note_post(self, room: str, client_id: str, body: str) -> Event:
         return self.recorder.note("post", client=self.name, user=self.user, room=room, id=client_id, hash=hash_of(body))

@@ -6,6 +6,8 @@ from torture import faults
 from torture.stage import Scenario, Stage
 from torture.workload import POSTS_ONLY
 
+SHOWN_WITHIN_S = 10.0
+
 
 async def cuts(stage: Stage) -> None:
     """Connections of clients break all the time: every message is sent again and again."""
@@ -58,21 +60,21 @@ async def last_hint(stage: Stage) -> None:
         await stage.python_client(person, url=stage.site.processes[place % 2].url)
     await stage.until_live()
     stage.watch()
-    slowest = 0.0
+    assert stage.redis
+    slowest: float | None = 0.0
     for _ in range(stage.scaled(4)):
-        await faults.freeze_redis(stage, seconds=0.1)
         with stage.recorder.fault("Redis frozen"):
-            stage.redis and stage.redis.pause()
-            stage.clients[0].post(stage.rooms[0])
+            stage.redis.pause()
             began = stage.recorder.now()
-            everywhere = await _shown_everywhere(stage, within_s=10)
-            stage.redis and stage.redis.resume()
-        if everywhere is None:
-            slowest = 10.0
+            stage.clients[0].post(stage.rooms[0])
+            everywhere = await _shown_everywhere(stage, SHOWN_WITHIN_S)
+            stage.redis.resume()
+        if everywhere is None or slowest is None:
+            slowest = None
             break
         slowest = max(slowest, everywhere - began)
         await asyncio.sleep(stage.rng.uniform(0, 1))
-    stage.expect("the last message is shown by all processes", slowest, at_most=9.9, unit="s")
+    stage.expect("the last message is shown by all processes", slowest, at_most=SHOWN_WITHIN_S, unit="s")
     await stage.settle(2)
 
 

@@ -66,7 +66,7 @@ def _freeze(stage: Stage, rng: random.Random) -> bool:
 
 
 def _longest_pause(stage: Stage, clients: set[str], since: float, until: float) -> float:
-    times = [
+    times: list[float] = [
         each["t"]
         for each in stage.recorder.events
         if each["e"] == "ok" and each["client"] in clients and since <= each["t"] <= until

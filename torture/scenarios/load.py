@@ -5,8 +5,10 @@ import json
 import subprocess
 import sys
 import uuid
+from functools import partial
 
 from tests.end_to_end.talk import talk_as
+from tests.rig.proxy import Proxy
 from torture import flooder
 from torture.raw_socket import RawSocket
 from torture.recorder import hash_of
@@ -65,19 +67,25 @@ async def hot_room(stage: Stage) -> None:
 
 
 async def slow_readers(stage: Stage) -> None:
-    """Some stop reading and go on pinging; some links are dead for a while. The others notice nothing."""
+    """Some stop reading and go on pinging; two are on a link that is dead for a while, and catch up exactly. The others
+    notice nothing."""
     await stage.crowd(8, open=1, private=0)
     process = stage.site.processes[0]
+    healthy = {each.player.name for each in stage.clients}
+    sleepers = await stage.people(2)
+    link = await asyncio.to_thread(Proxy(process.port).__enter__)
+    stage.at_end(partial(asyncio.to_thread, link.__exit__, None, None, None))
+    for person in sleepers:
+        await stage.python_client(person, url=f"http://127.0.0.1:{link.port}")
+    await stage.until_live()
     bad = await stage.people(stage.scaled(20))
     calm_s, slow_s = 8.0, max(20.0, stage.seconds(45))
-    big = "0123456789 " * 600
-    load = stage.workload(60, POSTS_ONLY)
     for client in stage.clients:
-        player, own = client.player, client.player.next_body
-        player.next_body = lambda own=own: f"{own()} {big}"  # type: ignore[method-assign]
+        client.player.padding = " " + "0123456789 " * 600
+    load = stage.workload(60, POSTS_ONLY, clients=[each for each in stage.clients if each.player.name in healthy])
     await load.run(calm_s)
     calm = stage.recorder.now()
-    before, rss = percentile(stage.showings(until=calm), 0.99), stage.rss_mib(process)
+    before, rss = percentile(stage.showings(until=calm, clients=healthy), 0.99), stage.rss_mib(process)
     sockets = [await RawSocket.open(process, person, is_slow=True) for person in bad]
     for each in sockets:
         each.send({"type": "sync", "ref": 1, "rooms": dict.fromkeys(stage.rooms)})
@@ -99,11 +107,15 @@ async def slow_readers(stage: Stage) -> None:
     peak = rss
     with stage.recorder.fault("readers do not read"):
         busy = asyncio.create_task(load.run(slow_s))
+        link.pause()
+        waking = asyncio.get_running_loop().call_later(slow_s / 2, link.resume)
         while not busy.done():
             peak = max(peak, stage.rss_mib(process))
             await asyncio.sleep(0.5)
         await busy
-    during = percentile(stage.showings(since=calm), 0.99)
+        waking.cancel()
+        link.resume()
+    during = percentile(stage.showings(since=calm, clients=healthy), 0.99)
     await asyncio.gather(*pinging)
     for slow in sockets:
         slow.abort()

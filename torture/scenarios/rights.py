@@ -70,7 +70,7 @@ async def _lose_rights(stage: Stage, *, within_s: float, how: str) -> None:
     here = stage.site.processes[0]
     talks = {name: await _sign_in(stage, name, person) for name, person in places.items()}
     for name, talk in talks.items():
-        await talk.follow(watched if name == "an open room becomes private" else private)
+        await talk.follow(_room_of(name, watched, private))
     speaker = await talk_as(here.ws_url, owner)
     is_over = asyncio.Event()
 
@@ -87,6 +87,7 @@ async def _lose_rights(stage: Stage, *, within_s: float, how: str) -> None:
         with suppress(AssertionError):
             await talk.event("message.posted", wait_s=10)
         assert talk.of_type("message.posted"), f"the premise: {name} is shown what is said"
+        assert await _can_read(stage, name, places[name], _room_of(name, watched, private)), "the premise"
     endings = [(name, int(person.id), ENDINGS[name]) for name, person in places.items()]
     sessions = {person.id: person.session for person in victims}
     printed = await asyncio.to_thread(
@@ -101,14 +102,18 @@ async def _lose_rights(stage: Stage, *, within_s: float, how: str) -> None:
         last = max(float(each["message"]["body"].rsplit(" ", 1)[1]) for each in talk.of_type("message.posted"))
         stage.expect(f"{how}, {name}: posted last of what was shown, after the loss", last - ended_at[name],
                      at_most=within_s, unit="s")  # fmt: skip
-        room = watched if name == "an open room becomes private" else private
-        read = await _can_read(stage, name, places[name], room)
+        read = await _can_read(stage, name, places[name], _room_of(name, watched, private))
         stage.expect(f"{how}, {name}: the history can be read", float(read), at_most=0)
     for task in reading:
         task.cancel()
     for talk in everybody:
         assert talk.code != TOO_SLOW, "the premise: nobody was cut off for another reason"
         await talk.close()
+
+
+def _room_of(name: str, watched: str, private: str) -> str:
+    """The room that this person loses: an open one that they only watch, or a private one that they are in."""
+    return watched if name == "an open room becomes private" else private
 
 
 async def _keep_reading(talk: Talk) -> None:
