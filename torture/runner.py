@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import tempfile
 import time
 import traceback
@@ -83,7 +84,7 @@ def _shown(value: Any) -> str:
 async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcome:
     """Play a scenario to its end and judge it."""
     began = time.monotonic()
-    error, stage, ready = "", None, began
+    error, stage, ready, load = "", None, began, os.getloadavg()[0]
     with seeded_bugs.in_client(options.bug):
         try:
             async with Stage.open(
@@ -110,6 +111,7 @@ async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcom
     violations = check(History.from_events(recorder.events))
     if stage:
         _measure(stage)
+        stage.figures["load of the machine before, per core"] = round(load / (os.cpu_count() or 1), 1)
     return Outcome(
         scenario.name,
         options.seed,

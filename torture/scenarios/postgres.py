@@ -3,7 +3,9 @@
 import asyncio
 import uuid
 
-from tests.end_to_end.talk import talk_as
+import psycopg
+
+from tests.end_to_end.talk import Talk, talk_as
 from tests.rig.site import Person, SiteProcess
 from torture import faults
 from torture.recorder import hash_of
@@ -126,6 +128,48 @@ async def read_only(stage: Stage) -> None:
     stage.expect("everybody is up to date", await stage.settle(40), at_most=20, unit="s")
 
 
+async def refused(stage: Stage) -> None:
+    """A post waits in one process behind a lock, while another process refuses it for good: it must not be stored
+    later."""
+    assert stage.postgres
+    sender, other = await stage.people(2)
+    await stage.make_rooms(open=2, private=0)
+    room, locked = stage.rooms
+    url = stage.postgres.url(faults.database_name(stage))
+    here, there = [await talk_as(each.ws_url, sender) for each in stage.site.processes]
+    blocker = await talk_as(stage.site.processes[0].ws_url, other)
+    who, refusals = {"client": "sender", "user": sender.id}, 0
+    for _ in range(stage.scaled(3, least=1)):
+        id, body = str(uuid.uuid4()), f"refused {uuid.uuid4()}"
+        with stage.recorder.fault("a room is locked"):
+            lock = await asyncio.to_thread(psycopg.connect, url)
+            await asyncio.to_thread(lock.execute, f"SELECT 1 FROM chat_room WHERE id = {int(locked)} FOR UPDATE")
+            waits = await _post(blocker, locked, str(uuid.uuid4()), f"blocks {id}")
+            await asyncio.sleep(0.3)
+            stage.recorder.note("post", **who, room=room, id=id, hash=hash_of(body))
+            first = await _post(here, room, id, body)
+            await asyncio.sleep(0.3)
+            await there.call("room.leave", room=room)
+            second = await there.reply(await _post(there, room, id, body))
+            await there.call("room.join", room=room)
+            if not second["ok"] and not second["error"]["retry"]:
+                refusals += 1
+                stage.recorder.note("out", user=sender.id, room=room, may_read=True)
+                stage.recorder.note("fail", **who, room=room, id=id, code=second["error"]["code"])
+            await asyncio.sleep(stage.rng.uniform(1, 6))
+            await asyncio.to_thread(lock.close)
+            await here.reply(first)
+            await blocker.reply(waits)
+    stage.figures["refused for good while they waited elsewhere"] = refusals
+    stage.expect("refusals, the premise", refusals, at_least=1)
+    for talk in (here, there, blocker):
+        await talk.close()
+
+
+async def _post(talk: Talk, room: str, id: str, body: str) -> int:
+    return await talk.send("message.post", room=room, client_id=id, body=body)
+
+
 SCENARIOS = [
     Scenario("postgres-restarts", "T6: PostgreSQL crashes and comes back, five times", postgres_restarts,
              databases=("postgresql",), bounds={"revoke_s": 5.0}),
@@ -135,6 +179,9 @@ SCENARIOS = [
              databases=("postgresql",), bounds={"revoke_s": 5.0}),
     Scenario("database-hangs", "nothing passes to the database for 25 s, and no connection breaks", database_hangs,
              databases=("postgresql",)),
+    Scenario("refused", "a post that one process has refused for good waits in another one, behind a lock", refused,
+             databases=("postgresql",),
+             fails_today="It is stored all the same once the lock is gone, if its sender may post again by then."),
     Scenario("read-only", "a fail-over lands on a standby that is read-only for 8 s", read_only,
              databases=("postgresql",)),
 ]  # fmt: skip
