@@ -47,6 +47,7 @@ class Gateway:
         self._targets = targets
         self._turn = 0
         self._to_lose = 0
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096)
@@ -55,7 +56,9 @@ class Gateway:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        self.cut()
+        while self._serving:
+            self.cut()
+            await asyncio.wait(self._serving, timeout=0.1)
 
     # Faults ----------------------------------------------------------------------------------------------------
 
@@ -63,6 +66,7 @@ class Gateway:
         """Break connections with a reset; all of them unless ``links`` says which."""
         chosen = list(self.links) if links is None else links
         for link in chosen:
+            link.flows.set()
             link.abort()
         return len(chosen)
 
@@ -96,6 +100,10 @@ class Gateway:
     # Forwarding ------------------------------------------------------------------------------------------------
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         opened = await self._open()
         if opened is None:
             writer.transport.abort()

@@ -8,8 +8,9 @@ from torture.seeded_bugs import BUGS
 from torture.stage import Options, Servers
 
 SEED = 20261127
-LOAD_S = 4.0
+LOAD_S = 3.0
 FOUND_WITHIN_S = 15.0
+"""On a machine that does nothing else; a busy one needs as much more time as it is busy."""
 SIZE = 0.5
 PAIRS = sorted({(bug.scenario, bug.database) for bug in BUGS.values()})
 
@@ -28,7 +29,7 @@ async def test_a_seeded_bug_is_found(name: str, servers: Servers) -> None:
     outcome = await outcome_of(bug.scenario, bug.database, servers, name)
     found = {violation.invariant for violation in outcome.violations}
     assert found & bug.found_by
-    assert outcome.played_s <= FOUND_WITHIN_S
+    assert outcome.played_s <= FOUND_WITHIN_S * outcome.stretch
 
 
 @pytest.mark.parametrize(("scenario", "database"), PAIRS)

@@ -4,9 +4,10 @@ import asyncio
 
 from torture import faults
 from torture.stage import Scenario, Stage
-from torture.workload import POSTS_ONLY
+from torture.workload import POSTS_ONLY, Mix
 
 SHOWN_WITHIN_S = 10.0
+MOSTLY_POSTS = Mix(edits=3, deletions=2, reactions=3, leaves=0, removals=0)
 
 
 async def cuts(stage: Stage) -> None:
@@ -29,10 +30,10 @@ async def rollbacks(stage: Stage) -> None:
     """The database goes away just before COMMIT: what was about to be stored is not."""
     await stage.crowd(8, open=1, private=1)
     seconds = stage.seconds(20)
-    load = asyncio.create_task(stage.workload(rate=30).run(seconds))
+    load = asyncio.create_task(stage.workload(rate=30, mix=MOSTLY_POSTS).run(seconds))
     until = stage.recorder.now() + seconds - 1
     while stage.recorder.now() < until:
-        await asyncio.sleep(stage.rng.uniform(0.2, 0.6))
+        await asyncio.sleep(stage.rng.uniform(0, 0.2))
         await faults.cut_before_commit(stage)
     await load
     stage.expect("everybody is up to date", await stage.settle(30), at_most=10, unit="s")
