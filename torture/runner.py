@@ -25,7 +25,7 @@ from torture.report import write_report
 from torture.stage import Criterion, Options, Scenario, Servers, Stage, percentile
 
 LOG_TAIL = 4000
-KEPT = Path("var/torture")
+KEPT = Path(__file__).resolve().parents[1] / "var" / "torture"
 """Where the histories of failed scenarios stay."""
 
 
