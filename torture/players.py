@@ -66,8 +66,15 @@ class Player:
     """The highest number that was shown, by room."""
     padding: str = ""
     """What every text ends with, to make it long."""
+    asked: int = 0
+    answered: set[str] = field(default_factory=set)
     connections: int = 0
     said: int = 0
+
+    @property
+    def unanswered(self) -> int:
+        """How many of their messages have no answer yet."""
+        return self.asked - len(self.answered)
 
     def next_body(self) -> str:
         """Return a text that nobody else posts, now and then a long one."""
@@ -76,9 +83,11 @@ class Player:
         return f"{self.name}.{self.said} {' '.join(self.rng.choice(WORDS) for _ in range(words))}{self.padding}"
 
     def note_post(self, room: str, client_id: str, body: str) -> Event:
+        self.asked += 1
         return self.recorder.note("post", client=self.name, user=self.user, room=room, id=client_id, hash=hash_of(body))
 
     def note_ok(self, room: str, client_id: str, *, message: str, number: int, seq: int, duplicate: bool) -> None:
+        self.answered.add(client_id)
         self.recorder.note(
             "ok",
             client=self.name,
@@ -92,9 +101,11 @@ class Player:
         )
 
     def note_fail(self, room: str, client_id: str, code: str) -> None:
+        self.answered.add(client_id)
         self.recorder.note("fail", client=self.name, user=self.user, room=room, id=client_id, code=code)
 
     def note_stop(self, room: str, client_id: str) -> None:
+        self.answered.add(client_id)
         self.recorder.note("stop", client=self.name, user=self.user, room=room, id=client_id)
 
     def note_did(self, op: str, room: str, message: str, seq: int) -> None:

@@ -13,6 +13,9 @@ from torture.recorder import Recorder
 
 EMOJI = ("👍", "🎉", "❤️")
 LAST_TRIES_S = 90.0
+PATIENCE = 30
+"""Messages without an answer after which somebody stops writing more. Otherwise a slow machine would only measure how
+long its own queue is."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,9 @@ class Workload:
                 action(client)
                 return
             dice -= share
+        if client.player.unanswered >= PATIENCE:
+            self.counts["posts left out"] += 1
+            return
         self.counts["posts"] += 1
         client.post(room)
 
