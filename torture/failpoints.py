@@ -31,14 +31,14 @@ def install() -> None:
 
     folder = Path(name)
     store_mentions, post_many, publish = posting.store_mentions, posting.post_many, publisher.publish
-    answer, put = writer.answer, layer_sender.LayerSender.put_threadsafe
+    answer, put = writer._answer, layer_sender.LayerSender.put_threadsafe
 
     def mid_batch(messages: Any) -> None:
         _reach(folder, "mid_batch")
         store_mentions(messages)
 
-    def before_commit(posts: Any) -> Any:
-        outcomes = post_many(posts)
+    def before_commit(posts: Any, **options: Any) -> Any:
+        outcomes = post_many(posts, **options)
         _reach(folder, "before_commit")
         return outcomes
 
@@ -47,9 +47,9 @@ def install() -> None:
         publish(hints)
         _reach(folder, "after_publish")
 
-    def after_ack(jobs: Any, outcomes: Any) -> None:
-        answer(jobs, outcomes)
-        if (folder / "after_ack").exists() and any(isinstance(job.change, posting.Post) for job in jobs):
+    def after_ack(answered: Any) -> None:
+        answer(answered)
+        if (folder / "after_ack").exists() and any(isinstance(job.change, posting.Post) for job, _ in answered):
             time.sleep(FLUSH_S)
             _reach(folder, "after_ack")
 
@@ -60,7 +60,7 @@ def install() -> None:
     posting.store_mentions = mid_batch
     posting.post_many = before_commit
     publisher.publish = around_publish
-    writer.answer = after_ack
+    writer._answer = after_ack
     layer_sender.LayerSender.put_threadsafe = hold_back_before_ack  # type: ignore[method-assign]
 
 

@@ -80,16 +80,15 @@ def _ack_before_commit() -> None:
     gather, post_many = writer._gather, posting.post_many
     waiting_jobs: list[Any] = []
 
-    def remembered(waiting: Any) -> Any:
-        jobs, going_on = gather(waiting)
+    def remembered(*arguments: Any) -> Any:
+        jobs, going_on = gather(*arguments)
         waiting_jobs[:] = jobs
         return jobs, going_on
 
-    def answered_early(posts: Any) -> Any:
-        outcomes = post_many(posts)
+    def answered_early(posts: Any, **options: Any) -> Any:
+        outcomes = post_many(posts, **options)
         early = {id(post): outcome for post, outcome in zip(posts, outcomes, strict=True)}
-        jobs = [job for job in waiting_jobs if id(job.change) in early]
-        writer.answer(jobs, [early[id(job.change)] for job in jobs])
+        writer._answer([(job, early[id(job.change)]) for job in waiting_jobs if id(job.change) in early])
         time.sleep(COMMIT_TAKES_S)
         return outcomes
 
