@@ -12,8 +12,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +20,10 @@ from urllib.parse import urlsplit
 from project.serve import daphne_flags
 from project.settings import env as settings
 from tests.rig import leash
+from tests.rig.forkserver import ROOT, ForkServer, Process, forks
 from tests.rig.ports import free_port, listens, wait_until
 from tests.rig.watchdog import MARK
 
-ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
 TERMINATE_S = 15.0
 CAST = ("ana", "ben", "cleo", "dan", "eve", "olga")
@@ -61,7 +59,7 @@ class SiteProcess:
         self.site = site
         self.port = free_port()
         self.log = site.folder / f"daphne-{number}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -88,9 +86,9 @@ class SiteProcess:
         """Start the process and return at once; ``wait()`` returns once it listens."""
         assert not self.is_running
         flags = [*daphne_flags("127.0.0.1", self.port), *self.site.flags]
-        command = [sys.executable, "-m", "daphne", *flags, self.site.application]
+        command = ["-m", "daphne", *flags, self.site.application]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self.site.environment, stdout=log, stderr=log)
+            self._process = forks().start(*command, env=self.site.environment, stdout=log, stderr=log)
         leash.hold(self._process.pid)
 
     def wait(self) -> None:
@@ -134,7 +132,7 @@ class SiteProcess:
         try:
             self.resume()
             self.terminate()
-        except subprocess.TimeoutExpired:
+        except TimeoutError:
             self.kill()
 
     def _end(self, number: signal.Signals) -> int:
@@ -162,6 +160,7 @@ class Site:
         self.environment = dict(environment)
         self.people = {person.name: person for person in people}
         self.processes: list[SiteProcess] = []
+        self._forks: tuple[dict[str, str], ForkServer] | None = None
 
     @property
     def url(self) -> str:
@@ -189,6 +188,7 @@ class Site:
     def stop(self) -> None:
         for process in self.processes:
             process.stop()
+        self._close_forks()
 
     def user(self, name: str) -> Person:
         """Return the person with this name, who is created if missing."""
@@ -230,11 +230,17 @@ class Site:
         return "".join(part for part in _records(self.log()) if MARK in part.partition("\n")[0])
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        if self._forks and self._forks[0] != self.environment:
+            self._close_forks()
+        if not self._forks:
+            started = ForkServer.of_site(self.environment, self.folder / "python.log")
+            self._forks = dict(self.environment), started
+        return self._forks[1].run(*arguments, env=self.environment)
+
+    def _close_forks(self) -> None:
+        if self._forks:
+            self._forks[1].close()
+            self._forks = None
 
 
 def environment(home: Path, static_root: Path, **variables: str) -> dict[str, str]:

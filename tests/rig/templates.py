@@ -1,13 +1,12 @@
 """Databases that are created, migrated and filled with people once a session, and copied for each site."""
 
 import json
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
+from tests.rig.forkserver import forks
 from tests.rig.postgres import PostgresServer
-from tests.rig.site import CAST, ROOT, Person, copy_sqlite, environment
+from tests.rig.site import CAST, Person, copy_sqlite, environment
 
 
 class Templates:
@@ -43,15 +42,12 @@ class Templates:
 
     def _make(self, database_url: str) -> list[Person]:
         home = environment(self.folder, self.folder / "static", DATABASE_URL=database_url)
-        return [Person(**each) for each in json.loads(_run(home, "-m", "tests.rig.cast", "--migrate", *CAST))]
+        return [
+            Person(**each) for each in json.loads(forks().run("-m", "tests.rig.cast", "--migrate", *CAST, env=home))
+        ]
 
     def _static_root(self) -> Path:
         root = self.folder / "static"
-        _run(environment(self.folder, root), "manage.py", "collectstatic", "--no-input", "--verbosity", "0")
+        home = environment(self.folder, root)
+        forks().run("manage.py", "collectstatic", "--no-input", "--verbosity", "0", env=home)
         return root
-
-
-def _run(env: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
-    return done.stdout

@@ -2,6 +2,8 @@
 
 import asyncio
 import http.client
+import json
+import signal
 import socket
 import subprocess
 import sys
@@ -16,13 +18,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.rig import system_calls
+from tests.rig import leash, system_calls
+from tests.rig.forkserver import ROOT, ForkServer, forks
 from tests.rig.four import BACKENDS, Backend, is_whole_suite, missing
 from tests.rig.ports import listens, wait_until
 from tests.rig.postgres import PostgresServer
 from tests.rig.proxy import Proxy
 from tests.rig.redis_server import RedisServer
-from tests.rig.site import ROOT, Site, SiteProcess
+from tests.rig.site import Site, SiteProcess
 
 MakeSite = Callable[..., Site]
 
@@ -136,6 +139,78 @@ os.kill(os.getpid(), signal.SIGKILL)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
     port = int(done.stdout)
     wait_until(lambda: not listens(port), "the orphan is gone", 10)
+
+
+FRESH = """
+import json, os, signal, sys, threading
+print(json.dumps({
+    "arguments": sys.argv,
+    "environment": dict(os.environ),
+    "folder": os.getcwd(),
+    "ctrl-c": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+    "child": signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL,
+    "wakeup": signal.set_wakeup_fd(-1),
+    "files": sorted(int(each) for each in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{each}")),
+    "input": sys.stdin.read(),
+    "threads": threading.active_count(),
+    "loop": "twisted.internet.reactor" in sys.modules,
+}))
+"""
+
+
+def test_a_fork_is_as_a_fresh_python(tmp_path: Path, make_site: MakeSite) -> None:
+    with (tmp_path / "out").open("wb") as out:
+        first = forks().start("-c", "import signal; signal.pause()", env={}, stdout=out, stderr=out)
+    leash.hold(first.pid)
+    for server in (forks(), ForkServer.of_site(make_site(processes=0).environment, tmp_path / "log")):
+        found = json.loads(server.run("-c", FRESH, "a", "b c", env={"HOME": "/home/ana", "EMPTY": ""}))
+        assert found["arguments"] == ["-c", "a", "b c"]
+        assert found["environment"] == {"HOME": "/home/ana", "EMPTY": ""}
+        assert found["folder"] == str(ROOT)
+        assert found["files"] == [0, 1, 2]
+        assert (found["ctrl-c"], found["child"], found["wakeup"]) == (True, True, -1)
+        assert (found["input"], found["threads"], found["loop"]) == ("", 1, False)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(10) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "complaint"),
+    [
+        ("", 0, ""),
+        ("raise SystemExit(7)", 7, ""),
+        ("raise SystemExit('DATABASE_URL: no.')", 1, "DATABASE_URL: no.\n"),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero\n"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -15, ""),
+        ("import atexit; atexit.register(print, 'bye', file=__import__('sys').stderr)", 0, "bye\n"),
+    ],
+)
+def test_a_fork_ends_as_any_python_does(tmp_path: Path, code: str, status: int, complaint: str) -> None:
+    with (tmp_path / "err").open("wb") as err:
+        process = forks().start("-c", code, env={}, stdout=err, stderr=err)
+    assert process.wait(10) == status
+    assert (tmp_path / "err").read_text().endswith(complaint)
+
+
+def test_the_settings_are_read_in_each_fork_and_not_before_it() -> None:
+    code = "from django.conf import settings; assert not settings.configured; print(settings.CSRF_COOKIE_NAME)"
+    done = forks().run("-c", code, env={"DJANGO_SETTINGS_MODULE": "django.conf.global_settings"})
+    assert done == "csrftoken\n"
+
+
+def test_the_fork_server_ends_with_a_session_that_was_killed() -> None:
+    code = """
+import os, signal
+from tests.rig.forkserver import forks
+print(forks().run("-c", "import os; print(os.getppid())", env={}), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    server = Path("/proc") / done.stdout.strip()
+    # Its parent has gone, so it may stay a zombie for a while.
+    wait_until(
+        lambda: not server.exists() or (server / "stat").read_text().rpartition(")")[2].split()[0] == "Z", "gone", 10
+    )
 
 
 def test_a_killed_redis_forgets_its_data_and_keeps_its_port(redis_server: RedisServer) -> None:
