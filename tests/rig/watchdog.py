@@ -59,8 +59,8 @@ class Watchdog:
             try:
                 return run(handle)
             finally:
+                self._in_step = False  # at once, or the last sample would be of this place
                 took = time.thread_time() - before
-                self._in_step = False
                 if took > STEP_CPU_S:
                     stack = "".join(self._seen.format()) if self._seen_in_step == self._step else "  (not sampled)"
                     logger.error("%s a step took %.0f ms of CPU: %r\n%s", MARK, took * 1000, handle, stack)
