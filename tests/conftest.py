@@ -5,7 +5,6 @@ Sites, PostgreSQL and Redis come from tests/rig. Tests that run in pytest's own 
 """
 
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import cache
@@ -17,6 +16,7 @@ import pytest
 import pytest_asyncio
 from django.urls import set_script_prefix
 
+from tests.rig.browser import CHROMIUM
 from tests.rig.factory import SiteFactory
 from tests.rig.four import BACKENDS, Backend, complain_about_missing
 from tests.rig.postgres import PostgresServer
@@ -25,7 +25,6 @@ from tests.rig.site import Site
 from tests.rig.templates import Templates
 
 CI = os.environ.get("CI", "").lower() in ("1", "true")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 LOG_TAIL = 6_000
 EXPECT_MS = 20_000
 """How long a page may take to show what a test expects, even on a busy machine. A fast page is not slowed down."""

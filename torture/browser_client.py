@@ -2,7 +2,6 @@
 
 import asyncio
 import mimetypes
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import Error, Page, Route, async_playwright
 
+from tests.rig.browser import CHROMIUM
 from tests.rig.site import Person
 from torture.players import Player, Recent, Refused
 from torture.recorder import state_of
@@ -17,7 +17,6 @@ from torture.recorder import state_of
 if TYPE_CHECKING:
     from torture.stage import Stage
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"chat": ROOT / "chat" / "static" / "chat", "page": ROOT / "torture" / "page"}

@@ -22,7 +22,8 @@ CUT_OFF = "net::ERR_CONNECTION_RESET"
 """What befalls a request that was under way when its server was killed: a fault while the server runs."""
 SOON_FINAL = {"CHAT_DEADLINE_S": "6", "CHAT_IDLE_TRANSACTION_S": "0.5"}
 """A refusal of what an earlier connection had sent is the last word after 6 s, in place of 15."""
-STYLED = "() => [...document.querySelectorAll('link[rel=stylesheet]')].every(({ sheet }) => sheet)"
+STYLED = """() => document.readyState !== 'loading'
+    && [...document.querySelectorAll('link[rel=stylesheet]')].every(({ sheet }) => sheet)"""
 
 
 @dataclass

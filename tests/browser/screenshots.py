@@ -22,7 +22,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.browser import states
 from tests.browser.conftest import is_live
-from tests.conftest import CHROMIUM
+from tests.rig.browser import CHROMIUM
 from tests.rig.factory import SiteFactory
 from tests.rig.site import Site
 from tests.rig.templates import Templates

@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.browser.conftest import Meet, Person, act, is_live, messages, write
-from tests.conftest import CHROMIUM
+from tests.rig.browser import CHROMIUM
 from tests.rig.site import Site
 
 MAKE_ROOM = """
