@@ -129,7 +129,7 @@ BUGS = {
     "cursor_past_gap": Bug(
         "the client goes on past an event that it has not got",
         "lost-frames",
-        frozenset({"I5"}),
+        frozenset({"I4", "I5"}),
         in_client=_cursor_past_gap,
     ),
     "no_heads": Bug("feeds are never compared with the database", "last-hint", frozenset({"I5", "I11"}), _no_heads),

@@ -83,7 +83,7 @@ SENTENCES = {
     "signIn": _("Sign in again"),
     "reload": _("Reload"),
     "pageWaits": _("There is no connection. The page can be opened when it is back."),
-    "formWaits": _("There is no connection, so nothing was sent. Try again when it is back."),
+    "formWaits": _("There is no connection. What you have written stays here: try again when it is back."),
     "notKept": _("This browser keeps nothing for this page: what is not sent yet is lost when you close it."),
     # Lists of rooms
     "unread": _("unread"),

@@ -343,14 +343,14 @@ async def test_a_message_that_is_refused_for_good_says_why_and_delays_no_other_r
 
 async def test_a_room_with_unsent_messages_has_a_mark_in_the_list(meet: Meet, site: Site, proxy: Proxy) -> None:
     ben = await meet("ben", site)
-    page = await open_live(ben, through(proxy, "tabs"))
-    other = await open_live(ben, through(proxy, "elsewhere"))
+    page = await open_live(ben, through(proxy, "elsewhere"))
+    other = await open_live(ben, through(proxy, "tabs"))
     proxy.refuse()
     await is_lost(page)
     await write(page, "for later")
     for each in (page, other):
-        link = each.get_by_role("link", name=re.compile("^Tabs"))
-        await expect(link).to_have_accessible_name(re.compile("^Tabs ?, not sent$"))
+        link = each.get_by_role("link", name=re.compile("^Elsewhere"))
+        await expect(link).to_have_accessible_name(re.compile("^Elsewhere ?, not sent$"))
     proxy.accept()
     await find_network(page)
     for each in (page, other):
@@ -368,7 +368,7 @@ async def test_a_form_that_is_sent_without_a_connection_stays_with_what_was_writ
     await ben.context.set_offline(True)
     proxy.refuse()
     await page.get_by_role("button", name="Create", exact=True).click()
-    await expect(page.locator(".toast")).to_contain_text("nothing was sent")
+    await expect(page.locator(".toast")).to_contain_text("What you have written stays here")
     await expect(name).to_have_value("Written on a train")
     await ben.context.set_offline(False)
     ben.complaints.clear()  # of the network that was gone

@@ -21,6 +21,8 @@ export class ChatClient extends Emitter {
   drafts
   #socket
   #outbox = null
+  /** @type {Promise<void> | null} resolved once the store is open */
+  #starting = null
   #user
   /** @type {any} */
   #options
@@ -98,18 +100,24 @@ export class ChatClient extends Emitter {
   // Lifecycle
 
   async start() {
+    this.#socket.connect()
+    // What is posted meanwhile waits for the store, and keeps its order.
+    this.#starting = this.#open()
+    await this.#starting
+    if (this.isLive) this.#outbox.connected(this.#features)
+    await this.#outbox.start()
+    this.emit("outbox", null)
+  }
+
+  async #open() {
     const { clock, store: open } = this.#options
     const { owner } = this
-    this.#socket.connect()
     const store = await open()
     const request = (command) => this.#socket.request(command)
     this.#outbox = new Outbox({ owner, tabs: this.#tabs, clock, store, request, limits: () => this.#limits })
     this.#outbox.on("change", (room) => this.emit("outbox", room))
     this.#opened(store)
     this.drafts.start()
-    if (this.isLive) this.#outbox.connected(this.#features)
-    await this.#outbox.start()
-    this.emit("outbox", null)
   }
 
   stop() {
@@ -131,7 +139,8 @@ export class ChatClient extends Emitter {
    *   that it was, which is removed in the same step
    */
   async post(room, body, { replyTo = null, draft = null } = {}) {
-    if (!this.#outbox) throw new ChatError({ code: "client.starting", message: "The page is not ready yet.", retry: true })
+    if (!this.#starting) throw new ChatError({ code: "client.starting", message: "The page is not ready yet.", retry: true })
+    await this.#starting
     await this.#outbox.add({ room, body, replyTo, draft })
   }
 

@@ -68,8 +68,11 @@ export class OutboxItems extends Emitter {
   /**
    * Shows an item at once, and resolves when it is in the store.
    * @param {any} written without `order` @param {import("./memory-store.js").DraftName | null} [draft] the one it was
+   * @param {number | null} [replaces] the order of an item that it stands for from now on, and which is removed next
    */
-  async add(written, draft = null) {
+  async add(written, draft = null, replaces = null) {
+    if (replaces !== null) this.#untold.set(replaces, null)
+    this.#items = this.#items.filter((each) => each.order !== replaces)
     this.#coming.set(written.clientId, { ...written, order: Infinity, isHere: true })
     this.emit("change", written.room)
     try {
@@ -90,7 +93,8 @@ export class OutboxItems extends Emitter {
   }
 
   async remove(order) {
-    await this.#store.remove(order).catch((problem) => this.#toldInVain(order, null, problem))
+    const told = this.#store.remove(order).then(() => this.#untold.delete(order))
+    await told.catch((problem) => this.#toldInVain(order, null, problem))
     this.#items = this.#items.filter((each) => each.order !== order)
   }
 

@@ -146,7 +146,7 @@ export class Outbox extends Emitter {
     delete again.isHere
     // On the server, this id belongs to another text for ever.
     if (item.error.code === "message.client_id_conflict") again.clientId = uuid()
-    await this.#items.add(again)
+    await this.#items.add(again, null, item.order)
     await this.#takeOut(item)
   }
 
