@@ -125,7 +125,13 @@ BUGS = {
         _publish_before_commit,
         database="postgresql",
     ),
-    "no_dedupe": Bug("a repeat of a message is stored again", "cuts", frozenset({"I2"}), _no_dedupe),
+    "no_dedupe": Bug(
+        "a repeat of a message is stored again",
+        "commit-unknown",
+        frozenset({"I2"}),
+        _no_dedupe,
+        database="postgresql",
+    ),
     "cursor_past_gap": Bug(
         "the client goes on past an event that it has not got",
         "lost-frames",

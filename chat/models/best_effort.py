@@ -14,7 +14,7 @@ from chat.models.database_errors import is_unavailable
 from chat.runtime.safe_logging import describe
 
 logger = logging.getLogger(__name__)
-LOCK_MS = 250
+LOCK_MS = 1000
 """A note that would wait longer for somebody else's lock is left out."""
 LOCKED_MS, LOCKED_S = 10, 1.0
 """The wait for SQLite's lock in the second after one was in vain: a sign-in notes twenty things."""
@@ -40,7 +40,7 @@ def write_if_possible(write: Callable[[], Any], *, using: str | None = None) -> 
 
 @contextmanager
 def brief_transaction(*, using: str | None = None) -> Iterator[None]:
-    """A transaction that waits for no flush to the disk, for no replica, and a quarter of a second at most for a lock.
+    """A transaction that waits for no flush to the disk, for no replica, and a second at most for a lock.
 
     Its loss does no harm, and so a disk or replica that hangs holds up nobody. Inside another transaction it is a plain
     savepoint.
