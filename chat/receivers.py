@@ -6,14 +6,14 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_out
 from django.db.models import Model
-from django.db.models.signals import post_save, pre_delete
+from django.db.models.signals import post_migrate, post_save, pre_delete
 from django.dispatch import receiver
 
 from chat.access.identity import digest
 from chat.live.hints import Recheck, SessionEnded
 from chat.live.publisher import publish, publish_on_commit
 from chat.models.database import alias
-from chat.services import memberships, reactions
+from chat.services import memberships, profiles, reactions
 
 
 @receiver(user_logged_out)
@@ -33,6 +33,11 @@ def _models_of_people() -> list[type[Model]]:
     """
     person = get_user_model()._meta.concrete_model
     return [each for each in apps.get_models() if each._meta.concrete_model is person]
+
+
+def copy_changed_name(instance: Any, created: bool, update_fields: Any, **_: Any) -> None:
+    if not created and set(update_fields or ()) != {"last_login"}:
+        profiles.update(instance)
 
 
 def recheck_sockets_of_the_person(instance: Any, created: bool, update_fields: Any, **_: Any) -> None:
@@ -55,6 +60,7 @@ def end_memberships_of_the_person(instance: Any, **_: Any) -> None:
     # second pass finds all memberships.
     get_user_model()._base_manager.using(alias()).select_for_update().filter(pk=instance.pk).first()
     _take_leave(instance)
+    profiles.remove(instance)
     publish_on_commit([Recheck(str(instance.pk))])
 
 
@@ -63,6 +69,15 @@ def _take_leave(person: Any) -> None:
     memberships.end_all(user=person)
 
 
+def fill_profiles(using: str, plan: Any = (), **_: Any) -> None:
+    """Make the profiles of a database that is older than they are: only the policy in force knows people's handles."""
+    ours = [is_backwards for migration, is_backwards in plan if migration.app_label == "chat"]
+    if using == alias() and ours and not any(ours):
+        profiles.repair()
+
+
+post_migrate.connect(fill_profiles, sender=apps.get_app_config("chat"))
 for _model in _models_of_people():
+    post_save.connect(copy_changed_name, sender=_model)
     post_save.connect(recheck_sockets_of_the_person, sender=_model)
     pre_delete.connect(end_memberships_of_the_person, sender=_model)

@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 from chat.conf import conf
 from chat.models import Membership, Message, Room
 from chat.models.database import alias
+from chat.rendering.name_keys import name_key
 from chat.rendering.visible_text import is_blank
 
 _HANDLE = re.compile(r"\w[\w.+-]{0,149}")
@@ -62,10 +63,19 @@ class Policy:
         # A user name that is an e-mail address is no handle: it is private.
         return name if _HANDLE.fullmatch(name) else None
 
-    def mentioned(self, room: Room, handles: Iterable[str]) -> dict[str, str]:
-        """The present members of ``room`` whom ``handles`` name, as {handle in lower case: user id}. One query."""
-        members: Any = Membership.objects.present().called(handles).filter(room=room, user__in=active_people())
-        return dict(members.values_list("handle", "user_key"))
+    def mentioned(self, room: Room, keys: Iterable[str]) -> dict[str, str]:
+        """The present members of ``room`` whose handles have one of ``keys``, as {key: user id}. One query.
+
+        ``rendering.name_keys.name_key`` makes the keys. Of two members with the same one, the earlier is meant.
+        """
+        wanted = set(keys)
+        found = Membership.objects.present().called(wanted).filter(room=room, user__in=active_people())
+        named: dict[str, str] = {}
+        for each in found.select_related("user").order_by("joined_seq"):
+            # A profile may lag behind the user table, and must not name somebody who is called otherwise by now.
+            if (key := name_key(self.handle_of(each.user) or "")) in wanted:
+                named.setdefault(key, each.user_key)
+        return named
 
     # Rooms -------------------------------------------------------------------------------------------------------
 

@@ -2,14 +2,13 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db import models
-from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from chat.models.guards import GuardedQuerySet, LiveModel
+from chat.models.profiles import Profile
 from chat.models.rooms import Room
 
 
@@ -24,12 +23,9 @@ class MembershipQuerySet(GuardedQuerySet["Membership"]):
         """With everybody whom ``serializers.member`` names, in the same query."""
         return self.select_related("user", "moved_by")
 
-    def called(self, handles: Iterable[str]) -> "MembershipQuerySet":
-        """Whose user name is one of ``handles``, in either case; annotated with it in lower case as ``handle``."""
-        name = Lower(f"user__{get_user_model().USERNAME_FIELD}")
-        named: Any = self.annotate(handle=name)
-        found: MembershipQuerySet = named.filter(handle__in={each.lower() for each in handles})
-        return found
+    def called(self, handle_keys: Iterable[str]) -> "MembershipQuerySet":
+        """Whose handle has one of these keys (``rendering.name_keys``)."""
+        return self.filter(user_key__in=Profile.objects.filter(handle_key__in=handle_keys).values("user_key"))
 
 
 class Membership(LiveModel):

@@ -15,7 +15,6 @@ from functools import cache
 from html import escape
 from types import MappingProxyType
 from typing import Any
-from unicodedata import normalize
 
 import nh3
 from linkify_it import LinkifyIt
@@ -27,6 +26,7 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
 from chat.rendering import highlighting
+from chat.rendering.name_keys import name_key
 from chat.runtime.safe_logging import describe
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def is_plain(body: str) -> bool:
 def handles(body: str) -> list[str]:
     """Return the distinct @handles outside code and links, in order, at most 50, in the form that ``render`` looks up.
 
-    That form is NFKC and casefolded, without the ``@``. Where the underscore of ``@ana_`` may belong to the name or end
+    That form is their ``name_key``, without the ``@``. Where the underscore of ``@ana_`` may belong to the name or end
     an emphasis, both spellings are returned.
     """
     if "@" not in body:
@@ -133,7 +133,7 @@ def highlight_css() -> str:
 
 def _find_plain(body: str, found: dict[str, None]) -> None:
     for match in _HANDLE.finditer(body):
-        found.update(dict.fromkeys(_key(spelling) for spelling in _spellings(match)))
+        found.update(dict.fromkeys(name_key(spelling) for spelling in _spellings(match)))
 
 
 def _plain(body: str, mentions: Mapping[str, str]) -> str:
@@ -171,13 +171,9 @@ def _spellings(match: re.Match[str]) -> tuple[str, ...]:
     return (whole,) if bare in ("", whole) else (whole, bare)
 
 
-def _key(handle: str) -> str:
-    return normalize("NFKC", handle).casefold()
-
-
 def _resolved(handle: str, mentions: Mapping[str, str]) -> str | None:
     # The fast path and the parser would escape an id with other characters differently; no user model has one.
-    user = mentions.get(_key(handle))
+    user = mentions.get(name_key(handle))
     return user if user and _SAFE_ID.match(user) else None
 
 
@@ -192,7 +188,7 @@ def _mention_rule(state: StateInline, silent: bool) -> bool:
     spellings = _spellings(match)
     found = state.env.get("found")
     if found is not None and not silent:
-        found.update(dict.fromkeys(_key(spelling) for spelling in spellings))
+        found.update(dict.fromkeys(name_key(spelling) for spelling in spellings))
     for spelling in spellings:
         if user := _resolved(spelling, state.env["mentions"]):
             if not silent:

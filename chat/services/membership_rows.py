@@ -15,7 +15,7 @@ from chat.access import reads, serializers
 from chat.live.hints import Hint, RoomsMoved
 from chat.models import Membership, Room
 from chat.models.database import connection
-from chat.services import people, sequence
+from chat.services import people, profiles, sequence
 from chat.signals import tell_on_commit
 from chat.wire import protocol
 from chat.wire.errors import LastOwner, RoomNotFound
@@ -36,6 +36,7 @@ def add(
         UserNotFound: One of them has no account any more.
     """
     people.lock_accounts(*persons)
+    profiles.keep(persons)
     now = timezone.now()
     past = {
         each.user_key: each

@@ -55,7 +55,7 @@ export class ModelServer {
     for (const each of this.#connections) if (each.isLive) this.#tell(each, this.#reset("epoch", each))
   }
 
-  /** The server connects to its database anew. Nothing is lost. */
+  /** The server reconnects to its database, so a new run begins; nothing is lost. */
   beginRun() {
     this.runs.push([this.head + 1, `r${(this.#begun += 1)}`])
   }

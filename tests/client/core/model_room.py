@@ -79,7 +79,7 @@ class ModelRoom:
         return next(run for first, run in reversed(self.stretches) if first <= seq)
 
     def begin_run(self) -> None:
-        """The server connects to its database anew. Nothing is lost."""
+        """The server reconnects to its database, so a new run begins; nothing is lost."""
         self.runs += 1
         self.stretches.append((self.head + 1, f"r{self.runs}"))
 
