@@ -49,6 +49,8 @@ class ChatSettings:
     """Frames of one socket that may wait to be read; with more, the socket is closed with 4029."""
     bad_frames: int = 20
     """Bad frames within 10 s that close a socket with 4029."""
+    flood_pause_s: float = 10.0
+    """How long new sockets of a person whose socket was closed for flooding are refused in that process, with 4029."""
     window_frames: int = 256
     """Frames sent to a socket and not yet ``received``; beyond that, the socket is lagging."""
     window_bytes: int = 1024 * 1024

@@ -9,10 +9,12 @@ from typing import Any
 from django.core.handlers.asgi import get_script_prefix
 from django.urls import path
 
+from chat.server.daphne import with_transport
 from chat.sockets.consumers import ChatConsumer
 from chat.web.socket_path import socket_path
 
-websocket_urlpatterns = [path("ws/chat/", ChatConsumer.as_asgi())]
+_chat = with_transport(ChatConsumer.as_asgi())
+websocket_urlpatterns = [path("ws/chat/", _chat)]
 
 
 def websocket_application(others: Any = None) -> Any:
@@ -21,11 +23,10 @@ def websocket_application(others: Any = None) -> Any:
     Args:
         others: The application for all other paths; without one, these are refused.
     """
-    chat = ChatConsumer.as_asgi()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if _is_ours(scope):
-            await chat(scope, receive, send)
+            await _chat(scope, receive, send)
         elif others is not None:
             await others(scope, receive, send)
         else:

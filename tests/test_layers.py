@@ -33,6 +33,7 @@ RANKS = {
     "chat.receivers": 5,
     "chat.process": 5,
     # 6: modules that Django or a server loads
+    "chat.server": 6,
     "chat.asgi": 6,
     "chat.routing": 6,
     "chat.urls": 6,

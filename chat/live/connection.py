@@ -59,15 +59,45 @@ class FollowedRoom(Protocol):
     def detach(self, connection: "Connection", now: float) -> None: ...
 
 
+TRANSPORT = "chat.transport"
+"""The extension of an ASGI scope that holds the socket's ``Transport``."""
+
+
+class Transport(Protocol):
+    """What lies below the ASGI server's ``send``, where the server shows it."""
+
+    def unsent_bytes(self) -> int:
+        """What the server has been given and the kernel has not taken yet."""
+
+    def stop_reading(self) -> None:
+        """Take nothing more from the client."""
+
+
+class UnknownTransport:
+    """A server that shows nothing of it."""
+
+    def unsent_bytes(self) -> int:
+        return 0
+
+    def stop_reading(self) -> None:
+        pass
+
+
 class Connection:
     """One socket. It belongs to nobody until ``sign_in``.
 
     Args:
         send: The socket's ASGI send.
         close: Closes the socket with a code. It is called once at most, and must return at once.
+        transport: What the server shows of the socket; None if it shows nothing.
     """
 
-    def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]], close: Callable[[int], None]):
+    def __init__(
+        self,
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+        close: Callable[[int], None],
+        transport: Transport | None = None,
+    ):
         self.id = secrets.token_hex(8)  # unique among all processes
         self.identity: Identity | None = None
         self.user_id = ""
@@ -86,6 +116,7 @@ class Connection:
             ack_s=conf.received_s,
             stall_s=conf.stall_s,
         )
+        self.transport: Transport = transport or UnknownTransport()
         self._send = send
         self._close = close
         self._blocked: asyncio.Task[None] | None = None
@@ -169,6 +200,12 @@ class Connection:
         if self.window.is_half_empty:
             self._wake()
         return honest
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether far more than a window is on its way out: by what the client acknowledges, and by what is still here,
+        whatever it acknowledges."""
+        return self.window.is_flooded or self.transport.unsent_bytes() >= self.window.hard_size
 
     async def room_for_page(self) -> None:
         """Return when half of the window is free. Catching up leaves the other half to live events.

@@ -72,7 +72,12 @@ class Window:
     @property
     def is_flooded(self) -> bool:
         """Whether far more is unacknowledged than the window holds."""
-        return len(self._sizes) >= HARD_LIMIT * self.frames or self.unacknowledged_bytes >= HARD_LIMIT * self.size
+        return len(self._sizes) >= HARD_LIMIT * self.frames or self.unacknowledged_bytes >= self.hard_size
+
+    @property
+    def hard_size(self) -> int:
+        """How many bytes may be on their way out before the connection is closed."""
+        return HARD_LIMIT * self.size
 
     def is_stalled(self, now: float) -> bool:
         """Whether the client has stopped reading: an acknowledgement is ``stall_s`` overdue, and less than half of

@@ -38,8 +38,9 @@ from chat.wire.position import Position
 
 ENDING_S = 10.0
 """How long a sign-in may take from the check of its session or token until it is in the hub."""
-ENDINGS_AT_MOST = 10_000
-"""People whose endings are remembered. The oldest are forgotten first; revalidation finds those sockets later."""
+PEOPLE_AT_MOST = 10_000
+"""People whose endings or floods are remembered. The oldest are forgotten first; revalidation finds the sockets of an
+ending later."""
 
 
 class Groups(Protocol):
@@ -80,17 +81,21 @@ class Hub:
         self._groups = groups
         self._sender = Sender(loop, on_full=self._lag)
         self._endings: dict[str, float] = {}
+        self._kept_out: dict[str, float] = {}
 
     # Connections -------------------------------------------------------------------------------------------------
 
     def open(self, connection: Connection) -> bool:
-        """Add a signed-in connection; False if the person has ``sockets_per_user`` already.
+        """Add a signed-in connection; False if the person has ``sockets_per_user`` already, or flooded the process less
+        than ``flood_pause_s`` ago.
 
         Nothing is sent to it before ``greet``.
 
         The newest is refused: closing an older one would make two tabs replace each other for ever.
         """
         if len(self.users.get(connection.user_id, ())) >= conf.sockets_per_user:
+            return False
+        if self.loop.time() < self._kept_out.get(connection.user_id, 0.0):
             return False
         if not self.connections:
             self._groups.join(ALL)
@@ -102,6 +107,11 @@ class Hub:
         if self._ended_lately(connection.user_id):
             self.owner.recheck_soon({connection.user_id})
         return True
+
+    def keep_out(self, connection: Connection) -> None:
+        """Let the person of an open connection, which is being closed for flooding, not come back at once."""
+        if connection in self.connections:
+            _remember(self._kept_out, connection.user_id, self.loop.time() + conf.flood_pause_s)
 
     def greet(self, connection: Connection, first: list[bytes]) -> None:
         """Send ``first``, then whatever was queued since ``open``, and from then on everything."""
@@ -274,10 +284,7 @@ class Hub:
     def _note_ending(self, user_id: str) -> None:
         """Remember for a while that a session, token or right of this person ended: a socket that is signing in now may
         have been checked before that, and enters the hub after it."""
-        self._endings.pop(user_id, None)
-        self._endings[user_id] = self.loop.time()
-        while len(self._endings) > ENDINGS_AT_MOST:
-            self._endings.pop(next(iter(self._endings)))
+        _remember(self._endings, user_id, self.loop.time())
 
     def _ended_lately(self, user_id: str) -> bool:
         return self.loop.time() - self._endings.get(user_id, -ENDING_S) < ENDING_S
@@ -305,3 +312,10 @@ class Hub:
             self.detach(connection, room_id)
         told = protocol.encode(protocol.Lagging(rooms=[str(each) for each in rooms]))
         connection.out.append(Chunk([told]))
+
+
+def _remember(times: dict[str, float], user_id: str, time: float) -> None:
+    times.pop(user_id, None)
+    times[user_id] = time
+    while len(times) > PEOPLE_AT_MOST:
+        times.pop(next(iter(times)))

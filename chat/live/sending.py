@@ -95,5 +95,5 @@ class Sender:
         if not connection.window.has_room and connection.rooms:
             self._on_full(connection)
         connection.flush(self._loop.time())
-        if connection.window.is_flooded:
+        if connection.is_flooded:
             connection.close(Close.TOO_SLOW)

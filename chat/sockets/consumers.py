@@ -9,7 +9,7 @@ from channels.exceptions import StopConsumer
 
 from chat import process
 from chat.live.background import BackgroundTasks
-from chat.live.connection import Connection
+from chat.live.connection import TRANSPORT, Connection
 from chat.sockets.commands.context import Context
 from chat.sockets.dispatch import Dispatch
 from chat.sockets.handshake import Handshake
@@ -33,7 +33,8 @@ class ChatConsumer(AsyncConsumer):
         self.scope = scope
         self.base_send = send
         self._process = process.current()
-        self._connection = Connection(send, close=self._close_soon)
+        transport: Any = (scope.get("extensions") or {}).get(TRANSPORT)
+        self._connection = Connection(send, close=self._close_soon, transport=transport)
         self._tasks = BackgroundTasks(self._process.hub.loop)
         self._sign_in = SignIn(self._connection, self._process)
         self._commands = Dispatch(Context(self._connection, self._process, self._sign_in), self._tasks)
@@ -89,6 +90,9 @@ class ChatConsumer(AsyncConsumer):
         self._connection.end()
 
     def _close_soon(self, code: int) -> None:
+        if code == Close.FLOODING:
+            self._connection.transport.stop_reading()
+            self._process.hub.keep_out(self._connection)
         self._stop()
         self._tasks.start(self._send_close(code))
 

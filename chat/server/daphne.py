@@ -1,0 +1,45 @@
+"""What daphne lets the chat see and do below a socket. On other servers the chat goes without, and is as right."""
+
+from functools import partial
+from typing import Any
+
+from chat.live.connection import TRANSPORT
+
+
+class DaphneTransport:
+    """The TCP connection of one of daphne's WebSockets (``twisted.internet.abstract.FileDescriptor``)."""
+
+    def __init__(self, protocol: Any):
+        self._protocol = protocol
+
+    def unsent_bytes(self) -> int:
+        """What was handed to daphne and not yet taken by the kernel; 0 where TLS ends in daphne itself."""
+        transport = self._protocol.transport
+        try:
+            return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
+        except AttributeError:
+            return 0
+
+    def stop_reading(self) -> None:
+        """Read nothing more from the client. Without this, a closing handshake is given a second, and everything that
+        comes in that time is unmasked and parsed."""
+        self._protocol.transport.pauseProducing()
+
+
+def with_transport(application: Any) -> Any:
+    """Wrap an ASGI application: the scopes of sockets that daphne serves carry their ``live.connection.Transport``."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        if (transport := _transport_of(send)) is not None:
+            scope = {**scope, "extensions": {**(scope.get("extensions") or {}), TRANSPORT: transport}}
+        await application(scope, receive, send)
+
+    return wrapped
+
+
+def _transport_of(send: Any) -> DaphneTransport | None:
+    """The transport below daphne's ``send``, which is ``partial(server.handle_reply, protocol)``."""
+    if not isinstance(send, partial) or len(send.args) != 1:
+        return None
+    (protocol,) = send.args
+    return DaphneTransport(protocol) if hasattr(getattr(protocol, "transport", None), "pauseProducing") else None

@@ -1,0 +1,133 @@
+"""Who sends too much is cut off and kept out for a while; who takes too little is cut off, whatever they claim."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+
+from chat.conf import conf
+from chat.live.connection import TRANSPORT
+from chat.runtime import pools
+from chat.services import tokens
+from chat.sockets.consumers import ChatConsumer
+from tests.sockets.socket import WAIT_S, socket_of
+
+pytestmark = pytest.mark.usefixtures("socket_process")
+
+
+class Wire:
+    """A ``Transport`` whose kernel takes what it is told to."""
+
+    def __init__(self) -> None:
+        self.unsent = 0
+        self.is_read = True
+
+    def unsent_bytes(self) -> int:
+        return self.unsent
+
+    def stop_reading(self) -> None:
+        self.is_read = False
+
+
+async def opened(user: Any, wire: Wire) -> ApplicationCommunicator:
+    token = await pools.site.run(tokens.issue, by=user, user=user)
+    scope = {
+        "type": "websocket",
+        "path": "/ws/chat/",
+        "headers": [(b"authorization", f"Bearer {token}".encode())],
+        "query_string": b"",
+        "subprotocols": [],
+        "extensions": {TRANSPORT: wire},
+    }
+    application = ApplicationCommunicator(ChatConsumer.as_asgi(), scope)
+    await application.send_input({"type": "websocket.connect"})
+    assert (await application.receive_output(WAIT_S))["type"] == "websocket.accept"
+    return application
+
+
+async def tell(application: ApplicationCommunicator, *commands: dict[str, Any]) -> None:
+    await application.send_input({"type": "websocket.receive", "text": json.dumps(commands)})
+
+
+async def first_output(application: ApplicationCommunicator) -> str | int:
+    """The type of the first event, or the code that the socket was closed with."""
+    message = await application.receive_output(WAIT_S)
+    if message["type"] == "websocket.close":
+        return int(message["code"])
+    decoded = json.loads(message["text"])
+    return str(decoded[0]["type"] if isinstance(decoded, list) else decoded["type"])
+
+
+async def code_of_end(application: ApplicationCommunicator) -> int:
+    while not isinstance(found := await first_output(application), int):
+        pass
+    return found
+
+
+async def leave(*applications: ApplicationCommunicator) -> None:
+    for each in applications:
+        await each.send_input({"type": "websocket.disconnect", "code": 1000})
+        await each.wait(WAIT_S)
+
+
+async def flood(application: ApplicationCommunicator) -> None:
+    for _ in range(conf.bad_frames):
+        await application.send_input({"type": "websocket.receive", "text": "no JSON"})
+
+
+async def test_nothing_more_is_read_from_who_floods_and_they_may_not_come_back_at_once(
+    ana: Any, ben: Any, settings: Any
+) -> None:
+    settings.CHAT = {**settings.CHAT, "FLOOD_PAUSE_S": 1.0}
+    wire, other = Wire(), Wire()
+    first, beside = await opened(ana, wire), await opened(ana, other)
+    assert await first_output(first) == await first_output(beside) == "hello"
+    await flood(first)
+    assert await code_of_end(first) == 4029
+    assert not wire.is_read
+    assert other.is_read
+    again = await opened(ana, Wire())
+    assert await first_output(again) == 4029
+    async with socket_of(ben) as bens:
+        assert await bens.code_of("ping") == ""
+    await tell(beside, {"type": "ping", "ref": 1})
+    assert await first_output(beside) == "reply", "sockets that are open stay"
+
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            late = await opened(ana, Wire())
+            found = await first_output(late)
+            await leave(late)
+            if found == "hello":
+                break
+            assert found == 4029
+    await leave(first, beside, again)
+
+
+async def test_one_socket_too_many_keeps_nobody_out(ana: Any, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "SOCKETS_PER_USER": 2}
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(socket_of(ana))
+        async with socket_of(ana) as second:
+            assert await second.code_of("ping") == ""
+            third = await opened(ana, Wire())
+            assert await first_output(third) == 4029
+        again = await opened(ana, Wire())
+        assert await first_output(again) == "hello"
+        await leave(third, again)
+
+
+async def test_who_takes_nothing_and_acknowledges_everything_is_let_go_of(ana: Any) -> None:
+    wire = Wire()
+    liar = await opened(ana, wire)
+    assert await first_output(liar) == "hello"
+    wire.unsent = 4 * conf.window_bytes - 1
+    await tell(liar, {"type": "ping", "ref": 1}, {"type": "received", "frames": 1})
+    assert await first_output(liar) == "reply"
+    wire.unsent += 1
+    await tell(liar, {"type": "ping", "ref": 2}, {"type": "received", "frames": 2})
+    assert await code_of_end(liar) == 4008
+    await leave(liar)
