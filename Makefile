@@ -37,7 +37,7 @@ check:
 full: check test
 	@$(PYTEST) -q -n 2 --long tests/end_to_end/test_chaos.py
 	@$(START) --dev -m torture
-	@$(START) --dev -m torture --database sqlite --pages 4 --scenario soak equality
+	@$(START) --dev -m torture --database sqlite --pages 4 --scenario soak equality disk-full
 	@$(START) --dev tests/versions.py
 	@$(START) --dev -m bench
 

@@ -1,7 +1,9 @@
-"""The site as a run serves it: ``project.asgi``, with the seeded bug and the crash points that the run asks for."""
+"""The site as a run serves it: ``project.asgi``, with the seeded bug, crash points and clock that the run asks for."""
 
-from project.asgi import application
-from torture import failpoints, seeded_bugs
+from torture import clock, failpoints, seeded_bugs
+
+clock.install()
+from project.asgi import application  # noqa: E402
 
 seeded_bugs.install_in_server()
 failpoints.install()
