@@ -13,8 +13,7 @@ from chat.server.daphne import with_transport
 from chat.sockets.consumers import ChatConsumer
 from chat.web.socket_path import socket_path
 
-_chat = with_transport(ChatConsumer.as_asgi())
-websocket_urlpatterns = [path("ws/chat/", _chat)]
+websocket_urlpatterns = [path("ws/chat/", with_transport(ChatConsumer.as_asgi()))]
 
 
 def websocket_application(others: Any = None) -> Any:
@@ -23,10 +22,11 @@ def websocket_application(others: Any = None) -> Any:
     Args:
         others: The application for all other paths; without one, these are refused.
     """
+    chat = with_transport(ChatConsumer.as_asgi())
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if _is_ours(scope):
-            await _chat(scope, receive, send)
+            await chat(scope, receive, send)
         elif others is not None:
             await others(scope, receive, send)
         else:
