@@ -95,6 +95,7 @@ async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcom
                 servers,
                 processes=scenario.processes,
                 has_redis=scenario.has_redis,
+                has_links=scenario.has_links,
                 env=scenario.env,
                 flags=scenario.flags,
             ) as stage:

@@ -115,6 +115,7 @@ class Stage:
         *,
         processes: int,
         has_redis: bool,
+        has_links: bool = True,
         env: dict[str, str] | None = None,
         flags: tuple[str, ...] = (),
     ) -> "AsyncIterator[Stage]":
@@ -122,22 +123,30 @@ class Stage:
         async with AsyncExitStack() as stack:
             stage._stack = stack
             backend = Backend(options.database, "redis" if has_redis else "memory")
-            await stage._start_servers(servers, backend, processes, env or {}, flags)
+            await stage._start_servers(servers, backend, processes, has_links, env or {}, flags)
             stack.push_async_callback(stage._close_clients)
             yield stage
 
     async def _start_servers(
-        self, servers: Servers, backend: Backend, processes: int, env: dict[str, str], flags: tuple[str, ...]
+        self,
+        servers: Servers,
+        backend: Backend,
+        processes: int,
+        has_links: bool,
+        env: dict[str, str],
+        flags: tuple[str, ...],
     ) -> None:
         ports: dict[str, int] = {}
         if backend.database == "postgresql":
             self.postgres = await asyncio.to_thread(servers.postgres)
-            self.database_link = self._stack.enter_context(Proxy(self.postgres.port))
-            ports["database_port"] = self.database_link.port
+            if has_links:
+                self.database_link = self._stack.enter_context(Proxy(self.postgres.port))
+            ports["database_port"] = (self.database_link or self.postgres).port
         if backend.layer == "redis":
             self.redis = await asyncio.to_thread(servers.redis)
-            self.redis_link = self._stack.enter_context(Proxy(self.redis.port))
-            ports["redis_port"] = self.redis_link.port
+            if has_links:
+                self.redis_link = self._stack.enter_context(Proxy(self.redis.port))
+            ports["redis_port"] = (self.redis_link or self.redis).port
         variables = {"LOG_LEVEL": "WARNING", "TORTURE_BUG": self.options.bug, **env}
         self.site = await asyncio.to_thread(
             lambda: servers.sites(backend, processes=0, env=variables, **ports)  # type: ignore[arg-type]
@@ -438,8 +447,9 @@ class Scenario:
 
     Args:
         play: Makes people and clients, runs the load, injects faults, states its pass numbers, and settles.
+        has_links: Whether the network to the database and to Redis can be broken. It then leads through this program,
+            which makes a busy server slower: not for scenarios that measure one.
         databases: On which it makes sense.
-        fails_today: Why the present server does not pass. Such a scenario is played only when it is named.
         bounds: What the checker holds the history to; see ``torture.checker.EVENTS``, "meta".
     """
 
@@ -448,8 +458,8 @@ class Scenario:
     play: Play
     processes: int = 2
     has_redis: bool = True
+    has_links: bool = True
     databases: tuple[str, ...] = ("postgresql", "sqlite")
     bounds: dict[str, float] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
-    fails_today: str = ""

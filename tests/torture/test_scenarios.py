@@ -39,6 +39,13 @@ async def test_a_commit_without_an_answer_is_stored_once(servers: Servers) -> No
     assert outcome.figures["posted, acknowledged, shown"][0] == 10
 
 
+async def test_who_reads_nothing_and_claims_everything_is_let_go_of_and_costs_no_memory(servers: Servers) -> None:
+    outcome = await play(SCENARIOS["liar"], Options(SEED, "sqlite", seconds=15, is_quiet=True), servers)
+    print(outcome)
+    assert outcome.is_passed
+    assert outcome.criteria[0].what == "the longest that a liar was let"
+
+
 def test_every_scenario_says_what_it_does_and_can_be_played_somewhere() -> None:
     for name, scenario in SCENARIOS.items():
         assert scenario.name == name
