@@ -1,6 +1,6 @@
 """``make bench``: measure our server beside its peers in one run. bench/README.md explains the tables.
 
-``python -m bench [--quick] [TABLE …]``; tables: fanout, stored, ack, memory, reconnect.
+``python -m bench [--quick] [TABLE …]``; tables: fanout, stored, ack, memory, reconnect, idle.
 """
 
 import argparse
@@ -32,6 +32,7 @@ TABLES: dict[str, Callable[[Stand, bool], Awaitable[str]]] = {
     "ack": lambda stand, quick: idle.ack_table(stand, 60 if quick else 200),
     "memory": lambda stand, quick: idle.memory_table(stand, 120 if quick else 250),
     "reconnect": lambda stand, quick: reconnect.table(stand, 100 if quick else 250),
+    "idle": lambda stand, quick: idle.cpu_table(stand, 200 if quick else 1000, 20 if quick else 60),
 }
 
 

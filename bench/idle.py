@@ -1,4 +1,4 @@
-"""Measure an idle server: how soon it acknowledges a post, and how much memory an idle connection takes."""
+"""Measure an idle server: how soon it acknowledges a post, and what idle connections take of memory and CPU."""
 
 import asyncio
 import random
@@ -62,6 +62,34 @@ async def memory_table(stand: Stand, sockets: int) -> str:
         rows,
         f"Aim: <= 45 KiB. Growth of resident memory after the first {FIRST} sockets.",
     )
+
+
+async def cpu_table(stand: Stand, sockets: int, seconds: float) -> str:
+    """The same sockets as in ``memory_table``, over some heartbeats."""
+    rows = []
+    with stand.channels_peer("Channels tutorial, 1 room, nobody signed in", "tutorial", redis=True) as peer:
+        rows.append([peer.name, str(sockets), figure(await _cpu_share(peer, sockets, seconds))])
+    with stand.ours("sqlite", redis=True, people=sockets) as server:
+        name = f"ours, {ROOMS} live rooms, signed in"
+        rows.append([name, str(sockets), figure(await _cpu_share(server, sockets, seconds))])
+    return show(
+        f"6. CPU of idle connections, over {seconds:g} s",
+        ["server", "sockets", "% of a core"],
+        rows,
+        "Aim: <= 3 % for 1,000 connections. daphne pings each every 20 s.",
+    )
+
+
+async def _cpu_share(server: Server, number: int, seconds: float) -> float:
+    sockets = await crowd.open_sockets(server, number)
+    if isinstance(server, Ours):
+        await crowd.sync(sockets, await crowd.make_rooms(sockets, ROOMS))
+    await asyncio.sleep(SETTLE_S)
+    before = server.cpu_s
+    await asyncio.sleep(seconds)
+    used = server.cpu_s - before
+    crowd.close(sockets)
+    return 100 * used / seconds
 
 
 async def _kib_a_socket(server: Server, number: int) -> float:
