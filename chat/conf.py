@@ -84,7 +84,7 @@ class ChatSettings:
     """How long the background task that sends hints waits for the channel layer."""
 
     batch_posts: int = 200
-    """Most changes in one transaction of the writer."""
+    """Most posts in one transaction of the writer; of other changes, which take longer, ten count as much."""
     writer_queue: int = 2_000
     """Changes that may wait for the writer; the next is answered ``server.busy``."""
     waiting_changes: int = 64

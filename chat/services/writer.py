@@ -1,8 +1,9 @@
 """Group commit: one thread per process stores what arrives, many changes in one transaction (``batch``).
 
-A transaction for each post would flush to disk for each post; a batch shares one flush. The thread takes what waits, at
-most ``CHAT["BATCH_POSTS"]``, without waiting for more. Changes that need a lock which another process holds wait aside,
-and are tried again with each batch.
+A transaction for each post would flush to disk for each post; a batch shares one flush. The thread takes what waits,
+without waiting for more: one change of each person in turn, at most ``CHAT["BATCH_POSTS"]`` posts and a few others,
+because whoever comes next waits for all of them. Changes that need a lock which another process holds wait aside, and
+are tried again with each batch.
 """
 
 import asyncio
@@ -10,7 +11,6 @@ import atexit
 import logging
 import math
 import os
-import queue
 import threading
 import time
 from collections import Counter
@@ -23,10 +23,14 @@ from chat.models import runs
 from chat.runtime import pools
 from chat.services import batch, changes
 from chat.services.changes import Change, Job
+from chat.services.fair_queue import FairQueue, Full
+from chat.services.posting import Post
 from chat.wire.errors import ServerBusy
 
 logger = logging.getLogger(__name__)
 
+CALLS_AT_MOST = 10
+"""Changes other than posts in one batch. Each takes some milliseconds, posts much less: they are stored together."""
 LOCKED_AGAIN_S = 0.02
 """How long to wait for more, at most, before changes that need a lock are tried again."""
 
@@ -44,7 +48,7 @@ class Writer:
 
     def __init__(self) -> None:
         self._waiting = _Waiting()
-        self._queue: queue.Queue[_Submitted | None] | None = None
+        self._queue: FairQueue[_Submitted] | None = None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -72,10 +76,10 @@ class Writer:
         job = _Submitted(change, ends_at, is_abandoned, loop=loop, future=loop.create_future())
         self._waiting.add(change, per_person)
         try:
-            self._started().put_nowait(job)
+            self._started().put(job.person, job)
         except BaseException as error:
             self._waiting.remove([change])
-            if isinstance(error, queue.Full):
+            if isinstance(error, Full):
                 raise ServerBusy from None
             raise
         return job.future
@@ -84,11 +88,11 @@ class Writer:
         """How long the oldest change without an answer has waited, in seconds; 0 when none waits."""
         return self._waiting.oldest_s()
 
-    def _started(self) -> "queue.Queue[_Submitted | None]":
+    def _started(self) -> FairQueue[_Submitted]:
         if self._queue is None:
             with self._starting:
                 if self._queue is None:
-                    waiting: queue.Queue[_Submitted | None] = queue.Queue(conf.writer_queue)
+                    waiting: FairQueue[_Submitted] = FairQueue(conf.writer_queue, _cost)
                     self._thread = threading.Thread(target=self._run, args=(waiting,), name="chat-writer", daemon=True)
                     self._thread.start()
                     self._queue = waiting
@@ -99,7 +103,7 @@ class Writer:
         """Store the changes that wait, and end the thread."""
         if self._queue is not None and self._thread is not None:
             waiting, self._queue = self._queue, None
-            waiting.put(None)
+            waiting.close()
             self._thread.join(timeout=conf.writer_retry_s + 2 * conf.lock_wait_s + 1)
 
     def forget(self) -> None:
@@ -108,14 +112,13 @@ class Writer:
         self._waiting = _Waiting()
         self._starting = threading.Lock()  # the parent may have held the old one
 
-    def _run(self, waiting: "queue.Queue[_Submitted | None]") -> None:
+    def _run(self, waiting: FairQueue[_Submitted]) -> None:
         pools.use_own_thread()
         pools.use_plain_connection()
         runs.renew_on_connect()
         locked: list[_Submitted] = []
-        going_on = True
-        while going_on or locked:
-            jobs, going_on = _gather(waiting, locked, going_on)
+        while locked or not waiting.is_done:
+            jobs = locked + _next(waiting, locked)
             outcomes = batch.run(jobs)
             locked = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome is batch.LOCKED]
             answered = [
@@ -158,27 +161,16 @@ class _Waiting:
             self._counts = +self._counts  # drops people with nothing waiting
 
 
-def _gather(
-    waiting: "queue.Queue[_Submitted | None]", locked: list[_Submitted], going_on: bool
-) -> tuple[list[_Submitted], bool]:
-    """Wait for a job and take the jobs that wait behind it; the bool says whether to go on afterwards.
-
-    Jobs that are ``locked`` come first, and are not waited with for long.
-    """
-    jobs = list(locked)
-    if len(locked) >= conf.writer_queue or not going_on:
+def _next(waiting: FairQueue[_Submitted], locked: list[_Submitted]) -> list[_Submitted]:
+    """Wait for the jobs of the next batch; not for long if there are ``locked`` ones to try again."""
+    if locked and (len(locked) >= conf.writer_queue or waiting.is_done):
         time.sleep(LOCKED_AGAIN_S)
-        return jobs, going_on
-    try:
-        item = waiting.get(timeout=LOCKED_AGAIN_S if locked else None)
-        while item is not None:
-            jobs.append(item)
-            if len(jobs) - len(locked) >= conf.batch_posts:
-                return jobs, True
-            item = waiting.get_nowait()
-    except queue.Empty:
-        return jobs, True
-    return jobs, False
+        return []
+    return waiting.take(conf.batch_posts, LOCKED_AGAIN_S if locked else None)
+
+
+def _cost(job: _Submitted) -> float:
+    return 1.0 if isinstance(job.change, Post) else conf.batch_posts / CALLS_AT_MOST
 
 
 def _answer(answered: list[tuple[_Submitted, Any]]) -> None:

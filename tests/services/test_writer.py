@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +15,7 @@ from django.db import IntegrityError, OperationalError
 
 from chat.access.policy import Policy
 from chat.conf import conf
-from chat.models import Membership, Room
+from chat.models import Membership, Message, Room
 from chat.models.database import write
 from chat.services import batch, memberships, messages
 from chat.services.changes import Call, Change, Job
@@ -216,6 +217,30 @@ def test_waiting_changes_are_stored_in_batches(ana: Any, lobby: Room) -> None:
         outcomes = use(work)
     assert sizes == [1, 200, 200, 50]
     assert [each.number for each in posted(outcomes[1:])] == list(range(1, 451))
+    check_log(lobby)
+
+
+def test_a_backlog_of_one_person_is_not_in_front_of_another(ana: Any, ben: Any, lobby: Room) -> None:
+    """Ana's sixty edits take ten batches' time. Ben's post, which came after them, is in the first of these."""
+    message = said(ana, lobby)
+    edits = [partial(messages.edit, by=ana, message_id=message.pk, body=f"{n}") for n in range(60)]
+
+    async def work(made: Writer) -> tuple[int, Any]:
+        gate = Gate()
+        first = made.submit(Call(ana, gate))
+        await gate.is_reached()
+        futures = [made.submit(Call(ana, each, message_id=message.pk)) for each in edits]
+        post = made.submit(post_of(ben, lobby))
+        gate.opened.set()
+        await post
+        waiting = sum(not each.done() for each in futures)
+        await asyncio.gather(first, *futures)
+        return waiting, post.result()
+
+    waiting, stored = use(work)
+    assert stored.number == 2
+    assert waiting >= 50
+    assert Message.objects.get(pk=message.pk).body == "59", "in the order handed in"
     check_log(lobby)
 
 

@@ -1,0 +1,81 @@
+"""A queue between many people and one worker, which takes turns: nobody's backlog is anybody else's delay."""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Full(Exception):
+    """As many items wait as the queue holds."""
+
+
+class FairQueue(Generic[Item]):
+    """Items of many people. Those of one person keep their order; people take turns, one item each.
+
+    Any thread may put items in; one takes them out.
+
+    Args:
+        most: How many items may wait.
+        cost: What an item takes of the budget of one ``take``.
+    """
+
+    def __init__(self, most: int, cost: Callable[[Item], float]):
+        self._most = most
+        self._cost = cost
+        self._people: OrderedDict[str, deque[Item]] = OrderedDict()
+        self._waiting = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+
+    def put(self, person: str, item: Item) -> None:
+        """Let an item wait behind those of the same person.
+
+        Raises:
+            Full: It is not taken in.
+        """
+        with self._changed:
+            if self._waiting >= self._most:
+                raise Full
+            self._people.setdefault(person, deque()).append(item)
+            self._waiting += 1
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Let ``take`` return at once from now on. What waits can still be taken."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is closed and nothing waits any more."""
+        with self._changed:
+            return self._is_closed and not self._waiting
+
+    def take(self, budget: float, timeout: float | None = None) -> list[Item]:
+        """Wait for an item, and take it and those that wait beside it, in turns, until ``budget`` is used up.
+
+        Args:
+            timeout: How long to wait, in seconds; None: for ever.
+
+        Returns:
+            At least one item, whatever it costs; none only if the time is over, or the queue is closed and empty.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed, timeout)
+            taken: list[Item] = []
+            while self._people:
+                person, items = next(iter(self._people.items()))
+                budget -= self._cost(items[0])
+                if taken and budget < 0:
+                    break
+                taken.append(items.popleft())
+                self._waiting -= 1
+                if items:
+                    self._people.move_to_end(person)
+                else:
+                    del self._people[person]
+            return taken
