@@ -111,6 +111,19 @@ class ChatSettings:
     process. Edits, joins and new rooms count for several (chat/services/limits.py)."""
     change_burst: int = 50
     """Other changes of one kind that one person may make at once."""
+    read_rate: float = 10.0
+    """Commands that only read (``history``, ``sync``, lists) a second that one person may send in the long run, in one
+    process. Some count for several (chat/services/limits.py)."""
+    read_burst: int = 100
+    """Commands that only read which one person may send at once."""
+    frame_rate: float = 100.0
+    """Frames a second that one person may send in the long run, in one process; the next closes the socket (4029)."""
+    frame_burst: int = 1_000
+    """Frames that one person may send at once."""
+    socket_rate: float = 1.0
+    """New sockets a second that one person may open in the long run, in one process; the next is refused with 4029."""
+    socket_burst: int = 60
+    """New sockets that one person may open at once."""
     sockets_per_user: int = 20
     """Open sockets of one person in one process; the next is refused with 4029."""
     reactions_per_message: int = 50

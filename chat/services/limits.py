@@ -1,4 +1,4 @@
-"""How often one person may change something, in this process.
+"""How often one person may change something, read something or connect, in this process.
 
 The limit is asked before the work: a command that is over it renders nothing, reads nothing from the database and puts
 nothing into the writer's queue.
@@ -35,26 +35,66 @@ COSTS: dict[type[Any], float] = {
 other kind. Commands that render a text, write many rows or are told to everybody cost more."""
 
 
+READ_COSTS: dict[type[Any], float] = {
+    protocol.Auth: 5,
+    protocol.History: 1,
+    protocol.ListMembers: 1,
+    protocol.ListRooms: 2,
+    protocol.Sync: 1,
+    protocol.Unsync: 0.1,
+}
+"""What one command takes of the limit that all commands have together which only read: ``CHAT["READ_BURST"]``."""
+SYNCED_ROOM = 0.1
+"""What each room of a ``sync`` takes beside."""
+
+
 def ask(user_id: str, command: Any) -> None:
-    """Count one command of this person that changes something.
+    """Count one command of this person.
 
     Raises:
         RateLimited: They have used up what they may do at once. What is refused for that is not counted.
     """
-    wait_s = _limits()[type(command)].wait_s(user_id, time.monotonic(), COSTS[type(command)])
-    if wait_s:
+    kind = type(command)
+    cost = COSTS[kind] if kind in COSTS else READ_COSTS[kind]
+    if isinstance(command, protocol.Sync):
+        cost += SYNCED_ROOM * len(command.rooms)
+    if wait_s := _limits()[kind].wait_s(user_id, time.monotonic(), cost):
         raise RateLimited(retry_after_ms=round(wait_s * 1000) + 1)
+
+
+def may_connect(user_id: str) -> bool:
+    """Count a new socket of this person; False if they have opened too many lately."""
+    return not _sockets().wait_s(user_id, time.monotonic())
+
+
+def may_send(sender: str) -> bool:
+    """Count a frame, whatever it holds; False if this person has sent too many lately."""
+    return not _frames().wait_s(sender, time.monotonic())
 
 
 @cache
 def _limits() -> dict[type[Any], RateLimit]:
     limits = {kind: RateLimit(conf.change_rate, conf.change_burst) for kind in COSTS}
-    return limits | {protocol.PostMessage: RateLimit(conf.post_rate, conf.post_burst)}
+    reads = RateLimit(conf.read_rate, conf.read_burst)
+    return (
+        limits | dict.fromkeys(READ_COSTS, reads) | {protocol.PostMessage: RateLimit(conf.post_rate, conf.post_burst)}
+    )
+
+
+@cache
+def _sockets() -> RateLimit:
+    return RateLimit(conf.socket_rate, conf.socket_burst)
+
+
+@cache
+def _frames() -> RateLimit:
+    return RateLimit(conf.frame_rate, conf.frame_burst)
 
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CHAT":
-        _limits.cache_clear()
+        for each in (_limits, _sockets, _frames):
+            each.cache_clear()
 
 
 setting_changed.connect(_forget)

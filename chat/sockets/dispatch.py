@@ -11,7 +11,16 @@ from chat.runtime.safe_logging import describe
 from chat.services import changes, limits
 from chat.services.posting import Post
 from chat.services.writer import writer
-from chat.sockets.commands.context import AtOnce, Context, Immediate, Read, Signal, SignInCommand, Stream, Write
+from chat.sockets.commands.context import (
+    Context,
+    ImmediateRead,
+    ImmediateSignal,
+    Read,
+    Signal,
+    SignInCommand,
+    Stream,
+    Write,
+)
 from chat.sockets.commands.registry import COMMANDS
 from chat.wire import protocol
 from chat.wire.errors import AuthRequired, ChatError, ServerBusy, ServerError
@@ -45,12 +54,12 @@ class Dispatch:
             CommandInvalid: It has no ref to reply to, and is handled at once.
         """
         handler = COMMANDS[type(command)]
-        if isinstance(handler, AtOnce):
+        if isinstance(handler, ImmediateSignal):
             handler.handle(self._context, command)
         elif isinstance(handler, Signal):
             if len(self._commands) < conf.unanswered:  # nobody waits for an answer: signals are shed first
                 self._enqueue(command)
-        elif isinstance(handler, Immediate) and self._may_answer_now():
+        elif isinstance(handler, ImmediateRead) and self._may_answer_now():
             self._reply(command.ref, handler.answer(self._context, command))
         elif self._unanswered >= conf.unanswered:
             self.refuse(command.ref, ServerBusy())
@@ -96,7 +105,10 @@ class Dispatch:
             self._is_running = False
 
     async def _run(self, command: Any, handler: Any, arrived_at: float) -> None:
+        user_id = self._context.connection.user_id
         if isinstance(handler, SignInCommand):
+            if user_id:  # before the sign-in, a wrong token ends the connection
+                limits.ask(user_id, command)
             if await handler.handle(self._context, command):
                 self._unanswered -= 1
         elif self._context.connection.identity is None:
@@ -105,10 +117,11 @@ class Dispatch:
             await self._write(command, handler, arrived_at)
         elif isinstance(handler, Signal):
             await handler.handle(self._context, command)
-        elif isinstance(handler, Immediate):
+        elif isinstance(handler, ImmediateRead):
             await self._context.connection.room_for_page()
             self._answer(command.ref, handler.answer(self._context, command))
         else:
+            limits.ask(user_id, command)
             # What this connection has changed must show in what it reads next.
             if self._writes:
                 await asyncio.wait(self._writes)

@@ -6,6 +6,7 @@ from typing import Any
 
 from chat.conf import conf
 from chat.live.connection import Connection
+from chat.services import limits
 from chat.sockets.dispatch import Dispatch
 from chat.wire import protocol
 from chat.wire.errors import ChatError, Close
@@ -33,7 +34,9 @@ class Inbox:
         if not self._frames:
             self._loop.call_soon(self._read)
         self._frames.append(frame)
-        if len(self._frames) > conf.queued_frames:
+        # Before the sign-in a connection stands for itself.
+        sender = self._connection.user_id or self._connection.id
+        if len(self._frames) > conf.queued_frames or not limits.may_send(sender):
             self._connection.close(Close.FLOODING)
 
     def clear(self) -> None:

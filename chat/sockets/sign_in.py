@@ -10,6 +10,7 @@ from chat.live.connection import Connection
 from chat.process import Process
 from chat.runtime import pools
 from chat.runtime.safe_logging import describe
+from chat.services import limits
 from chat.sockets.hello import greeting
 from chat.wire import protocol
 from chat.wire.errors import AuthInvalid, Close
@@ -120,7 +121,7 @@ class SignIn:
         self._connection.sign_in(identified)
         if is_new:
             # Into the hub first: what happens to this person while hello is read must not pass the connection by.
-            if not self._process.hub.open(self._connection):
+            if not limits.may_connect(identified.user_id) or not self._process.hub.open(self._connection):
                 self._connection.close(Close.FLOODING)
                 return
             self._process.heartbeat.add(self._connection)

@@ -174,6 +174,32 @@ test("replies find their command, and no more are unanswered than the server all
   await Promise.all([assert.rejects(answers[2], "client.no_reply"), clock.advance(30_000)])
 })
 
+test("what only reads and is refused for its rate is asked again when the server says so", async () => {
+  const { opened: [transport], socket, clock } = arrange()
+  transport.greets()
+  const answer = socket.request({ type: "unsync", rooms: [] })
+  const page = socket.request({ type: "member.list", room: "1" })
+  const limited = { code: "rate.limited", message: "Slow.", retry: true, retry_after_ms: 700 }
+  for (const { ref } of [...transport.sent]) transport.says({ type: "reply", ref, ok: false, error: limited })
+  await assert.rejects(answer, "rate.limited")
+  await clock.advance(699)
+  assert.equal(transport.sent.length, 2)
+  await clock.advance(1)
+  assert.equal(transport.sent.at(-1), { type: "member.list", ref: 3, room: "1" })
+  transport.says({ type: "reply", ref: 3, ok: true, result: { members: [], more: false, epoch: "e", seq: 1 } })
+  assert.equal((await page).members, [])
+})
+
+test("what waits to be asked again ends with the connection", async () => {
+  const { opened: [transport], socket } = arrange()
+  transport.greets()
+  const page = socket.request({ type: "member.list", room: "1" })
+  const limited = { code: "rate.limited", message: "Slow.", retry: true, retry_after_ms: 700 }
+  transport.says({ type: "reply", ref: 1, ok: false, error: limited })
+  transport.onclose({ code: 1006 })
+  await assert.rejects(page, "client.disconnected")
+})
+
 test("a request that is never answered does not hold up those behind it, and a sync may take longer", async () => {
   const { opened: [transport], socket, clock } = arrange()
   transport.greets()

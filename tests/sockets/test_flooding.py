@@ -107,6 +107,31 @@ async def test_nothing_more_is_read_from_who_floods_and_they_may_not_come_back_a
     await leave(first, beside, again)
 
 
+async def test_who_sends_frames_without_end_is_cut_off_whatever_they_hold(ana: Any, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "FRAME_RATE": 0.001, "FRAME_BURST": 30}
+    sender, beside = await opened(ana, Wire()), await opened(ana, Wire())
+    assert await first_output(sender) == await first_output(beside) == "hello"
+    for ref in range(30):
+        await tell((sender, beside)[ref % 2], {"type": "ping", "ref": 1 + ref})
+    for each in (sender, beside):
+        assert await first_output(each) == "reply"
+    await tell(sender, {"type": "ping", "ref": 31})
+    assert await code_of_end(sender) == 4029
+    await leave(sender, beside)
+
+
+async def test_who_opens_sockets_without_end_is_told_to_wait(ana: Any, ben: Any, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "SOCKET_RATE": 0.001, "SOCKET_BURST": 3}
+    for _ in range(3):
+        async with socket_of(ana) as socket:
+            assert await socket.code_of("ping") == ""
+    refused = await opened(ana, Wire())
+    assert await first_output(refused) == 4029
+    async with socket_of(ben) as bens:
+        assert await bens.code_of("ping") == ""
+    await leave(refused)
+
+
 async def test_one_socket_too_many_keeps_nobody_out(ana: Any, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "SOCKETS_PER_USER": 2}
     async with AsyncExitStack() as stack:

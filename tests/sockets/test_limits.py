@@ -12,10 +12,10 @@ import pytest
 from chat.models import Room
 from chat.runtime import pools
 from chat.services.changes import Call
-from chat.services.limits import COSTS
+from chat.services.limits import COSTS, READ_COSTS
 from chat.services.writer import writer
 from chat.sockets.commands import messages
-from chat.sockets.commands.context import Write
+from chat.sockets.commands.context import Read, SignInCommand, Stream, Write
 from chat.sockets.commands.registry import COMMANDS
 from tests.cast import numbers, said
 from tests.client.waiting import until
@@ -63,6 +63,44 @@ async def test_a_burst_goes_through_and_the_next_is_told_to_wait(ana: Any, ben: 
         for each in (one, two):
             assert await each.code_of(kind, **command()) == "rate.limited", "over all of the person's sockets"
         assert await bens.code_of(kind, **command()) != "rate.limited"
+
+
+READS: dict[str, dict[str, Any]] = {
+    "auth": {"token": None},
+    "history": {"room": NOWHERE},
+    "member.list": {"room": NOWHERE},
+    "room.list": {"scope": "mine"},
+    "sync": {"rooms": {NOWHERE: None}},
+    "unsync": {"rooms": [NOWHERE]},
+}
+
+
+def test_every_command_that_only_reads_has_a_limit() -> None:
+    reads = {kind for kind, handler in COMMANDS.items() if isinstance(handler, Read | Stream | SignInCommand)}
+    assert READ_COSTS.keys() == reads
+    assert len(READS) == len(reads)
+
+
+@pytest.mark.parametrize("kind", READS)
+async def test_reads_have_one_limit_together_over_all_sockets(ana: Any, ben: Any, settings: Any, kind: str) -> None:
+    settings.CHAT = {**settings.CHAT, "READ_RATE": 0.001, "READ_BURST": 6}
+    async with socket_of(ana) as one, socket_of(ana) as two, socket_of(ben) as bens:
+        assert await two.code_of("ping") == ""
+        for _ in range(6):
+            await one.call("history", room=NOWHERE)
+        with patch.object(pools.readers, "run", side_effect=AssertionError("read")):
+            assert await two.code_of(kind, **READS[kind]) == "rate.limited"
+        assert await bens.code_of(kind, **READS[kind]) != "rate.limited"
+        assert await two.code_of("ping") == ""
+
+
+async def test_a_sync_of_many_rooms_takes_more_of_the_limit(ana: Any, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "READ_RATE": 0.001, "READ_BURST": 6}
+    rooms = dict.fromkeys(map(str, range(900_000, 900_040)))
+    async with socket_of(ana) as socket:
+        assert await socket.code_of("sync", rooms=rooms) == ""
+        assert await socket.code_of("history", room=NOWHERE) == "room.not_found"
+        assert await socket.code_of("history", room=NOWHERE) == "rate.limited"
 
 
 async def test_over_the_limit_nothing_is_rendered_or_queued(ana: Any, lobby: Room, settings: Any) -> None:

@@ -123,6 +123,7 @@ class ClientConnection:
                 self._flow.due_at,
                 self._syncs.wake_at,
                 self._requests.wake_at,
+                self._requests.again_at,
                 self._rooms.list_at,
             ]
             if len(self.outbox):
@@ -204,7 +205,7 @@ class ClientConnection:
     def _handle(self, event: protocol.Event, now: float) -> None:
         if isinstance(event, protocol.ReplyEvent):
             if (request := self._requests.take(event.ref)) is not None:
-                request.on_reply(usable(request.command, event), now)
+                self._requests.answered(request, usable(request.command, event), now)
         elif isinstance(event, protocol.Hello):
             self._greeted(event, now)
         elif isinstance(event, protocol.Heads):

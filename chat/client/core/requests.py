@@ -18,6 +18,11 @@ REPLY_WITHIN_S = 60.0
 """A command that has no answer after this time will not get one, so the client reconnects and repeats what it may.
 ``sync`` is exempt: its answer follows a catch-up that goes as fast as the client reads."""
 
+READS = (protocol.History, protocol.ListMembers, protocol.ListRooms)
+"""Commands that only read. One that the server refuses because of its limit is asked again when the server says so.
+``sync`` has a rhythm of its own; to repeat a change is for its caller to decide."""
+LEAST_WAIT_S = 0.1
+
 OnReply = Callable[[protocol.ReplyEvent, float], None]
 """Takes a reply with its result in typed form, or with an error (see ``results.usable``), and the time."""
 AfterLoss = Literal["drop", "keep", "keep_unsent"]
@@ -46,6 +51,7 @@ class Requests:
     _last_ref: int = 0
     _unanswered: dict[int, Request] = field(default_factory=dict)
     _waiting: deque[Request] = field(default_factory=deque)
+    _later: list[tuple[float, Request]] = field(default_factory=list)
 
     @property
     def is_full(self) -> bool:
@@ -63,8 +69,26 @@ class Requests:
         oldest = next((each for each in self._unanswered.values() if not isinstance(each.command, protocol.Sync)), None)
         return None if oldest is None else oldest.sent_at + REPLY_WITHIN_S
 
+    @property
+    def again_at(self) -> float | None:
+        """When the next command is due that the server wanted to be asked later."""
+        return min((at for at, _ in self._later), default=None)
+
     def add(self, request: Request) -> None:
         self._waiting.append(request)
+
+    def answered(self, request: Request, reply: protocol.ReplyEvent, now: float) -> None:
+        """Hand a reply to its request, or ask again later."""
+        error = reply.error
+        if (
+            isinstance(error, protocol.ErrorBody)
+            and error.code == "rate.limited"
+            and isinstance(request.command, READS)
+        ):
+            asked = error.retry_after_ms if isinstance(error.retry_after_ms, int) else 1000
+            self._later.append((now + max(LEAST_WAIT_S, asked / 1000), request))
+        else:
+            request.on_reply(reply, now)
 
     def next_ref(self) -> int:
         """Return a ref that this client has never used before."""
@@ -74,6 +98,8 @@ class Requests:
     def sendable(self, now: float) -> list[protocol.Command]:
         """Return the commands that may be sent now, in order, with their refs."""
         out: list[protocol.Command] = []
+        self._waiting.extend(request for at, request in self._later if at <= now)
+        self._later = [(at, request) for at, request in self._later if at > now]
         while self._waiting and len(self._unanswered) < self.limit:
             request = self._waiting.popleft()
             ref = self.next_ref()
@@ -89,8 +115,10 @@ class Requests:
 
     def connection_lost(self) -> None:
         """Keep the requests to send again, drop those that their owners repeat, and give up the rest."""
-        sent, waiting = list(self._unanswered.values()), list(self._waiting)
+        sent = [*self._unanswered.values(), *(request for _, request in self._later)]
+        waiting = list(self._waiting)
         self._unanswered.clear()
+        self._later.clear()
         self._waiting = deque(each for each in sent if each.after_loss == "keep")
         self._waiting.extend(each for each in waiting if each.after_loss != "drop")
         for each in sent:

@@ -33,7 +33,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Answers once this connection's own changes have been stored."""
+    """Answers once this connection's own changes have been stored.
+
+    ``Read``s and ``Stream``s have a limit for each person, all of them together (``services/limits.py``).
+    """
 
     answer: Callable[[Context, Any], Awaitable[Any]]
 
@@ -53,14 +56,14 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class AtOnce:
+class ImmediateSignal:
     """Takes effect when its frame is read, ahead of commands that wait, and has no reply."""
 
     handle: Callable[[Context, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Immediate:
+class ImmediateRead:
     """Answers when its frame is read, past commands and changes that wait; in its turn if the client does not read."""
 
     answer: Callable[[Context, Any], Any]
@@ -73,4 +76,4 @@ class SignInCommand:
     handle: Callable[[Context, Any], Awaitable[bool]]
 
 
-Handler = Write | Read | Stream | Signal | AtOnce | Immediate | SignInCommand
+Handler = Write | Read | Stream | Signal | ImmediateSignal | ImmediateRead | SignInCommand

@@ -3,14 +3,23 @@
 from typing import Any
 
 from chat.sockets.commands import connection, members, messages, reactions, read_pointers, rooms, sync, typing
-from chat.sockets.commands.context import AtOnce, Handler, Immediate, Read, Signal, SignInCommand, Stream, Write
+from chat.sockets.commands.context import (
+    Handler,
+    ImmediateRead,
+    ImmediateSignal,
+    Read,
+    Signal,
+    SignInCommand,
+    Stream,
+    Write,
+)
 from chat.wire import protocol
 
 COMMANDS: dict[type[Any], Handler] = {
     # The connection itself
     protocol.Auth: SignInCommand(connection.auth),
-    protocol.Ping: Immediate(connection.ping),
-    protocol.Received: AtOnce(connection.received),
+    protocol.Ping: ImmediateRead(connection.ping),
+    protocol.Received: ImmediateSignal(connection.received),
     # Following rooms
     protocol.Sync: Stream(sync.sync),
     protocol.Unsync: Read(sync.unsync),

@@ -6,6 +6,10 @@ const OVERDUE_MS = 10_000
 /** Longer for a sync: its pages come before the reply, at the pace at which this client reads them. */
 const SYNC_REPLY_MS = 90_000
 
+/** Commands that only read: refused because of the server's limit, they are sent again when the server says so. */
+const READS = new Set(["history", "member.list", "room.list", "sync"])
+const LIMITED_MS = 1_000
+
 export const disconnected = () =>
   new ChatError({ code: "client.disconnected", message: "There is no connection right now.", retry: true })
 
@@ -19,6 +23,7 @@ export class Requests {
   #ref = 0
   #unanswered = new Map()
   #queued = []
+  #later = new Set()
 
   /**
    * @param {import("./clock.js").Clock} clock
@@ -42,9 +47,7 @@ export class Requests {
    */
   ask(command) {
     return new Promise((resolve, reject) => {
-      const waiting = { command, resolve, reject, timer: null, watch: null }
-      if (this.#unanswered.size >= this.limit) this.#queued.push(waiting)
-      else this.#sendNow(waiting)
+      this.#enter({ command, resolve, reject, timer: null, watch: null })
     })
   }
 
@@ -53,20 +56,39 @@ export class Requests {
     if (!waiting) return
     this.#unanswered.delete(ref)
     this.#stopTimers(waiting)
+    if (error?.code === "rate.limited" && READS.has(waiting.command.type)) this.#askLater(waiting, error)
+    else this.#settle(waiting, { ok, result, error })
+    this.#sendNext()
+  }
+
+  #settle(waiting, { ok, result, error }) {
     try {
       if (ok) waiting.resolve(resultOf(waiting.command, result))
       else waiting.reject(error)
     } catch (unreadable) {
       waiting.reject(unreadable)
     }
-    this.#sendNext()
+  }
+
+  #askLater(waiting, { retryAfterMs }) {
+    this.#later.add(waiting)
+    waiting.timer = this.#clock.after(() => {
+      this.#later.delete(waiting)
+      this.#enter(waiting)
+    }, retryAfterMs ?? LIMITED_MS)
+  }
+
+  #enter(waiting) {
+    if (this.#unanswered.size >= this.limit) this.#queued.push(waiting)
+    else this.#sendNow(waiting)
   }
 
   /** Rejects all requests: the connection is gone, and whether the server did what it was asked is unknown. */
   abandon() {
-    const orphans = [...this.#unanswered.values(), ...this.#queued]
+    const orphans = [...this.#unanswered.values(), ...this.#queued, ...this.#later]
     this.#unanswered.clear()
     this.#queued = []
+    this.#later.clear()
     for (const orphan of orphans) {
       this.#stopTimers(orphan)
       orphan.reject(disconnected())
