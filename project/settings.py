@@ -133,10 +133,8 @@ TEMPLATES = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "chat:home"
 LOGOUT_REDIRECT_URL = LOGIN_URL
-AUTHENTICATION_BACKENDS = [
-    "allauth.account.auth_backends.AuthenticationBackend",
-    "django.contrib.auth.backends.ModelBackend",  # named by sessions that began with Django's own login
-]
+# Only one: a wrong password is checked by each of them, and costs a hash each time.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 ACCOUNT_ADAPTER = "project.accounts.adapter.AccountAdapter"
 ACCOUNT_USER_DISPLAY = "project.accounts.adapter.display_name"
 ACCOUNT_FORMS = {
@@ -161,7 +159,13 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # an open browser must not be enough to take over the account by e-mail
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
-ACCOUNT_RATE_LIMITS = {"setup_code": "10/5m/ip"}
+# Failed sign-ins are counted for a name and an address together, so that a stranger does not lock anybody out. The
+# slower limit, for a name alone, is for guesses from many addresses. See AccountAdapter.
+ACCOUNT_RATE_LIMITS = {
+    "setup_code": "10/5m/ip",
+    "login_failed": "10/m/ip,5/5m/key",
+    "login_failed_anywhere": "50/h/key",
+}
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 USERSESSIONS_ADAPTER = "project.accounts.adapter.SessionsAdapter"
 USERSESSIONS_TRACK_ACTIVITY = True

@@ -7,6 +7,7 @@ from email.utils import formataddr, parseaddr
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.internal import ratelimit
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from django.conf import settings
 from django.contrib import messages
@@ -110,10 +111,32 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         except (ImproperlyConfigured, PermissionDenied):
             return request.META.get("REMOTE_ADDR") or UNKNOWN_ADDRESS
 
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the attempt, for a name from one address and for the name from anywhere.
+
+        Raises:
+            ValidationError: There were too many that failed.
+        """
+        super().pre_authenticate(request, **credentials)
+        self._usage_anywhere = ratelimit.consume(
+            request, app="allauth.account", action="login_failed_anywhere", key=_name_in(credentials)
+        )
+        if not self._usage_anywhere:
+            raise self.validation_error("too_many_login_attempts")
+
+    def _rollback_login_failed_rl_usage(self) -> None:
+        super()._rollback_login_failed_rl_usage()
+        if usage := getattr(self, "_usage_anywhere", None):
+            usage.rollback()
+
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        """Count failed sign-ins by the name alone. allauth's key also has the host that the client asked for, so each
-        spelling of it (another port, capitals, any subdomain of ours) would start a new limit."""
-        return str(credentials.get("email", credentials.get("username", ""))).lower()
+        """allauth's own key also has the host that the client asked for, so each spelling of it (another port,
+        capitals, any subdomain of ours) would start a new limit."""
+        return f"{self.get_client_ip(request)}|{_name_in(credentials)}"
+
+
+def _name_in(credentials: dict[str, Any]) -> str:
+    return str(credentials.get("email", credentials.get("username", ""))).lower()
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]

@@ -82,6 +82,12 @@ class LoginForm(allauth.LoginForm):  # type: ignore[misc]
         )
         put(self, "password", label=_("Password"))
 
+    def user_credentials(self) -> dict[str, Any]:
+        """The same text as a name alone: allauth's backend tries that as an address first, and it would check the
+        password of a text that is given as both twice."""
+        credentials: dict[str, Any] = super().user_credentials()
+        return {name: value for name, value in credentials.items() if name != "email" or "username" not in credentials}
+
 
 class SignupForm(allauth.SignupForm):  # type: ignore[misc]
     """The sign-up form. ``try_save`` raises an ``AccountError`` if the account can't be made after all."""

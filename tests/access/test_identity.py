@@ -155,7 +155,7 @@ def test_its_use_is_noted_now_and_then(ana: Any, django_assert_num_queries: Any)
 def session_of(user: Any) -> Any:
     store = import_module(django_settings.SESSION_ENGINE).SessionStore()
     store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    store[BACKEND_SESSION_KEY] = django_settings.AUTHENTICATION_BACKENDS[0]
     store[HASH_SESSION_KEY] = user.get_session_auth_hash()
     store.create()
     store.save()

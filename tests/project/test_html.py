@@ -32,7 +32,7 @@ def validator() -> Path:
 
 def test_every_page_is_valid_html(olga: Any, things: dict[str, Any], validator: Path, tmp_path: Path) -> None:  # noqa: F811
     owner, visitor = Client(), Client()
-    owner.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
+    owner.force_login(olga)
     written = {}
     for who, browser in (("owner", owner), ("visitor", visitor)):
         for page in pages():

@@ -103,7 +103,7 @@ def odd(client: Client, method: str, address: str, data: dict[str, Any], *, leas
 def test_no_field_breaks_its_page(olga: Any, things: dict[str, Any], who: str, kind: str) -> None:
     text, client, found, asked = ODD[kind], Client(raise_request_exception=False), list[str](), 0
     if who == "owner":
-        client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
+        client.force_login(olga)
     for page in pages():
         if page.route in LOGOUTS or (who == "visitor" and page.route.startswith("admin/")):
             continue
@@ -129,7 +129,7 @@ def test_no_field_breaks_its_page(olga: Any, things: dict[str, Any], who: str, k
 @pytest.mark.parametrize("kind", ODD)
 def test_no_parameter_breaks_the_autocomplete_view(olga: Any, things: dict[str, Any], kind: str) -> None:
     client = Client(raise_request_exception=False)
-    client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(olga)
     asked = {"app_label": "chat", "model_name": "membership", "field_name": "user", "term": "an"}
     assert client.get("/admin/autocomplete/", asked).status_code == 200
     assert not [
@@ -153,7 +153,7 @@ def test_a_login_name_that_is_too_long_is_refused(olga: Any, size: int) -> None:
 
 def test_a_search_for_too_long_a_text_is_refused(olga: Any) -> None:
     client = Client()
-    client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(olga)
     for name in ("q", "username__icontains"):
         assert client.get("/admin/auth/user/", {name: "x" * 60_000}).status_code == 400
     for search in ("a " * 500, "ä" * 1000, "%" * 1000):
@@ -163,6 +163,6 @@ def test_a_search_for_too_long_a_text_is_refused(olga: Any) -> None:
 @pytest.mark.parametrize("text", ["9" * 60_000, "[" * 60_000, f"[{'9' * 60_000}]"])
 def test_an_invalid_list_of_rooms_is_an_error_at_its_field(olga: Any, text: str) -> None:
     client = Client()
-    client.force_login(olga, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(olga)
     answer = client.post("/admin/accounts/sitesettings/1/change/", {"first_rooms": text, "sign_up": "open"})
     assert answer.status_code == 200 and "errorlist" in answer.content.decode()

@@ -37,7 +37,7 @@ def _person(name: str) -> dict[str, Any]:
     user, _ = manager.get_or_create(username=name, defaults={"password": make_password("password"), **power})
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.create()
     return {

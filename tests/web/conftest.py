@@ -13,7 +13,7 @@ def browser_of() -> Callable[[Any], Client]:
 
     def sign_in(person: Any) -> Client:
         client = Client()
-        client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+        client.force_login(person)
         return client
 
     return sign_in

@@ -117,7 +117,7 @@ def test_a_person_who_may_only_read_is_told_so_and_not_offered_to_join(
 
 def test_joining_and_leaving_are_forms_that_need_no_scripts(eve: Any, lobby: Room):
     client = Client(enforce_csrf_checks=True)
-    client.force_login(eve, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(eve)
     for name, says in (("join", "Lobby"), ("leave", "You left the room.")):
         page = client.get(address("room", lobby.pk))
         place, token = form_around(page, f'data-part="{name}">')

@@ -2,8 +2,10 @@
 
 from itertools import count
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from django.contrib.auth.hashers import get_hasher
 from django.test import Client
 
 from tests.project.conftest import PASSWORD
@@ -17,6 +19,12 @@ HOSTS = [
     "example.com",
 ]
 LIMIT = 5
+ANYWHERE = 50
+
+
+@pytest.fixture
+def fast_hashes(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
 
 
 @pytest.fixture
@@ -33,24 +41,54 @@ def guess(name: str, password: str, *, host: str, address: str, path: str = "/ac
 
 @pytest.mark.parametrize("name", ["ana", "ana@example.com", "nobody", "nobody@example.com"])
 def test_another_spelling_of_the_host_does_not_reset_the_limit_for_a_name(
-    olga: Any, ana: Any, settings: Any, addresses: Any, name: str
+    olga: Any, ana: Any, settings: Any, name: str
 ) -> None:
     settings.ALLOWED_HOSTS = [".example.com"]
-    answers = [guess(name, "wrong", host=host, address=addresses()) for host in HOSTS]
+    answers = [guess(name, "wrong", host=host, address="10.0.0.1") for host in HOSTS]
     assert ["Too many failed attempts" in each.content.decode() for each in answers] == [False] * LIMIT + [True]
-    right = guess(name, PASSWORD, host="new.example.com", address=addresses())
+    right = guess(name, PASSWORD, host="new.example.com", address="10.0.0.1")
     assert right.status_code == 200 and "Too many failed attempts" in right.content.decode()
 
 
+def test_a_stranger_who_guesses_a_password_does_not_lock_its_owner_out(olga: Any, ana: Any) -> None:
+    for _ in range(LIMIT + 3):
+        stranger = guess("ana", "wrong", host="localhost", address="10.0.0.66")
+    assert "Too many failed attempts" in stranger.content.decode()
+    assert guess("ana", PASSWORD, host="localhost", address="10.0.0.1").status_code == 302
+
+
+def test_guesses_from_many_addresses_are_limited_all_the_same(
+    olga: Any, ana: Any, addresses: Any, fast_hashes: None
+) -> None:
+    answers = [guess("ana", "wrong", host="localhost", address=addresses()) for _ in range(ANYWHERE + 1)]
+    assert ["Too many failed attempts" in each.content.decode() for each in answers] == [False] * ANYWHERE + [True]
+    assert guess("olga", PASSWORD, host="localhost", address=addresses()).status_code == 302
+
+
+def test_signing_in_takes_nothing_of_the_limit_for_a_name(
+    olga: Any, ana: Any, addresses: Any, fast_hashes: None
+) -> None:
+    for _ in range(ANYWHERE + 1):
+        assert guess("ana", PASSWORD, host="localhost", address=addresses()).status_code == 302
+
+
+@pytest.mark.parametrize("name", ["ana", "ana@example.com", "nobody"])
+def test_a_wrong_password_costs_one_hash(olga: Any, ana: Any, name: str) -> None:
+    hasher = type(get_hasher())
+    with patch.object(hasher, "encode", autospec=True, side_effect=hasher.encode) as hashed:
+        guess(name, "wrong", host="localhost", address="10.0.0.1")
+    assert hashed.call_count == 1
+
+
 def test_another_spelling_of_the_host_does_not_reset_the_limit_in_an_open_browser(
-    olga: Any, ana: Any, settings: Any, sign_in: Any, addresses: Any
+    olga: Any, ana: Any, settings: Any, sign_in: Any
 ) -> None:
     settings.ALLOWED_HOSTS = [".example.com"]
     browser = sign_in(ana, headers={"host": "chat.example.com"})
     told = []
     for host in HOSTS:
         answer = browser.post(
-            "/accounts/reauthenticate/", {"password": "wrong"}, headers={"host": host}, REMOTE_ADDR=addresses()
+            "/accounts/reauthenticate/", {"password": "wrong"}, headers={"host": host}, REMOTE_ADDR="10.0.0.1"
         )
         told.append("Too many failed attempts" in answer.content.decode())
     assert told == [False] * LIMIT + [True]

@@ -135,7 +135,7 @@ def test_the_form_for_a_new_password_offers_to_revoke_tokens_in_a_ticked_box(
     if way == "set":  # as for a person who has none yet
         ana.set_unusable_password()
         ana.save()
-        browser.force_login(ana, backend="django.contrib.auth.backends.ModelBackend")
+        browser.force_login(ana)
         path = SET
     sent = as_shown(browser, path, password1=NEW, oldpassword=PASSWORD)
     assert sent["revoke_tokens"] == "on", "who does nothing about it is safe"
