@@ -6,9 +6,9 @@ START = $(PYTHON) project/start.py
 PYTEST = $(START) --dev -m pytest
 ARGS ?=
 
-# Three at a time, on two cores too: half of a test's time is waiting for a server or a page. Each file stays in one
+# Four at a time, on two cores too: half of a test's time is waiting for a server or a page. Each file stays in one
 # process; the order is that of tests/conftest.py.
-PARALLEL = -n 3 --dist loadfile --no-loadscope-reorder
+PARALLEL = -n 4 --dist loadfile --no-loadscope-reorder
 # What runs on PostgreSQL as well, in pytest's own process. Tests with servers choose their databases themselves.
 ON_POSTGRESQL = tests/services tests/models tests/access tests/live/test_hub.py tests/live/test_runs.py tests/project/test_odd_fields.py \
 	tests/project/test_unwritable.py tests/project/accounts/test_races.py tests/web/test_odd_addresses.py

@@ -108,7 +108,7 @@ class ChatSettings:
     """Messages that one person may post at once."""
     change_rate: float = 5.0
     """Other changes of one kind (reactions, read pointers …) a second that one person may make in the long run, in one
-    process. Edits, joins and new rooms count for several (chat/services/limits.py)."""
+    process. Edits, joins and new rooms count for several (chat/services/limits.py). Forms of pages count apart."""
     change_burst: int = 50
     """Other changes of one kind that one person may make at once."""
     read_rate: float = 10.0
@@ -116,6 +116,10 @@ class ChatSettings:
     process. Some count for several (chat/services/limits.py)."""
     read_burst: int = 100
     """Commands that only read which one person may send at once."""
+    page_rate: float = 3.0
+    """Pages a second that one person may ask for in the long run, in one process; the next is answered 429."""
+    page_burst: int = 60
+    """Pages that one person may ask for at once."""
     frame_rate: float = 100.0
     """Frames a second that one person may send in the long run, in one process; the next closes the socket (4029)."""
     frame_burst: int = 1_000

@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
 from chat.web import lobby, new_room, people, room_settings, rooms, tokens
+from chat.web.limited import limited
 from chat.web.time_zone import in_readers_zone
 
 app_name = "chat"
@@ -14,7 +15,7 @@ app_name = "chat"
 
 def page(route: str, view: Callable[..., Any], name: str) -> URLPattern:
     """Route to a page that is one person's: no cache keeps it, so the Back button does not show it after sign-out."""
-    return path(route, never_cache(in_readers_zone(view)), name=name)
+    return path(route, never_cache(limited(in_readers_zone(view))), name=name)
 
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""How often one person may change something, read something or connect, in this process.
+"""How often one person may change something, read something, connect or ask for a page, in this process.
 
 The limit is asked before the work: a command that is over it renders nothing, reads nothing from the database and puts
 nothing into the writer's queue.
@@ -67,6 +67,11 @@ def may_connect(user_id: str) -> bool:
     return not _sockets().wait_s(user_id, time.monotonic())
 
 
+def page_wait_s(user_id: str, *, is_act: bool) -> float:
+    """Count a page that this person asks for, or an act by a form; or return the seconds until there may be one."""
+    return _pages()[is_act].wait_s(user_id, time.monotonic())
+
+
 def may_send(sender: str) -> bool:
     """Count a frame, whatever it holds; False if this person has sent too many lately."""
     return not _frames().wait_s(sender, time.monotonic())
@@ -87,13 +92,18 @@ def _sockets() -> RateLimit:
 
 
 @cache
+def _pages() -> tuple[RateLimit, RateLimit]:
+    return RateLimit(conf.page_rate, conf.page_burst), RateLimit(conf.change_rate, conf.change_burst)
+
+
+@cache
 def _frames() -> RateLimit:
     return RateLimit(conf.frame_rate, conf.frame_burst)
 
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CHAT":
-        for each in (_limits, _sockets, _frames):
+        for each in (_limits, _sockets, _pages, _frames):
             each.cache_clear()
 
 

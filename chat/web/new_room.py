@@ -3,6 +3,7 @@
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from chat.access import directory
@@ -10,7 +11,7 @@ from chat.services import rooms
 from chat.web.forms import NewRoomForm
 from chat.web.page_config import site_context
 from chat.web.person_rows import picker
-from chat.web.request_parameters import asks_for_list, page_of, search_of, users_of
+from chat.web.request_parameters import TICKED_AT_MOST, asks_for_list, page_of, search_of, users_of
 from chat.wire.errors import ChatError
 
 
@@ -23,6 +24,9 @@ def new_room(request: HttpRequest) -> HttpResponse:
     if asks_for_list(request.POST):
         return _page(request, NewRoomForm(initial=request.POST.dict()))
     form = NewRoomForm(request.POST)
+    wanted = users_of(request)
+    if len(wanted) > TICKED_AT_MOST:
+        form.add_error(None, _("Add fewer people at once."))
     if form.is_valid():
         given = form.cleaned_data
         try:
@@ -32,7 +36,7 @@ def new_room(request: HttpRequest) -> HttpResponse:
                 topic=given["topic"],
                 kind=given["kind"],
                 client_id=given["client_id"],
-                user_ids=users_of(request) if given["kind"] == "private" else [],
+                user_ids=wanted if given["kind"] == "private" else [],
             )
         except ChatError as error:
             form.refuse(error)

@@ -25,6 +25,10 @@ def asks_for_list(fields: QueryDict) -> bool:
     return "page" in fields or action == "search" or (action == "enter" and _is_new_search(fields))
 
 
+TICKED_AT_MOST = 100
+"""People of one form: bringing somebody into a room takes several rows and is told to everybody in it."""
+
+
 def users_of(request: HttpRequest) -> list[str]:
     """The ids of the ticked people, each once."""
     fields = request.POST if request.method == "POST" else request.GET

@@ -21,11 +21,10 @@ from chat.services import memberships, rooms
 from chat.web.forms import RoomForm
 from chat.web.page_config import site_context
 from chat.web.person_rows import Picker, member_row, picker
-from chat.web.request_parameters import asks_for_list, page_of, query, search_of, users_of
+from chat.web.request_parameters import TICKED_AT_MOST, asks_for_list, page_of, query, search_of, users_of
 from chat.web.rooms import left, watched
 from chat.wire.errors import ChatError, MemberNotFound, RoomForbidden, RoomInvalid, RoomNotFound
 
-ADDED_AT_ONCE = 100
 """Each person is a change of the room of their own, and nobody else can write in the room meanwhile."""
 CONFIRMED = ("archive", "leave", "open", "private", "remove")
 """Actions that ask for confirmation, on a page of its own, so that they work without scripts."""
@@ -115,7 +114,7 @@ def _add(request: HttpRequest, entry: Entry) -> HttpResponse:
     wanted = users_of(request)
     if not wanted:
         return _page(request, entry, errors={"add": _("Select somebody to add first.")})
-    if len(wanted) > ADDED_AT_ONCE:
+    if len(wanted) > TICKED_AT_MOST:
         return _page(request, entry, errors={"add": _("Add fewer people at once.")})
 
     return _tried(
