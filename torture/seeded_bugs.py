@@ -75,15 +75,14 @@ def _no_heads() -> None:
 
 
 def _ack_before_commit() -> None:
-    from chat.services import posting, writer
+    from chat.services import batch, posting, writer
 
-    gather, post_many = writer._gather, posting.post_many
+    run, post_many = batch.run, posting.post_many
     waiting_jobs: list[Any] = []
 
-    def remembered(*arguments: Any) -> Any:
-        jobs, going_on = gather(*arguments)
+    def remembered(jobs: Any) -> Any:
         waiting_jobs[:] = jobs
-        return jobs, going_on
+        return run(jobs)
 
     def answered_early(posts: Any, **options: Any) -> Any:
         outcomes = post_many(posts, **options)
@@ -92,7 +91,7 @@ def _ack_before_commit() -> None:
         time.sleep(COMMIT_TAKES_S)
         return outcomes
 
-    writer._gather = remembered
+    batch.run = remembered
     posting.post_many = answered_early
 
 
