@@ -112,14 +112,18 @@ class ChatSettings:
     change_burst: int = 50
     """Other changes of one kind that one person may make at once."""
     read_rate: float = 10.0
-    """Commands that only read (``history``, ``sync``, lists) a second that one person may send in the long run, in one
-    process. Some count for several (chat/services/limits.py)."""
+    """Commands that only read (``history``, ``member.list``, ``room.list``) a second that one person may send in the long
+    run, in one process. Some count for several (chat/services/limits.py)."""
     read_burst: int = 100
     """Commands that only read which one person may send at once."""
+    sync_rate: float = 200.0
+    """Rooms a second that one person may sync in the long run, in one process; each ``sync`` counts as five more."""
+    sync_burst: int = 5_000
+    """Rooms that one person may sync at once: 200 on each of 20 sockets, after a restart."""
     page_rate: float = 3.0
-    """Pages a second that one person may ask for in the long run, in one process; the next is answered 429."""
+    """Pages a second that one person may request in the long run, in one process; the next is answered 429."""
     page_burst: int = 60
-    """Pages that one person may ask for at once."""
+    """Pages that one person may request at once."""
     frame_rate: float = 100.0
     """Frames a second that one person may send in the long run, in one process; the next closes the socket (4029)."""
     frame_burst: int = 1_000

@@ -23,7 +23,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # no test 
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 
 # Tests of other subjects do not run into these limits: keys of people, by which they count, come again in each test.
-_raised = ("READ", "PAGE", "FRAME", "SOCKET")
+_raised = ("READ", "SYNC", "PAGE", "FRAME", "SOCKET")
 CHAT = {**CHAT, **{f"{each}_RATE": 1e5 for each in _raised}, **{f"{each}_BURST": 10**5 for each in _raised}}
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -1,7 +1,7 @@
-"""How often one person may change something, read something, connect or ask for a page, in this process.
+"""How often one person may change something, read something, connect or request a page, in this process.
 
-The limit is asked before the work: a command that is over it renders nothing, reads nothing from the database and puts
-nothing into the writer's queue.
+The limit is checked before the work: for a command that is over it, nothing is rendered, read from the database or put
+into the writer's queue.
 """
 
 import time
@@ -40,12 +40,13 @@ READ_COSTS: dict[type[Any], float] = {
     protocol.History: 1,
     protocol.ListMembers: 1,
     protocol.ListRooms: 2,
-    protocol.Sync: 1,
-    protocol.Unsync: 0.1,
 }
 """What one command takes of the limit that all commands have together which only read: ``CHAT["READ_BURST"]``."""
-SYNCED_ROOM = 0.1
-"""What each room of a ``sync`` takes beside."""
+NO_TOKEN = 1
+"""What an ``auth`` without a token takes of it: there is nothing to look up."""
+SYNC_COSTS: dict[type[Any], float] = {protocol.Sync: 5, protocol.Unsync: 1}
+"""What ``sync`` and ``unsync`` take of theirs, ``CHAT["SYNC_BURST"]``. Each room of a ``sync`` takes one more. Apart from
+other reads, because a person's pages all need it at the same moment, after a restart."""
 
 
 def ask(user_id: str, command: Any) -> None:
@@ -54,12 +55,17 @@ def ask(user_id: str, command: Any) -> None:
     Raises:
         RateLimited: They have used up what they may do at once. What is refused for that is not counted.
     """
-    kind = type(command)
-    cost = COSTS[kind] if kind in COSTS else READ_COSTS[kind]
-    if isinstance(command, protocol.Sync):
-        cost += SYNCED_ROOM * len(command.rooms)
-    if wait_s := _limits()[kind].wait_s(user_id, time.monotonic(), cost):
+    if wait_s := _limits()[type(command)].wait_s(user_id, time.monotonic(), _cost(command)):
         raise RateLimited(retry_after_ms=round(wait_s * 1000) + 1)
+
+
+def _cost(command: Any) -> float:
+    kind = type(command)
+    if kind is protocol.Sync:
+        return SYNC_COSTS[kind] + len(command.rooms)
+    if kind is protocol.Auth and command.token is None:
+        return NO_TOKEN
+    return COSTS.get(kind) or READ_COSTS.get(kind) or SYNC_COSTS[kind]
 
 
 def may_connect(user_id: str) -> bool:
@@ -68,22 +74,26 @@ def may_connect(user_id: str) -> bool:
 
 
 def page_wait_s(user_id: str, *, is_act: bool) -> float:
-    """Count a page that this person asks for, or an act by a form; or return the seconds until there may be one."""
+    """Count a page that this person requests, or an act by a form; or return the seconds until it is allowed."""
     return _pages()[is_act].wait_s(user_id, time.monotonic())
 
 
 def may_send(sender: str) -> bool:
-    """Count a frame, whatever it holds; False if this person has sent too many lately."""
+    """Count a frame, whatever it holds; False if too many have come from this sender lately.
+
+    Args:
+        sender: The id of a person or, before the sign-in, of a connection.
+    """
     return not _frames().wait_s(sender, time.monotonic())
 
 
 @cache
 def _limits() -> dict[type[Any], RateLimit]:
     limits = {kind: RateLimit(conf.change_rate, conf.change_burst) for kind in COSTS}
-    reads = RateLimit(conf.read_rate, conf.read_burst)
-    return (
-        limits | dict.fromkeys(READ_COSTS, reads) | {protocol.PostMessage: RateLimit(conf.post_rate, conf.post_burst)}
-    )
+    limits[protocol.PostMessage] = RateLimit(conf.post_rate, conf.post_burst)
+    limits |= dict.fromkeys(READ_COSTS, RateLimit(conf.read_rate, conf.read_burst))
+    limits |= dict.fromkeys(SYNC_COSTS, RateLimit(conf.sync_rate, conf.sync_burst))
+    return limits
 
 
 @cache

@@ -174,20 +174,46 @@ test("replies find their command, and no more are unanswered than the server all
   await Promise.all([assert.rejects(answers[2], "client.no_reply"), clock.advance(30_000)])
 })
 
-test("what only reads and is refused for its rate is asked again when the server says so", async () => {
+const LIMITED = { code: "rate.limited", message: "Slow.", retry: true, retry_after_ms: 700 }
+const refuse = (transport, ...refs) => refs.forEach((ref) => transport.says({ type: "reply", ref, ok: false, error: LIMITED }))
+
+test("what only reads and is refused for its rate is sent again when the server says so, and a change is not", async () => {
   const { opened: [transport], socket, clock } = arrange()
   transport.greets()
-  const answer = socket.request({ type: "unsync", rooms: [] })
+  const change = socket.request({ type: "room.join", room: "1" })
   const page = socket.request({ type: "member.list", room: "1" })
-  const limited = { code: "rate.limited", message: "Slow.", retry: true, retry_after_ms: 700 }
-  for (const { ref } of [...transport.sent]) transport.says({ type: "reply", ref, ok: false, error: limited })
-  await assert.rejects(answer, "rate.limited")
+  refuse(transport, 1, 2)
+  await assert.rejects(change, "rate.limited")
   await clock.advance(699)
   assert.equal(transport.sent.length, 2)
-  await clock.advance(1)
+  await clock.advance(700 / 4 + 1)
   assert.equal(transport.sent.at(-1), { type: "member.list", ref: 3, room: "1" })
   transport.says({ type: "reply", ref: 3, ok: true, result: { members: [], more: false, epoch: "e", seq: 1 } })
   assert.equal((await page).members, [])
+})
+
+test("after a refusal all reads wait, and go one at a time and in order; syncs and changes pass them", async () => {
+  const { opened: [transport], socket, clock } = arrange()
+  transport.greets()
+  const pages = ["1", "2", "3", "4"].map((room) => socket.request({ type: "member.list", room }).catch(() => {}))
+  assert.equal(transport.sent.map(({ room }) => room), ["1", "2"])
+  refuse(transport, 1, 2)
+  assert.equal(transport.sent.length, 2)
+  socket.request({ type: "room.join", room: "9" }).catch(() => {})
+  socket.request({ type: "sync", rooms: new Map() }).catch(() => {})
+  assert.equal(transport.sent.map(({ type }) => type).slice(2), ["room.join", "sync"])
+  for (const ref of [3, 4]) transport.says({ type: "reply", ref, ok: true, result: { rooms: {} } })
+  await clock.advance(1000)
+  assert.equal(transport.sent.map(({ room }) => room).slice(4), ["1"])
+  refuse(transport, 5)
+  await clock.advance(1000)
+  for (const ref of [6, 7, 8]) {
+    assert.equal(transport.sent.at(-1).ref, ref)
+    transport.says({ type: "reply", ref, ok: true, result: { members: [], more: false, epoch: "e", seq: 1 } })
+  }
+  transport.says({ type: "reply", ref: 9, ok: true, result: { members: [], more: false, epoch: "e", seq: 1 } })
+  await Promise.all(pages)
+  assert.equal(transport.sent.map(({ room }) => room).slice(4), ["1", "1", "2", "3", "4"])
 })
 
 test("what waits to be asked again ends with the connection", async () => {

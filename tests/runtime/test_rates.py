@@ -1,5 +1,9 @@
 """Token buckets: a burst at once, a rate over time, and memory for so many people only."""
 
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,3 +78,18 @@ def test_nobody_gets_more_than_burst_and_rate_allow(pauses: list[float]) -> None
         now += pause
         granted += limit.wait_s("ana", now) == 0
         assert granted <= 4 + 2 * now + 1e-6
+
+
+def test_threads_that_ask_at_the_same_moment_are_granted_one_burst_together() -> None:
+    limit, together, interval = RateLimit(rate=0.001, burst=500), threading.Barrier(4), sys.getswitchinterval()
+
+    def ask(_: int) -> int:
+        together.wait()
+        return sum(limit.wait_s("ana", 0.0) == 0 for _ in range(5_000))
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(ask, range(4))) == 500
+    finally:
+        sys.setswitchinterval(interval)

@@ -9,14 +9,16 @@ from uuid import uuid4
 
 import pytest
 
+from chat.conf import ChatSettings
 from chat.models import Room
 from chat.runtime import pools
 from chat.services.changes import Call
-from chat.services.limits import COSTS, READ_COSTS
+from chat.services.limits import COSTS, READ_COSTS, SYNC_COSTS
 from chat.services.writer import writer
 from chat.sockets.commands import messages
 from chat.sockets.commands.context import Read, SignInCommand, Stream, Write
 from chat.sockets.commands.registry import COMMANDS
+from chat.wire import protocol
 from tests.cast import numbers, said
 from tests.client.waiting import until
 from tests.sockets.socket import WAIT_S, socket_of
@@ -66,19 +68,18 @@ async def test_a_burst_goes_through_and_the_next_is_told_to_wait(ana: Any, ben: 
 
 
 READS: dict[str, dict[str, Any]] = {
-    "auth": {"token": None},
+    "auth": {"token": "wrong"},
     "history": {"room": NOWHERE},
     "member.list": {"room": NOWHERE},
     "room.list": {"scope": "mine"},
-    "sync": {"rooms": {NOWHERE: None}},
-    "unsync": {"rooms": [NOWHERE]},
 }
+SYNCS: dict[str, dict[str, Any]] = {"sync": {"rooms": {NOWHERE: None}}, "unsync": {"rooms": [NOWHERE]}}
 
 
 def test_every_command_that_only_reads_has_a_limit() -> None:
     reads = {kind for kind, handler in COMMANDS.items() if isinstance(handler, Read | Stream | SignInCommand)}
-    assert READ_COSTS.keys() == reads
-    assert len(READS) == len(reads)
+    assert READ_COSTS.keys() | SYNC_COSTS.keys() == reads
+    assert len(READS) + len(SYNCS) == len(reads)
 
 
 @pytest.mark.parametrize("kind", READS)
@@ -92,15 +93,41 @@ async def test_reads_have_one_limit_together_over_all_sockets(ana: Any, ben: Any
             assert await two.code_of(kind, **READS[kind]) == "rate.limited"
         assert await bens.code_of(kind, **READS[kind]) != "rate.limited"
         assert await two.code_of("ping") == ""
+        assert await two.code_of("sync", **SYNCS["sync"]) == "", "reads without end keep no page from being live"
 
 
-async def test_a_sync_of_many_rooms_takes_more_of_the_limit(ana: Any, settings: Any) -> None:
+async def test_an_auth_without_a_token_looks_nothing_up_and_counts_for_little(ana: Any, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "READ_RATE": 0.001, "READ_BURST": 6}
-    rooms = dict.fromkeys(map(str, range(900_000, 900_040)))
     async with socket_of(ana) as socket:
-        assert await socket.code_of("sync", rooms=rooms) == ""
-        assert await socket.code_of("history", room=NOWHERE) == "room.not_found"
-        assert await socket.code_of("history", room=NOWHERE) == "rate.limited"
+        for _ in range(6):
+            assert await socket.code_of("auth", token=None) != "rate.limited"
+        assert await socket.code_of("auth", token=None) == "rate.limited"
+
+
+@pytest.mark.parametrize("kind", SYNCS)
+async def test_syncs_have_one_limit_together_over_all_sockets(ana: Any, ben: Any, settings: Any, kind: str) -> None:
+    settings.CHAT = {**settings.CHAT, "SYNC_RATE": 0.001, "SYNC_BURST": 12}
+    async with socket_of(ana) as one, socket_of(ana) as two, socket_of(ben) as bens:
+        assert await two.code_of("ping") == ""
+        for _ in range(2):
+            assert await one.code_of("sync", **SYNCS["sync"]) == ""
+        with patch.object(pools.readers, "run", side_effect=AssertionError("read")):
+            assert await two.code_of(kind, **SYNCS[kind]) == "rate.limited"
+        assert await bens.code_of(kind, **SYNCS[kind]) == ""
+        assert await two.code_of("history", room=NOWHERE) == "room.not_found"
+
+
+async def test_each_room_of_a_sync_counts(ana: Any, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "SYNC_RATE": 0.001, "SYNC_BURST": 50}
+    async with socket_of(ana) as socket:
+        assert await socket.code_of("sync", rooms=dict.fromkeys(map(str, range(900_000, 900_040)))) == ""
+        assert await socket.code_of("sync", rooms={NOWHERE: None}) == "rate.limited"
+
+
+def test_twenty_pages_with_two_hundred_rooms_may_sync_at_once() -> None:
+    at_once = ChatSettings()
+    cost = SYNC_COSTS[protocol.Sync] + 200
+    assert at_once.sockets_per_user * cost <= at_once.sync_burst
 
 
 async def test_over_the_limit_nothing_is_rendered_or_queued(ana: Any, lobby: Room, settings: Any) -> None:

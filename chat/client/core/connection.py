@@ -70,7 +70,7 @@ class ClientConnection:
         self._news_at_most = news_at_most
         self._link = Link(rng, can_refresh)
         self._schedule = Schedule()
-        self._requests = Requests()
+        self._requests = Requests(rng)
         self._flow = FlowControl()
         self._probe = Probe()
         self._rooms = RoomList(rng)
@@ -122,8 +122,8 @@ class ClientConnection:
                 self._probe.wake_at(self._probed),
                 self._flow.due_at,
                 self._syncs.wake_at,
-                self._requests.wake_at,
-                self._requests.again_at,
+                self._requests.overdue_at,
+                self._requests.send_at,
                 self._rooms.list_at,
             ]
             if len(self.outbox):
@@ -185,7 +185,7 @@ class ClientConnection:
         if self._link.is_up:
             self._schedule.run(now)
         if self.is_live:
-            overdue = self._requests.wake_at
+            overdue = self._requests.overdue_at
             if (overdue is not None and overdue <= now) or self._probe.is_hung(now):
                 self._drop_connection(now)
             elif self._probe.asks(self._probed, now):
@@ -205,7 +205,7 @@ class ClientConnection:
     def _handle(self, event: protocol.Event, now: float) -> None:
         if isinstance(event, protocol.ReplyEvent):
             if (request := self._requests.take(event.ref)) is not None:
-                self._requests.answered(request, usable(request.command, event), now)
+                self._requests.answer(request, usable(request.command, event), now)
         elif isinstance(event, protocol.Hello):
             self._greeted(event, now)
         elif isinstance(event, protocol.Heads):

@@ -3,9 +3,11 @@
 Sans I/O. Times are seconds of any monotonic clock, passed in.
 """
 
+import heapq
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import random
 from typing import Literal
 
 import msgspec
@@ -19,9 +21,13 @@ REPLY_WITHIN_S = 60.0
 ``sync`` is exempt: its answer follows a catch-up that goes as fast as the client reads."""
 
 READS = (protocol.History, protocol.ListMembers, protocol.ListRooms)
-"""Commands that only read. One that the server refuses because of its limit is asked again when the server says so.
-``sync`` has a rhythm of its own; to repeat a change is for its caller to decide."""
+"""Commands that only read, which have one limit together. One that is over it is sent again when the server says so.
+``sync`` has a limit and a back-off of its own (``sync.py``); to repeat a change is for its caller to decide."""
 LEAST_WAIT_S = 0.1
+"""A shorter ``retry_after_ms`` counts as this, because the client would ask in a tight loop."""
+MOST_WAIT_S = 60.0
+DEFAULT_WAIT_S = 1.0
+"""The wait after a refusal that names none."""
 
 OnReply = Callable[[protocol.ReplyEvent, float], None]
 """Takes a reply with its result in typed form, or with an error (see ``results.usable``), and the time."""
@@ -43,19 +49,82 @@ class Request:
     on_stop: Callable[[], None] | None = None
     """Called when there will never be another connection."""
     sent_at: float = 0.0
+    place: int = 0
+    """Its place in the order in which requests were added."""
+
+
+@dataclass(slots=True)
+class HeldReads:
+    """Reads that wait because the server has refused one for its rate.
+
+    They are sent one at a time, in the order in which they were added, and none before the time that the server named.
+    If each were repeated by itself, the refusals alone would be a flood, for which the server closes connections.
+    """
+
+    rng: Callable[[], float]
+    _requests: list[tuple[int, Request]] = field(default_factory=list)
+    _until: float = 0.0
+    _is_asking: bool = False
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    @property
+    def wake_at(self) -> float | None:
+        """When the next read may be sent; None if none waits, or while one is unanswered."""
+        return self._until if self._requests and not self._is_asking else None
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether a further read has to wait behind these."""
+        return bool(self._requests) or self._is_asking
+
+    def hold(self, request: Request) -> None:
+        heapq.heappush(self._requests, (request.place, request))
+
+    def refused(self, request: Request, retry_after_ms: object, now: float) -> None:
+        """Hold a read that was refused, and the others with it."""
+        wait = retry_after_ms / 1000 if isinstance(retry_after_ms, int) else DEFAULT_WAIT_S
+        wait = min(MOST_WAIT_S, max(LEAST_WAIT_S, wait))
+        # The limit is one for all connections of a person, and theirs were refused at the same moment.
+        self._until = max(self._until, now + wait * (1 + self.rng() / 4))
+        self._is_asking = False
+        self.hold(request)
+
+    def answered(self) -> None:
+        self._is_asking = False
+
+    def next(self, now: float) -> Request | None:
+        """Return the read to send now, if any; it counts as unanswered from here on."""
+        if not self._requests or self._is_asking or now < self._until:
+            return None
+        self._is_asking = True
+        return heapq.heappop(self._requests)[1]
+
+    def clear(self) -> list[Request]:
+        """Hold nothing any more; return what was held, in order."""
+        held = [request for _, request in sorted(self._requests)]
+        self._requests.clear()
+        self._until, self._is_asking = 0.0, False
+        return held
 
 
 @dataclass(slots=True)
 class Requests:
+    rng: Callable[[], float] = random
     limit: int = 32
     _last_ref: int = 0
+    _last_place: int = 0
     _unanswered: dict[int, Request] = field(default_factory=dict)
     _waiting: deque[Request] = field(default_factory=deque)
-    _later: list[tuple[float, Request]] = field(default_factory=list)
+    _reads: HeldReads = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reads = HeldReads(self.rng)
 
     @property
     def is_full(self) -> bool:
-        return len(self._waiting) >= WAITING_AT_MOST
+        return len(self._waiting) + len(self._reads) >= WAITING_AT_MOST
 
     @property
     def oldest_at(self) -> float | None:
@@ -63,32 +132,31 @@ class Requests:
         return next((each.sent_at for each in self._unanswered.values()), None)
 
     @property
-    def wake_at(self) -> float | None:
+    def overdue_at(self) -> float | None:
         """When the oldest unanswered command is overdue."""
         # Entries are in the order of sending, so the first one that counts is the oldest.
         oldest = next((each for each in self._unanswered.values() if not isinstance(each.command, protocol.Sync)), None)
         return None if oldest is None else oldest.sent_at + REPLY_WITHIN_S
 
     @property
-    def again_at(self) -> float | None:
-        """When the next command is due that the server wanted to be asked later."""
-        return min((at for at, _ in self._later), default=None)
+    def send_at(self) -> float | None:
+        """When the next command may be sent that the server's limit holds back; None if there is none."""
+        return self._reads.wake_at if len(self._unanswered) < self.limit else None
 
     def add(self, request: Request) -> None:
+        self._last_place += 1
+        request.place = self._last_place
         self._waiting.append(request)
 
-    def answered(self, request: Request, reply: protocol.ReplyEvent, now: float) -> None:
-        """Hand a reply to its request, or ask again later."""
-        error = reply.error
-        if (
-            isinstance(error, protocol.ErrorBody)
-            and error.code == "rate.limited"
-            and isinstance(request.command, READS)
-        ):
-            asked = error.retry_after_ms if isinstance(error.retry_after_ms, int) else 1000
-            self._later.append((now + max(LEAST_WAIT_S, asked / 1000), request))
-        else:
-            request.on_reply(reply, now)
+    def answer(self, request: Request, reply: protocol.ReplyEvent, now: float) -> None:
+        """Hand a reply to its request, unless it is a read that has to be sent again."""
+        if isinstance(request.command, READS):
+            error = reply.error
+            if isinstance(error, protocol.ErrorBody) and error.code == "rate.limited":
+                self._reads.refused(request, error.retry_after_ms, now)
+                return
+            self._reads.answered()
+        request.on_reply(reply, now)
 
     def next_ref(self) -> int:
         """Return a ref that this client has never used before."""
@@ -98,10 +166,7 @@ class Requests:
     def sendable(self, now: float) -> list[protocol.Command]:
         """Return the commands that may be sent now, in order, with their refs."""
         out: list[protocol.Command] = []
-        self._waiting.extend(request for at, request in self._later if at <= now)
-        self._later = [(at, request) for at, request in self._later if at > now]
-        while self._waiting and len(self._unanswered) < self.limit:
-            request = self._waiting.popleft()
+        while len(self._unanswered) < self.limit and (request := self._next(now)):
             ref = self.next_ref()
             request.command = msgspec.structs.replace(request.command, ref=ref)
             request.sent_at = now
@@ -109,16 +174,25 @@ class Requests:
             out.append(request.command)
         return out
 
+    def _next(self, now: float) -> Request | None:
+        if held := self._reads.next(now):
+            return held
+        while self._waiting:
+            request = self._waiting.popleft()
+            if not (isinstance(request.command, READS) and self._reads.is_holding):
+                return request
+            self._reads.hold(request)
+        return None
+
     def take(self, ref: int) -> Request | None:
         """Return the request that a reply answers, or None for an unexpected reply, which is ignored."""
         return self._unanswered.pop(ref, None)
 
     def connection_lost(self) -> None:
         """Keep the requests to send again, drop those that their owners repeat, and give up the rest."""
-        sent = [*self._unanswered.values(), *(request for _, request in self._later)]
-        waiting = list(self._waiting)
+        sent = list(self._unanswered.values())
+        waiting = sorted((*self._reads.clear(), *self._waiting), key=lambda each: each.place)
         self._unanswered.clear()
-        self._later.clear()
         self._waiting = deque(each for each in sent if each.after_loss == "keep")
         self._waiting.extend(each for each in waiting if each.after_loss != "drop")
         for each in sent:

@@ -1,3 +1,4 @@
+import { HeldReads } from "./held-reads.js"
 import { ChatError, DEFAULT_LIMITS, encode, resultOf } from "./protocol.js"
 
 const REPLY_MS = 30_000
@@ -6,9 +7,8 @@ const OVERDUE_MS = 10_000
 /** Longer for a sync: its pages come before the reply, at the pace at which this client reads them. */
 const SYNC_REPLY_MS = 90_000
 
-/** Commands that only read: refused because of the server's limit, they are sent again when the server says so. */
-const READS = new Set(["history", "member.list", "room.list", "sync"])
-const LIMITED_MS = 1_000
+/** Commands that are sent again when they are over their limit. Those that read have one limit together. */
+const LIMITS = { history: "reads", "member.list": "reads", "room.list": "reads", sync: "syncs" }
 
 export const disconnected = () =>
   new ChatError({ code: "client.disconnected", message: "There is no connection right now.", retry: true })
@@ -21,9 +21,10 @@ export class Requests {
   #send
   #overdue
   #ref = 0
+  #place = 0
   #unanswered = new Map()
   #queued = []
-  #later = new Set()
+  #held
 
   /**
    * @param {import("./clock.js").Clock} clock
@@ -34,6 +35,7 @@ export class Requests {
     this.#clock = clock
     this.#send = send
     this.#overdue = overdue
+    this.#held = { reads: new HeldReads(clock, () => this.#sendNext()), syncs: new HeldReads(clock, () => this.#sendNext()) }
   }
 
   /** Sends a `ping` past the commands that wait. Its answer says nothing that any frame would not say. */
@@ -47,7 +49,8 @@ export class Requests {
    */
   ask(command) {
     return new Promise((resolve, reject) => {
-      this.#enter({ command, resolve, reject, timer: null, watch: null })
+      this.#queued.push({ command, place: (this.#place += 1), resolve, reject, timer: null, watch: null })
+      this.#sendNext()
     })
   }
 
@@ -56,8 +59,12 @@ export class Requests {
     if (!waiting) return
     this.#unanswered.delete(ref)
     this.#stopTimers(waiting)
-    if (error?.code === "rate.limited" && READS.has(waiting.command.type)) this.#askLater(waiting, error)
-    else this.#settle(waiting, { ok, result, error })
+    const held = this.#heldLike(waiting)
+    if (held && error?.code === "rate.limited") held.refused(waiting, error.retryAfterMs)
+    else {
+      held?.answered()
+      this.#settle(waiting, { ok, result, error })
+    }
     this.#sendNext()
   }
 
@@ -70,25 +77,16 @@ export class Requests {
     }
   }
 
-  #askLater(waiting, { retryAfterMs }) {
-    this.#later.add(waiting)
-    waiting.timer = this.#clock.after(() => {
-      this.#later.delete(waiting)
-      this.#enter(waiting)
-    }, retryAfterMs ?? LIMITED_MS)
-  }
-
-  #enter(waiting) {
-    if (this.#unanswered.size >= this.limit) this.#queued.push(waiting)
-    else this.#sendNow(waiting)
+  /** The reads that have the same limit as this request; undefined for one that is not sent again. */
+  #heldLike({ command }) {
+    return this.#held[LIMITS[command.type]]
   }
 
   /** Rejects all requests: the connection is gone, and whether the server did what it was asked is unknown. */
   abandon() {
-    const orphans = [...this.#unanswered.values(), ...this.#queued, ...this.#later]
+    const orphans = [...this.#unanswered.values(), ...this.#queued, ...this.#held.reads.clear(), ...this.#held.syncs.clear()]
     this.#unanswered.clear()
     this.#queued = []
-    this.#later.clear()
     for (const orphan of orphans) {
       this.#stopTimers(orphan)
       orphan.reject(disconnected())
@@ -96,7 +94,23 @@ export class Requests {
   }
 
   #sendNext() {
-    if (this.#queued.length) this.#sendNow(this.#queued.shift())
+    while (this.#unanswered.size < this.limit) {
+      const next = this.#next()
+      if (!next) return
+      this.#sendNow(next)
+    }
+  }
+
+  #next() {
+    const next = this.#held.reads.next() ?? this.#held.syncs.next()
+    if (next) return next
+    while (this.#queued.length) {
+      const waiting = this.#queued.shift()
+      const held = this.#heldLike(waiting)
+      if (!held?.isHolding) return waiting
+      held.hold(waiting)
+    }
+    return null
   }
 
   #sendNow(waiting) {
@@ -123,6 +137,7 @@ export class Requests {
     const waiting = this.#unanswered.get(ref)
     this.#unanswered.delete(ref)
     this.#stopTimers(waiting)
+    this.#heldLike(waiting)?.answered()
     waiting.reject(new ChatError({ code: "client.no_reply", message: "The server did not answer.", retry: true }))
     this.#sendNext()
   }
