@@ -159,12 +159,13 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # an open browser must not be enough to take over the account by e-mail
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
-# Failed sign-ins are counted for a name and an address together, so that a stranger does not lock anybody out. The
-# slower limit, for a name alone, is for guesses from many addresses. See AccountAdapter.
+# Failed sign-ins are counted for a name and an address together, so that a stranger does not lock anybody out. The limit
+# for a name alone is for guesses from many addresses: far above what one address may do, and not for browsers that the
+# person has used before. See AccountAdapter.
 ACCOUNT_RATE_LIMITS = {
     "setup_code": "10/5m/ip",
-    "login_failed": "10/m/ip,5/5m/key",
-    "login_failed_anywhere": "50/h/key",
+    "login_failed": "10/m/ip,5/5m/key,20/h/key",
+    "login_failed_anywhere": "200/h/key",
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 USERSESSIONS_ADAPTER = "project.accounts.adapter.SessionsAdapter"

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat import api
 from chat.access.policy import policy
-from project.accounts import signup, site
+from project.accounts import known_browsers, signup, site
 
 logger = logging.getLogger(__name__)
 INVITATION_KEY = "invitation"
@@ -112,17 +112,31 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             return request.META.get("REMOTE_ADDR") or UNKNOWN_ADDRESS
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Count the attempt, for a name from one address and for the name from anywhere.
+        """Count the attempt: for the name from this address, and for the name from anywhere.
+
+        A browser that the person has used before is held back by the former alone.
 
         Raises:
-            ValidationError: There were too many that failed.
+            ValidationError: Too many attempts have failed.
         """
         super().pre_authenticate(request, **credentials)
+        name = _name_in(credentials)
         self._usage_anywhere = ratelimit.consume(
-            request, app="allauth.account", action="login_failed_anywhere", key=_name_in(credentials)
+            request, app="allauth.account", action="login_failed_anywhere", key=name
         )
-        if not self._usage_anywhere:
+        if not self._usage_anywhere and not known_browsers.is_known(request, name):
+            self._rollback_login_failed_rl_usage()
             raise self.validation_error("too_many_login_attempts")
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        if credentials.get("username"):
+            credentials.pop("email", None)  # one name is enough; for a second one, the password is hashed once more
+        return super().authenticate(request, **credentials)
+
+    def post_login(self, request: HttpRequest, user: Any, **options: Any) -> HttpResponse:
+        response: HttpResponse = super().post_login(request, user, **options)
+        known_browsers.remember(request, response, user)
+        return response
 
     def _rollback_login_failed_rl_usage(self) -> None:
         super()._rollback_login_failed_rl_usage()
@@ -131,8 +145,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """allauth's own key also has the host that the client asked for, so each spelling of it (another port,
-        capitals, any subdomain of ours) would start a new limit."""
-        return f"{self.get_client_ip(request)}|{_name_in(credentials)}"
+        capitals, any subdomain of ours) would start a new limit; so would each address of one IPv6 network."""
+        return f"{ratelimit.get_ip(request)}|{_name_in(credentials)}"
 
 
 def _name_in(credentials: dict[str, Any]) -> str:
