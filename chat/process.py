@@ -5,6 +5,7 @@ of this. Modules of lower rank do not know this one: the hub asks its ``owner`` 
 """
 
 import asyncio
+from itertools import chain, repeat
 
 from chat.conf import conf
 from chat.live import publisher
@@ -17,9 +18,11 @@ from chat.live.reconciler import Reconciler
 from chat.live.revalidation import Revalidation
 from chat.live.rooms import LiveRoom
 from chat.live.stalls import Stalls
-from chat.runtime import elapsed
-from chat.services import rooms
+from chat.runtime import elapsed, pools
+from chat.services import profiles, rooms
 
+PROFILES_S = 3600.0
+"""How often missing profiles are looked for: in a rolling update, processes of an older version add members without."""
 _processes: dict[asyncio.AbstractEventLoop, "Process"] = {}
 
 
@@ -45,6 +48,8 @@ class Process:
         self.background.repeat(lambda: 1.0, self.stalls.beat)
         self.background.repeat(lambda: 1.0, self.heartbeat.second)
         self.background.repeat(lambda: conf.revalidate_s, self.revalidation.everybody)
+        pauses = chain((0.0,), repeat(PROFILES_S))
+        self.background.repeat(lambda: next(pauses), _fill_profiles)
 
     # What the hub asks of its owner ------------------------------------------------------------------------------
 
@@ -59,6 +64,10 @@ class Process:
 
     def room_lost(self, user_id: str, room_id: int) -> None:
         self.revalidation.room_lost(user_id, room_id)
+
+
+async def _fill_profiles() -> None:
+    await pools.readers.run(profiles.fill)
 
 
 def current() -> Process:

@@ -5,6 +5,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_out
+from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import post_migrate, post_save, pre_delete
 from django.dispatch import receiver
@@ -12,6 +13,7 @@ from django.dispatch import receiver
 from chat.access.identity import digest
 from chat.live.hints import Recheck, SessionEnded
 from chat.live.publisher import publish, publish_on_commit
+from chat.models import Profile
 from chat.models.database import alias
 from chat.services import memberships, profiles, reactions
 
@@ -69,11 +71,13 @@ def _take_leave(person: Any) -> None:
     memberships.end_all(user=person)
 
 
-def fill_profiles(using: str, plan: Any = (), **_: Any) -> None:
-    """Make the profiles of a database that is older than they are: only the policy in force knows people's handles."""
-    ours = [is_backwards for migration, is_backwards in plan if migration.app_label == "chat"]
-    if using == alias() and ours and not any(ours):
-        profiles.repair()
+def fill_profiles(using: str, **_: Any) -> None:
+    """Make the profiles of a database that is older than they are: only the policy in force knows people's handles.
+
+    Whatever was migrated just now, because an earlier run may have ended before it came to this.
+    """
+    if using == alias() and Profile._meta.db_table in connections[using].introspection.table_names():
+        profiles.fill()
 
 
 post_migrate.connect(fill_profiles, sender=apps.get_app_config("chat"))

@@ -63,19 +63,23 @@ class Policy:
         # A user name that is an e-mail address is no handle: it is private.
         return name if _HANDLE.fullmatch(name) else None
 
-    def mentioned(self, room: Room, keys: Iterable[str]) -> dict[str, str]:
-        """The present members of ``room`` whose handles have one of ``keys``, as {key: user id}. One query.
+    def mentioned(self, room: Room, names: Iterable[str]) -> dict[str, str]:
+        """The present members of ``room`` whose handles are ``names``, as {name: user id}. One query.
 
-        ``rendering.name_keys.name_key`` makes the keys. Of two members with the same one, the earlier is meant.
+        A handle in another spelling counts if it has the same key (``rendering.name_keys``). Of two members with the
+        same key the one who is spelt exactly so is meant, else the earlier one.
         """
-        wanted = set(keys)
-        found = Membership.objects.present().called(wanted).filter(room=room, user__in=active_people())
-        named: dict[str, str] = {}
+        spelt = {name: name_key(name) for name in names}
+        found = Membership.objects.present().called(set(spelt.values())).filter(room=room, user__in=active_people())
+        earliest: dict[str, str] = {}
+        exact: dict[str, str] = {}
         for each in found.select_related("user").order_by("joined_seq"):
-            # A profile may lag behind the user table, and must not name somebody who is called otherwise by now.
-            if (key := name_key(self.handle_of(each.user) or "")) in wanted:
-                named.setdefault(key, each.user_key)
-        return named
+            # Read from the user table: a profile may lag behind it, and must not name somebody who has another name now.
+            handle = self.handle_of(each.user) or ""
+            earliest.setdefault(name_key(handle), each.user_key)
+            exact.setdefault(handle, each.user_key)
+        named = {name: exact.get(name) or earliest.get(key) for name, key in spelt.items()}
+        return {name: user_id for name, user_id in named.items() if user_id}
 
     # Rooms -------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
-"""The chat's own row of a person. ``receivers.fill_profiles`` makes those of today's members once the tables are there:
-their handles are the policy's to say, and a migration cannot ask it."""
+"""The chat's own row of a person. ``receivers.fill_profiles`` makes the rows of existing members after ``migrate``: only
+the policy knows people's handles, and a migration cannot ask it."""
 
 from django.db import migrations, models
 

@@ -26,7 +26,6 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
 from chat.rendering import highlighting
-from chat.rendering.name_keys import name_key
 from chat.runtime.safe_logging import describe
 
 logger = logging.getLogger(__name__)
@@ -80,10 +79,9 @@ def is_plain(body: str) -> bool:
 
 
 def handles(body: str) -> list[str]:
-    """Return the distinct @handles outside code and links, in order, at most 50, in the form that ``render`` looks up.
+    """Return the distinct @handles outside code and links, as they are spelt, in order, at most 50, without the ``@``.
 
-    That form is their ``name_key``, without the ``@``. Where the underscore of ``@ana_`` may belong to the name or end
-    an emphasis, both spellings are returned.
+    Where the underscore of ``@ana_`` may belong to the name or end an emphasis, both are returned.
     """
     if "@" not in body:
         return []
@@ -102,7 +100,7 @@ def render(body: str, mentions: Mapping[str, str] = MappingProxyType({})) -> str
     """Return ``body`` as sanitised HTML. Never raises: a body on which the parser fails is shown as plain text.
 
     Args:
-        mentions: Handle (as ``handles`` returns it) → user id. Only these become
+        mentions: Handle, as it is spelt in ``body`` → user id. Only these become
             ``<span class="mention" data-user="ID">@ana</span>``; all others stay text.
     """
     if is_plain(body):
@@ -133,7 +131,7 @@ def highlight_css() -> str:
 
 def _find_plain(body: str, found: dict[str, None]) -> None:
     for match in _HANDLE.finditer(body):
-        found.update(dict.fromkeys(name_key(spelling) for spelling in _spellings(match)))
+        found.update(dict.fromkeys(_spellings(match)))
 
 
 def _plain(body: str, mentions: Mapping[str, str]) -> str:
@@ -173,7 +171,7 @@ def _spellings(match: re.Match[str]) -> tuple[str, ...]:
 
 def _resolved(handle: str, mentions: Mapping[str, str]) -> str | None:
     # The fast path and the parser would escape an id with other characters differently; no user model has one.
-    user = mentions.get(name_key(handle))
+    user = mentions.get(handle)
     return user if user and _SAFE_ID.match(user) else None
 
 
@@ -188,7 +186,7 @@ def _mention_rule(state: StateInline, silent: bool) -> bool:
     spellings = _spellings(match)
     found = state.env.get("found")
     if found is not None and not silent:
-        found.update(dict.fromkeys(name_key(spelling) for spelling in spellings))
+        found.update(dict.fromkeys(spellings))
     for spelling in spellings:
         if user := _resolved(spelling, state.env["mentions"]):
             if not silent:

@@ -1,4 +1,4 @@
-"""One key for a name: two spellings of a name that people take for the same have the same key.
+"""One key for a name: spellings that people regard as the same name have the same key.
 
 The key is made here and compared as it is, because databases differ: SQLite knows the case of ASCII letters only, and
 PostgreSQL's answer depends on the locale it was set up with.
@@ -7,7 +7,7 @@ PostgreSQL's answer depends on the locale it was set up with.
 from unicodedata import normalize
 
 CHARS = 150
-"""What longer names have in common from their beginning makes them the same."""
+"""Characters of a key. Longer names that begin with the same ones have the same key."""
 
 
 def name_key(name: str) -> str:

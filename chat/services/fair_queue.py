@@ -1,4 +1,4 @@
-"""A queue between many people and one worker, which takes turns: nobody's backlog is anybody else's delay."""
+"""A queue between many people and one worker. People take turns, so one person's backlog does not delay the others."""
 
 import threading
 from collections import OrderedDict, deque
@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 class Full(Exception):
-    """As many items wait as the queue holds."""
+    """The queue takes no further item."""
 
 
 class FairQueue(Generic[Item]):
@@ -34,10 +34,10 @@ class FairQueue(Generic[Item]):
         """Let an item wait behind those of the same person.
 
         Raises:
-            Full: It is not taken in.
+            Full: It is not taken in, because the queue is full or closed.
         """
         with self._changed:
-            if self._waiting >= self._most:
+            if self._waiting >= self._most or self._is_closed:
                 raise Full
             self._people.setdefault(person, deque()).append(item)
             self._waiting += 1

@@ -1,12 +1,14 @@
-"""The chat's own rows of people, and what of the host's user table is copied into them.
+"""The chat's own rows of people, with copies of what the chat needs indexed from the host's user table.
 
-A changed name arrives by Django's signal. What bypasses signals (``QuerySet.update``, SQL) is put right by ``repair``.
+Django's signals keep them right. What bypasses signals (``QuerySet.update``, SQL) is put right by ``repair``, and what a
+process of an older version left out by ``fill``.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db.models import Exists, OuterRef, QuerySet
 
 from chat.access.policy import policy
 from chat.models import Membership, Profile
@@ -17,20 +19,19 @@ PEOPLE_PER_QUERY = 200
 
 
 def keep(persons: Iterable[Any]) -> None:
-    """Make the profiles of these people that do not exist yet. Call it inside the transaction that needs them."""
-    wanted = {str(each.pk): each for each in persons}
-    rows = Profile.objects.using(alias())
-    present = set(rows.filter(pk__in=wanted).values_list("pk", flat=True))
-    # In the order of their keys, so that two transactions which make the same profiles cannot deadlock.
-    missing = [_profile(wanted[key]) for key in sorted(wanted.keys() - present)]
-    rows.bulk_create(missing, ignore_conflicts=True)
+    """Make the profiles of these people, or put them right. Call it inside the transaction that needs them.
+
+    Their rows are read from the database: an object may be as old as the socket that holds it.
+    """
+    _repair_some(list(_accounts().filter(pk__in=[each.pk for each in persons])))
 
 
 def update(person: Any) -> None:
-    """Copy what has changed in the host's row of ``person``; nothing happens if they have no profile."""
-    fresh = _profile(person)
-    rows = Profile.objects.using(alias()).filter(pk=fresh.pk)
-    rows.exclude(handle_key=fresh.handle_key).update(handle_key=fresh.handle_key)
+    """Copy what the database now says of ``person``; nothing happens if they neither are nor were in a room."""
+    key = str(person.pk)
+    is_needed = Profile.objects.using(alias()).filter(pk=key) or _present_members().filter(user_key=key)
+    if is_needed.exists():
+        _repair_some(list(_accounts().filter(pk=person.pk)))
 
 
 def remove(person: Any) -> None:
@@ -38,10 +39,14 @@ def remove(person: Any) -> None:
     Profile.objects.using(alias()).filter(pk=str(person.pk)).delete()
 
 
+def fill() -> int:
+    """Make the profiles of all members if one of them has none, and return how many were missing or wrong."""
+    return repair() if _present_members().exclude(Exists(Profile.objects.filter(pk=OuterRef("user_key")))).exists() else 0
+
+
 def repair() -> int:
     """Make the profiles of all members as the host's user table has them; return how many were missing or wrong."""
-    members = Membership.objects.using(alias()).filter(left_at__isnull=True, user__isnull=False).values("user")
-    rest = get_user_model()._base_manager.using(alias()).filter(pk__in=members).order_by("pk")
+    rest = _accounts().filter(pk__in=_present_members().values("user"))
     repaired, persons = 0, list(rest[:PEOPLE_PER_QUERY])
     while persons:
         repaired += _repair_some(persons)
@@ -49,13 +54,22 @@ def repair() -> int:
     return repaired
 
 
+def _accounts() -> QuerySet[Any]:
+    accounts: QuerySet[Any] = get_user_model()._base_manager.using(alias()).order_by("pk")
+    return accounts
+
+
+def _present_members() -> QuerySet[Membership]:
+    return Membership.objects.using(alias()).filter(left_at__isnull=True, user__isnull=False)
+
+
 def _repair_some(persons: list[Any]) -> int:
     profiles = [_profile(each) for each in persons]
-    stored = dict(
-        Profile.objects.using(alias()).filter(pk__in=[each.pk for each in profiles]).values_list("pk", "handle_key")
-    )
+    rows = Profile.objects.using(alias())
+    stored = dict(rows.filter(pk__in=[each.pk for each in profiles]).values_list("pk", "handle_key"))
     wrong = [each for each in profiles if stored.get(each.pk) != each.handle_key]
-    Profile.objects.using(alias()).bulk_create(
+    rows.bulk_create(
+        # In one order everywhere, so that transactions with the same people seldom deadlock. One that does is repeated.
         sorted(wrong, key=lambda each: each.pk),
         update_conflicts=True,
         unique_fields=["user_key"],

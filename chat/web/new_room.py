@@ -25,6 +25,8 @@ def new_room(request: HttpRequest) -> HttpResponse:
         return _page(request, NewRoomForm(initial=request.POST.dict()))
     form = NewRoomForm(request.POST)
     wanted = users_of(request)
+    if form.is_valid() and form.cleaned_data["kind"] == "open":
+        wanted = []  # people find an open room by themselves
     if len(wanted) > TICKED_AT_MOST:
         form.add_error(None, _("Add fewer people at once."))
     if form.is_valid():
@@ -36,7 +38,7 @@ def new_room(request: HttpRequest) -> HttpResponse:
                 topic=given["topic"],
                 kind=given["kind"],
                 client_id=given["client_id"],
-                user_ids=wanted if given["kind"] == "private" else [],
+                user_ids=wanted,
             )
         except ChatError as error:
             form.refuse(error)

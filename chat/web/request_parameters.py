@@ -3,6 +3,8 @@
 from django.http import HttpRequest, QueryDict
 
 DIGITS = 6
+TICKED_AT_MOST = 100
+"""Most people that one form may add. For each of them the room changes once, and everybody in it is told."""
 
 
 def search_of(fields: QueryDict) -> str:
@@ -23,10 +25,6 @@ def asks_for_list(fields: QueryDict) -> bool:
     """
     action = fields.get("action")
     return "page" in fields or action == "search" or (action == "enter" and _is_new_search(fields))
-
-
-TICKED_AT_MOST = 100
-"""People of one form: bringing somebody into a room takes several rows and is told to everybody in it."""
 
 
 def users_of(request: HttpRequest) -> list[str]:

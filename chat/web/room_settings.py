@@ -25,7 +25,6 @@ from chat.web.request_parameters import TICKED_AT_MOST, asks_for_list, page_of, 
 from chat.web.rooms import left, watched
 from chat.wire.errors import ChatError, MemberNotFound, RoomForbidden, RoomInvalid, RoomNotFound
 
-"""Each person is a change of the room of their own, and nobody else can write in the room meanwhile."""
 CONFIRMED = ("archive", "leave", "open", "private", "remove")
 """Actions that ask for confirmation, on a page of its own, so that they work without scripts."""
 

@@ -54,9 +54,11 @@ def test_a_wait_ends_with_an_item_with_its_time_or_with_the_queue() -> None:
     assert queue.is_done
 
 
-def test_what_waits_when_the_queue_is_closed_is_still_taken() -> None:
+def test_what_waits_when_the_queue_is_closed_is_still_taken_and_nothing_comes_in() -> None:
     queue = queue_of("a1", "b1")
     queue.close()
+    with pytest.raises(Full):
+        queue.put("c", "c1")
     assert not queue.is_done
     assert queue.take(1) == ["a1"]
     assert queue.take(1) == ["b1"]

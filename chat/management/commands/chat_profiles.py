@@ -8,10 +8,10 @@ from chat.services import profiles
 
 class Command(BaseCommand):
     help = (
-        "Copy people's names anew into their chat profiles, by which mentions find them. For names that were changed "
-        "without Django's signals: by SQL or by QuerySet.update()."
+        "Compare the chat profiles of all members, by which mentions find people, with the user table, and correct them. "
+        "Needed after names were changed without Django's signals: by SQL or by QuerySet.update()."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with reachable():
-            self.stdout.write(f"{profiles.repair()} profiles were wrong or missing, and are right now.")
+            self.stdout.write(f"Profiles repaired: {profiles.repair()}.")
