@@ -112,8 +112,8 @@ class ChatSettings:
     change_burst: int = 50
     """Other changes of one kind that one person may make at once."""
     read_rate: float = 10.0
-    """Commands that only read (``history``, ``member.list``, ``room.list``) a second that one person may send in the long
-    run, in one process. Some count for several (chat/services/limits.py)."""
+    """Commands that only read (``history`` and the lists) a second that one person may send in the long run, in one
+    process. Some count for several (chat/services/limits.py)."""
     read_burst: int = 100
     """Commands that only read which one person may send at once."""
     sync_rate: float = 200.0

@@ -159,9 +159,9 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # an open browser must not be enough to take over the account by e-mail
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
-# Failed sign-ins are counted for a name and an address together, so that a stranger does not lock anybody out. The limit
-# for a name alone is for guesses from many addresses: far above what one address may do, and not for browsers that the
-# person has used before. See AccountAdapter.
+# Failed sign-ins are counted for a name and an address together, so that a stranger does not lock anybody out. The
+# limit for a name alone is for guesses from many addresses: far above what one address may do, and not for browsers
+# that the person has used before. See AccountAdapter.
 ACCOUNT_RATE_LIMITS = {
     "setup_code": "10/5m/ip",
     "login_failed": "10/m/ip,5/5m/key,20/h/key",

@@ -1,7 +1,7 @@
-"""The wall clock of a server process, which a scenario may put forward and back while it runs.
+"""The wall clock of a server process, which a scenario may set forward and back while the process runs.
 
-``TORTURE_CLOCK`` names a file in the site's folder with the seconds to add. The monotonic clock goes on as it should,
-as when somebody, or NTP, sets a machine's time.
+``TORTURE_CLOCK`` names a file in the site's folder with the seconds to add. The monotonic clock is not affected, as
+when somebody, or NTP, sets a machine's time.
 """
 
 import os
@@ -15,7 +15,7 @@ LOOK_EVERY_S = 0.1
 
 
 class Clock:
-    """Time, and what the file says."""
+    """The machine's time, shifted by what the file says."""
 
     def __init__(self, file: Path):
         self._file = file
@@ -41,7 +41,7 @@ def install() -> None:
 
 
 def shift(folder: Path, name: str, seconds: float) -> None:
-    """Put the clocks of the site in ``folder`` forward, or back; 0: as they should be."""
+    """Set the clocks of the site in ``folder`` forward by ``seconds``, or back if negative; 0 sets them right."""
     made = folder / f"{name}.new"
     made.write_text(str(seconds))
     made.replace(folder / name)

@@ -74,7 +74,7 @@ class Policy:
         earliest: dict[str, str] = {}
         exact: dict[str, str] = {}
         for each in found.select_related("user").order_by("joined_seq"):
-            # Read from the user table: a profile may lag behind it, and must not name somebody who has another name now.
+            # From the user table: a profile may lag behind it, and must not name somebody who has another name now.
             handle = self.handle_of(each.user) or ""
             earliest.setdefault(name_key(handle), each.user_key)
             exact.setdefault(handle, each.user_key)

@@ -74,7 +74,7 @@ class Transport(Protocol):
 
 
 class UnknownTransport:
-    """A server that shows nothing of it."""
+    """The transport of a server that does not show it."""
 
     def unsent_bytes(self) -> int:
         return 0
@@ -203,8 +203,7 @@ class Connection:
 
     @property
     def is_flooded(self) -> bool:
-        """Whether far more than a window is on its way out: by what the client acknowledges, and by what is still here,
-        whatever it acknowledges."""
+        """Whether far more than a window is unacknowledged, or is still in this process, whatever the client claims."""
         return self.window.is_flooded or self.transport.unsent_bytes() >= self.window.hard_size
 
     async def room_for_page(self) -> None:

@@ -109,7 +109,7 @@ class Hub:
         return True
 
     def keep_out(self, connection: Connection) -> None:
-        """Let the person of an open connection, which is being closed for flooding, not come back at once."""
+        """Refuse new sockets of this connection's person for a while. It is being closed for flooding."""
         if connection in self.connections:
             _remember(self._kept_out, connection.user_id, self.loop.time() + conf.flood_pause_s)
 

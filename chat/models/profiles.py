@@ -3,8 +3,8 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Profile(models.Model):
-    """What the chat stores about a person, beside the host's own user table. It is made when they first join a room, and
-    deleted with their account."""
+    """What the chat stores about a person, beside the host's own user table. It is made when they first join a room,
+    and deleted with their account."""
 
     user_key = models.CharField(max_length=64, primary_key=True, editable=False)
     """The person's id on the wire."""

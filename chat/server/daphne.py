@@ -1,4 +1,4 @@
-"""What daphne lets the chat see and do below a socket. On other servers the chat goes without, and is as right."""
+"""daphne's TCP connections, for the chat to look at and to stop. On other servers the chat works without them."""
 
 from functools import partial
 from typing import Any
@@ -21,8 +21,8 @@ class DaphneTransport:
             return 0
 
     def stop_reading(self) -> None:
-        """Read nothing more from the client. Without this, a closing handshake is given a second, and everything that
-        comes in that time is unmasked and parsed."""
+        """Read nothing more from the client. Otherwise daphne waits a second for the closing handshake, and unmasks and
+        parses everything that comes in that time."""
         self._protocol.transport.pauseProducing()
 
 

@@ -45,8 +45,8 @@ READ_COSTS: dict[type[Any], float] = {
 NO_TOKEN = 1
 """What an ``auth`` without a token takes of it: there is nothing to look up."""
 SYNC_COSTS: dict[type[Any], float] = {protocol.Sync: 5, protocol.Unsync: 1}
-"""What ``sync`` and ``unsync`` take of theirs, ``CHAT["SYNC_BURST"]``. Each room of a ``sync`` takes one more. Apart from
-other reads, because a person's pages all need it at the same moment, after a restart."""
+"""What ``sync`` and ``unsync`` take of theirs, ``CHAT["SYNC_BURST"]``. Each room of a ``sync`` takes one more. Other
+reads do not share it, because a person's pages all need it at the same moment, after a restart."""
 
 
 def ask(user_id: str, command: Any) -> None:

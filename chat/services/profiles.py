@@ -1,7 +1,7 @@
 """The chat's own rows of people, with copies of what the chat needs indexed from the host's user table.
 
-Django's signals keep them right. What bypasses signals (``QuerySet.update``, SQL) is put right by ``repair``, and what a
-process of an older version left out by ``fill``.
+Django's signals keep them right. What bypasses signals (``QuerySet.update``, SQL) is put right by ``repair``, and what
+a process of an older version left out by ``fill``.
 """
 
 from collections.abc import Iterable
@@ -41,7 +41,8 @@ def remove(person: Any) -> None:
 
 def fill() -> int:
     """Make the profiles of all members if one of them has none, and return how many were missing or wrong."""
-    return repair() if _present_members().exclude(Exists(Profile.objects.filter(pk=OuterRef("user_key")))).exists() else 0
+    without = _present_members().exclude(Exists(Profile.objects.filter(pk=OuterRef("user_key"))))
+    return repair() if without.exists() else 0
 
 
 def repair() -> int:

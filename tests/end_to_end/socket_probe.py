@@ -15,7 +15,7 @@ BIG = 200_000
 
 
 async def probe(scope: Any, receive: Any, send: Any) -> None:
-    """Send a large frame and say what is unsent of it. After a first frame stop reading, and say whether another came."""
+    """Send a large frame and say what is unsent of it. After a first frame, read no more; say if another came."""
     await receive()
     await send({"type": "websocket.accept"})
     transport = scope["extensions"][TRANSPORT]

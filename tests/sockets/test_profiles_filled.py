@@ -18,5 +18,5 @@ async def test_a_process_that_starts_makes_the_profiles_that_members_lack(ana: A
 
     await pools.site.run(Profile.objects.all().delete)
     async with asyncio.timeout(30), socket_of(ana):
-        while not await pools.site.run(there, str(ana.pk)):
+        while not await pools.site.run(there, str(ana.pk)):  # noqa: ASYNC110 - the database has no events
             await asyncio.sleep(0.01)

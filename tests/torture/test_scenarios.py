@@ -43,7 +43,7 @@ async def test_who_reads_nothing_and_claims_everything_is_let_go_of_and_costs_no
     outcome = await play(SCENARIOS["liar"], Options(SEED, "sqlite", seconds=15, is_quiet=True), servers)
     print(outcome)
     assert outcome.is_passed
-    assert outcome.criteria[0].what == "the longest that a liar was let"
+    assert outcome.criteria[0].what == "longest time until a liar was cut off"
 
 
 def test_every_scenario_says_what_it_does_and_can_be_played_somewhere() -> None:

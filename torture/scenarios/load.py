@@ -152,7 +152,7 @@ async def flood(stage: Stage) -> None:
     stage.figures["acknowledgement, p99 before and during, in ms"] = [
         round(1000 * (x or 0), 1) for x in (before, during)
     ]
-    stage.expect("the longest that an offender was let", max(lasted, default=None), at_most=2.5, unit="s")
+    stage.expect("longest time until an offender was cut off", max(lasted, default=None), at_most=2.5, unit="s")
     stage.expect("memory that the server grew by", peak - rss, at_most=100, unit="MiB")
     stage.expect(
         "acknowledgement of the others, p99", during, at_most=max(2 * (before or 0), (before or 0) + 0.25), unit="s"
@@ -192,7 +192,7 @@ async def liar(stage: Stage) -> None:
         while not lies.done():
             peak = max(peak, stage.rss_mib(process))
             await asyncio.sleep(0.2)
-        stage.expect("the longest that a liar was let", max(await lies), at_most=8, unit="s")
+        stage.expect("longest time until a liar was cut off", max(await lies), at_most=8, unit="s")
     stage.expect("memory that the server grew by", peak - rss, at_most=100, unit="MiB")
     stage.expect("everybody is up to date", await stage.settle(30), at_most=10, unit="s")
 

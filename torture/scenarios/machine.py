@@ -75,7 +75,7 @@ async def clock_set(stage: Stage) -> None:
     await asyncio.sleep(phase_s)
     calm = stage.recorder.now()
     before = percentile(stage.acks(until=calm), 0.99) or 0.0
-    for name, seconds in (("clock an hour late", -3600), ("clock two hours early", 7200)):
+    for name, seconds in (("clock one hour slow", -3600), ("clock two hours fast", 7200)):
         with stage.recorder.fault(name):
             clock.shift(stage.site.folder, CLOCK, seconds)
             await asyncio.sleep(phase_s)
@@ -90,7 +90,7 @@ async def clock_set(stage: Stage) -> None:
     stage.expect("messages refused for good", stage.count("fail"), at_most=0)
     stage.expect("sockets that were closed", sum(_ended(stage)), at_most=0)
     wrong = _ahead(stage, "SELECT created_at FROM chat_message")
-    stage.expect("messages of the wrong time, the premise", wrong, at_least=1)
+    stage.expect("messages with a future time (the premise)", wrong, at_least=1)
     ahead = _ahead(stage, "SELECT last_message_at FROM chat_room")
     stage.expect("rooms whose last message lies in the future", ahead, at_most=0)
 

@@ -8,8 +8,8 @@ from chat.services import profiles
 
 class Command(BaseCommand):
     help = (
-        "Compare the chat profiles of all members, by which mentions find people, with the user table, and correct them. "
-        "Needed after names were changed without Django's signals: by SQL or by QuerySet.update()."
+        "Compare the chat profiles of all members, by which mentions find people, with the user table, and correct "
+        "them. Needed after names were changed without Django's signals: by SQL or by QuerySet.update()."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
