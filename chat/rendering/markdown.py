@@ -10,7 +10,7 @@ no images (the link stays), no footnotes and no indented code, which swallow or 
 
 import logging
 import re
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cache
 from html import escape
 from types import MappingProxyType
@@ -44,6 +44,11 @@ TABLE_CELLS = 2_000
 """Columns × lines. A table that could have more cells is left as text: two characters a line can ask for any number."""
 HIGHLIGHT_CHARS = 4_000
 """Characters of code in one message that are coloured; the rest is shown without colours."""
+GROWTH = 4
+"""How many times the characters of a body its HTML may have, because every member is sent it. Quotes of one letter
+would have nine times as many, code of one-letter words nineteen."""
+SMALL_HTML = 4_000
+"""Characters that any HTML may have: a short message of links is more markup than text."""
 TAGS = frozenset(
     "a blockquote br code em hr li ol p pre s span strong table tbody td th thead tr ul".split()  # noqa: SIM905
 )
@@ -64,6 +69,8 @@ _SIGNS = re.compile(r"[`*_~\[\]\\&<>:|!@-]")
 # A handle stands alone: not in an address (ana@host), a path (/@ana) or a longer run of signs. The possessive
 # quantifier keeps matching linear.
 _HANDLE = re.compile(r"(?<![^\W_])(?<![@./+-])@(\w[\w.+-]{0,149}+)(?![\w@])")
+# The rest of the ampersands stand for themselves (HTML Standard, 13.1.4).
+_REFERENCE = re.compile(r"&(?=[#0-9A-Za-z])")
 _URL = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 _SAFE_ID = re.compile(r"[\w.:-]{1,64}\Z", re.ASCII)
 
@@ -99,31 +106,58 @@ def handles(body: str) -> list[str]:
 def render(body: str, mentions: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return ``body`` as sanitised HTML. Never raises: a body on which the parser fails is shown as plain text.
 
+    So is one of which the HTML would be larger than ``GROWTH`` allows, once code without colours has not made it small
+    enough; its mentions are not marked.
+
     Args:
         mentions: Handle, as it is spelt in ``body`` → user id. Only these become
             ``<span class="mention" data-user="ID">@ana</span>``; all others stay text.
     """
     if is_plain(body):
-        return _plain(body, mentions)
+        return _bounded(body, iter([_plain(body, mentions)]))
     try:
         return render_by_parser(body, mentions)
     except Exception as error:
         # If this raised, every attempt to post the message would fail, and the messages behind it in an outbox would
         # wait.
         logger.warning("a message is shown as plain text: %s", describe(error))
-        return _plain(body, mentions)
+        return _bounded(body, iter([_plain(body, mentions)]))
 
 
 def render_by_parser(body: str, mentions: Mapping[str, str] = MappingProxyType({})) -> str:
     """What ``render`` does without its fast path: the same HTML for every text. For tests, and for text with markup."""
-    if _is_excessive(body):
-        return _cleaner().clean(f"<p>{escape(body, quote=False).replace(chr(10), '<br>' + chr(10))}</p>").strip()
-    return _cleaner().clean(_parser().render(body, {"mentions": mentions})).strip()
+    return _bounded(body, map(str.strip, map(_cleaner().clean, _renderings(body, mentions))))
 
 
 def highlight_css() -> str:
     """The style sheet for code, which chat/static/chat/css/code.css holds."""
     return highlighting.css()
+
+
+def _bounded(body: str, renderings: Iterator[str]) -> str:
+    """The first of the renderings that is small enough, or else the text alone."""
+    most = max(GROWTH * len(body), SMALL_HTML)
+    for html in renderings:
+        if len(html) <= most:
+            return html
+    return _text_alone(body)
+
+
+def _renderings(body: str, mentions: Mapping[str, str]) -> Iterator[str]:
+    if _is_excessive(body):
+        yield f"<p>{escape(body, quote=False).replace(chr(10), '<br>' + chr(10))}</p>"
+        return
+    parser, env = _parser(), {"mentions": mentions}
+    tokens = parser.parse(body, env)
+    yield parser.renderer.render(tokens, parser.options, env)
+    if env.get("coloured"):
+        yield parser.renderer.render(tokens, parser.options, {**env, "coloured": HIGHLIGHT_CHARS})
+
+
+def _text_alone(body: str) -> str:
+    """``body`` in as little HTML as it takes: a sign becomes four characters at most."""
+    text = _REFERENCE.sub("&amp;", body).replace("<", "&lt;").replace(">", "&gt;")
+    return f"<p>{text.replace(chr(10), '<br>')}</p>"
 
 
 # Plain text ----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -510,3 +511,60 @@ def test_a_level_that_the_site_gave_the_parser_stays(parser_log: logging.Logger,
     parser_log.setLevel(logging.DEBUG)
     render_by_parser("**bold**")
     assert caplog.records
+
+
+# Size ----------------------------------------------------------------------------------------------------------
+
+
+def largest(body: str) -> int:
+    return max(markdown.GROWTH * len(body), markdown.SMALL_HTML) + len("<p></p>")
+
+
+INFLATING = {
+    "quotes": ">a\n\n" * 2_480,
+    "nested quotes": ">>>>>a\n\n" * 300,
+    "list items": "- a\n" * 620,
+    "cells": "|a|a|a|a|\n|-|-|-|-|\n" + "|a|a|a|a|\n" * 240,
+    "links": "http://a " * 99 + "x" * 500,
+    "mentions": "@ana " * 2_000,
+    "mentions beside markup": "*a* " + "@ana " * 1_900,
+    "ampersands": "&" * 9_999,
+    "angles": "<\n" * 4_999,
+    "line breaks": "a\n" * 4_999,
+    "code of short words": "```python\n" + "1+1\n" * 950 + "```",
+    "much code of short words": "```python\n1+1\n```\n" * 90,
+    "references": "&a;" * 3_333,
+}
+
+
+@pytest.mark.parametrize("body", INFLATING.values(), ids=INFLATING)
+def test_the_html_of_a_message_is_bounded_by_its_text(body: str) -> None:
+    html = render(body, PEOPLE)
+    assert len(html) <= largest(body)
+    assert Page(html).text.strip()
+
+
+@given(TEXT, st.integers(1, 400))
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_repeated_makes_no_large_html(text: str, times: int) -> None:
+    body = (text * times)[:10_000]
+    assert len(render(body, PEOPLE)) <= largest(body)
+
+
+def test_a_text_that_is_shown_alone_is_shown_whole_and_safe() -> None:
+    body = "<b>&amp; &lt & &&\n" * 600 + ">a\n\n" * 500
+    html = markdown._text_alone(body)
+    assert Page(html).text == body.replace("\n", "")
+
+
+def test_code_that_would_be_too_large_in_colours_keeps_its_block() -> None:
+    body = "```python\n" + "1+1\n" * 950 + "```"
+    lines = "1+1\n" * 950
+    assert render(body) == f'<pre><code class="language-python">{lines}</code></pre>'
+
+
+def test_ordinary_code_and_ordinary_links_are_not_affected() -> None:
+    code = Path(markdown.__file__).read_text()[2_000:6_000]
+    assert 'class="k"' in render(f"```python\n{code}\n```")
+    links = "\n".join(f"- https://example.com/{number}" for number in range(30))
+    assert render(links).count("<a ") == 30
