@@ -138,8 +138,10 @@ class ChatSettings:
     """Different emoji that one message may carry."""
     direct_people: int = 8
     """Most people in a direct room, the caller included."""
-    token_days: int = 0
+    token_days: int = 365
     """Days for which a new bearer token is valid; 0 means until it is revoked."""
+    tokens_per_user: int = 20
+    """Most valid tokens of one person."""
 
 
 @cache

@@ -35,6 +35,7 @@ MORE = (
     _("The name needs {least} to {most} characters."),
     _("The topic needs {least} to {most} characters."),
     _("A message has at most {most} characters."),
+    _("You have {most} tokens. Revoke one first."),
 )
 """More precise sentences that services use instead."""
 

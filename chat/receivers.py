@@ -4,18 +4,25 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import post_migrate, post_save, pre_delete
 from django.dispatch import receiver
 
+from chat.access import fresh_sign_in
 from chat.access.identity import digest
 from chat.live.hints import Recheck, SessionEnded
 from chat.live.publisher import publish, publish_on_commit
 from chat.models import Profile
 from chat.models.database import alias
 from chat.services import memberships, profiles, reactions
+
+
+@receiver(user_logged_in)
+def note_the_sign_in(request: Any, **_: Any) -> None:
+    if hasattr(request, "session"):
+        fresh_sign_in.note(request)
 
 
 @receiver(user_logged_out)

@@ -1,16 +1,21 @@
-"""The policy of this site: all people with an account are colleagues, and superusers moderate open rooms."""
+"""The policy of this site: all people with an account are colleagues; see ``SitePolicy``."""
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from chat.access.policy import Policy
 from chat.models import Membership, Room
+from project.accounts.adapter import mail_is_set_up
 
 
 class SitePolicy(Policy):
-    """The chat's own policy with two differences: people may find everybody, and superusers moderate open rooms."""
+    """The chat's own policy with three differences: people may find everybody, superusers moderate open rooms, and where
+    mail is sent, tokens are for people whose e-mail address is confirmed."""
 
     def people(self, user: Any) -> QuerySet[Any]:
         """All active accounts, for a person who is welcome."""
@@ -22,3 +27,11 @@ class SitePolicy(Policy):
         if self.is_welcome(user) and user.is_superuser and room.is_open:
             return True
         return super().can_moderate(user, room, membership)
+
+    def token_obstacle(self, owner: Any) -> str:
+        if self._wants_proof() and not EmailAddress.objects.filter(user=owner, verified=True).exists():
+            return gettext("Confirm your e-mail address first; then you can make tokens.")
+        return super().token_obstacle(owner)
+
+    def _wants_proof(self) -> bool:
+        return mail_is_set_up() and settings.ACCOUNT_EMAIL_VERIFICATION != "none"

@@ -134,6 +134,10 @@ class Policy:
         """Whether ``user`` may make and revoke the bearer tokens that stand for ``owner``."""
         return self.is_welcome(user) and bool(user.pk == owner.pk)
 
+    def token_obstacle(self, owner: User) -> str:
+        """Why nobody may make a new token that stands for ``owner``, as a sentence for people; "" if they may."""
+        return ""
+
     # Messages ----------------------------------------------------------------------------------------------------
 
     def can_edit(self, user: User, room: Room, membership: Membership | None, message: Message) -> bool:

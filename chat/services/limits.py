@@ -48,6 +48,9 @@ SYNC_COSTS: dict[type[Any], float] = {protocol.Sync: 5, protocol.Unsync: 1}
 """What ``sync`` and ``unsync`` take of theirs, ``CHAT["SYNC_BURST"]``. Each room of a ``sync`` takes one more. Other
 reads do not share it, because a person's pages all need it at the same moment, after a restart."""
 
+PASSWORD_RATE, PASSWORD_BURST = 1 / 60, 5
+"""How often one person may give their password again."""
+
 
 def ask(user_id: str, command: Any) -> None:
     """Count one command of this person.
@@ -76,6 +79,11 @@ def may_connect(user_id: str) -> bool:
 def page_wait_s(user_id: str, *, is_act: bool) -> float:
     """Count a page that this person requests, or an act by a form; or return the seconds until it is allowed."""
     return _pages()[is_act].wait_s(user_id, time.monotonic())
+
+
+def password_wait_s(user_id: str) -> float:
+    """Count a password that this person gives again, or return the seconds until they may try once more."""
+    return _passwords().wait_s(user_id, time.monotonic())
 
 
 def may_send(sender: str) -> bool:
@@ -107,13 +115,18 @@ def _pages() -> tuple[RateLimit, RateLimit]:
 
 
 @cache
+def _passwords() -> RateLimit:
+    return RateLimit(PASSWORD_RATE, PASSWORD_BURST)
+
+
+@cache
 def _frames() -> RateLimit:
     return RateLimit(conf.frame_rate, conf.frame_burst)
 
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CHAT":
-        for each in (_limits, _sockets, _pages, _frames):
+        for each in (_limits, _sockets, _pages, _passwords, _frames):
             each.cache_clear()
 
 

@@ -5,6 +5,7 @@ from secrets import token_urlsafe
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from chat.access.identity import digest
@@ -15,10 +16,14 @@ from chat.live.publisher import publish_on_commit
 from chat.models import Token
 from chat.models.database import alias, connection, write
 from chat.models.tokens import LABEL_CHARS
-from chat.wire.errors import UserNotFound
+from chat.wire.errors import ChatError, UserNotFound
 
 PREFIX = "hearth_"
 """Tells secret scanners, and people, what they have found."""
+
+
+class TokenRefused(ChatError):
+    """The person may have no further token; its sentence says why. No command makes tokens, so the wire has no code."""
 
 
 def issue(*, by: Any, user: Any, name: str = "") -> str:
@@ -29,8 +34,11 @@ def issue(*, by: Any, user: Any, name: str = "") -> str:
     Raises:
         UserNotFound: The account is deleted, has another password than when ``user`` was loaded, or is not one for
             which ``by`` may make tokens.
+        TokenRefused: The policy is against it, or the person has ``CHAT["TOKENS_PER_USER"]`` valid tokens.
     """
     _check(by, user)
+    if obstacle := rules_for(by).token_obstacle(user):
+        raise TokenRefused(obstacle)
     token = PREFIX + token_urlsafe(32)
     expires_at = timezone.now() + timedelta(days=conf.token_days) if conf.token_days else None
     with write():
@@ -41,6 +49,8 @@ def issue(*, by: Any, user: Any, name: str = "") -> str:
         now = people.select_for_update(no_key=no_key).filter(pk=user.pk).first()
         if now is None or getattr(now, "password", "") != getattr(user, "password", ""):
             raise UserNotFound
+        if _valid(user).count() >= conf.tokens_per_user:
+            raise TokenRefused("You have {most} tokens. Revoke one first.", values={"most": conf.tokens_per_user})
         Token.objects.create(user=user, name=name[:LABEL_CHARS], digest=digest(token), expires_at=expires_at)
     return token
 
@@ -81,6 +91,11 @@ def delete(*, by: Any, user: Any, token_id: int) -> bool:
         if deleted:
             publish_on_commit([Recheck(str(user.pk))])
     return bool(deleted)
+
+
+def _valid(user: Any) -> QuerySet[Token]:
+    now = timezone.now()
+    return Token.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), user=user, revoked_at=None)
 
 
 def _check(by: Any, user: Any) -> None:

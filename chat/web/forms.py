@@ -1,5 +1,6 @@
 """The forms of the pages. They read and clean the input; the services decide what is allowed."""
 
+from typing import Any
 from uuid import uuid4
 
 from django import forms
@@ -8,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from chat.error_messages import sentence_of
 from chat.models.rooms import NAME_CHARS, TOPIC_CHARS
 from chat.models.tokens import LABEL_CHARS
+from chat.services import limits
 from chat.wire.errors import ChatError
 
 
@@ -50,7 +52,17 @@ class NewRoomForm(RoomForm):
 
 
 class TokenForm(ServiceForm):
-    """A new token."""
+    """A new token. Its person gives their password again, unless ``is_fresh`` says that they have just done so.
+
+    Somebody who signs in without a password here cannot do that: ``is_locked`` then says that only a new sign-in helps.
+    """
+
+    password = forms.CharField(
+        label=_("Your password"),
+        help_text=_("Asked for again, because a token outlives this session."),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
 
     name = forms.CharField(
         label=_("Name"),
@@ -58,3 +70,25 @@ class TokenForm(ServiceForm):
         help_text=_("What it is for, so that you know later which one to revoke."),
         widget=forms.TextInput(attrs={"dir": "auto", "autocomplete": "off"}),
     )
+
+    field_order = ("name", "password")
+
+    def __init__(self, *args: Any, user: Any, is_fresh: bool, **options: Any):
+        super().__init__(*args, **options)
+        self._user = user
+        self.is_locked = not is_fresh and not user.has_usable_password()
+        if is_fresh or self.is_locked:
+            del self.fields["password"]
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        if limits.password_wait_s(str(self._user.pk)):
+            raise forms.ValidationError(_("Too many attempts. Try again in some minutes."))
+        if not self._user.check_password(password):
+            raise forms.ValidationError(_("That is not your password."))
+        return password
+
+    def clean(self) -> dict[str, Any] | None:
+        if self.is_locked:
+            raise forms.ValidationError(_("Sign out and in again first."))
+        return super().clean()

@@ -34,7 +34,8 @@ UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104
 
 
 def mail_is_set_up() -> bool:
-    return settings.EMAIL_BACKEND != "django.core.mail.backends.console.EmailBackend"
+    """Whether mail reaches people; without ``EMAIL_URL`` it is only written to the log."""
+    return bool(settings.MAIL_IS_SET_UP)
 
 
 def mail_failed(request: HttpRequest) -> bool:

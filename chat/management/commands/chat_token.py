@@ -46,3 +46,5 @@ class Command(BaseCommand):
                 self.stdout.write(tokens.issue(by=SITE, user=user, name=name))
             except UserNotFound:
                 raise CommandError(f"{username} was changed at this moment. Try again.") from None
+            except tokens.TokenRefused as refused:
+                raise CommandError(f"{username}: {refused}") from None

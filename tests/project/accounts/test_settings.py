@@ -157,6 +157,7 @@ def test_the_last_owner_cannot_delete_their_account_while_others_are_active(olga
 
 
 def test_adding_an_address_requires_the_password(olga: Any, ana: Any, sign_in: Any, settings: Any) -> None:
+    settings.MAIL_IS_SET_UP = True
     browser = sign_in(ana)
     answer = browser.post("/accounts/email/", NEW_ADDRESS, follow=True)
     assert "Give your password once more" in shown(answer)
@@ -168,10 +169,24 @@ def test_adding_an_address_requires_the_password(olga: Any, ana: Any, sign_in: A
     assert "A link to confirm it was sent" in shown(answer)
 
 
+def test_where_mail_is_sent_tokens_are_for_confirmed_addresses(
+    olga: Any, ana: Any, sign_in: Any, settings: Any
+) -> None:
+    browser, make = sign_in(ana), {"action": "make", "name": "robot"}
+    settings.MAIL_IS_SET_UP = True
+    assert "Confirm your e-mail address first" in shown(browser.get("/settings/tokens/"))
+    assert "Your new token" not in shown(browser.post("/settings/tokens/", make))
+    settings.ACCOUNT_EMAIL_VERIFICATION = "none"
+    assert "Your new token" in shown(browser.post("/settings/tokens/", make)), "no address is ever confirmed there"
+    settings.ACCOUNT_EMAIL_VERIFICATION = "optional"
+    ana.emailaddress_set.create(email="ana@example.com", verified=True, primary=True)
+    assert "Your new token" in shown(browser.post("/settings/tokens/", make))
+
+
 def test_a_site_without_a_mail_server_does_not_pretend_to_have_sent_mail(
     olga: Any, ana: Any, sign_in: Any, settings: Any
 ) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    settings.MAIL_IS_SET_UP = False
     browser = sign_in(ana)
     asked = browser.post("/accounts/email/", NEW_ADDRESS, follow=True)
     sent = browser.post(asked.redirect_chain[-1][0], {"password": PASSWORD}, follow=True)
