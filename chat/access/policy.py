@@ -105,8 +105,12 @@ class Policy:
         return self.is_welcome(user) and membership is not None and not room.is_deserted_for(membership.user_key)
 
     def can_manage(self, user: User, room: Room, membership: Membership | None) -> bool:
-        """Whether ``user`` may rename the room, archive it, and open or close it to others."""
+        """Whether ``user`` may rename the room, archive it, and make it private."""
         return self.can_moderate(user, room, membership) and not room.is_direct
+
+    def can_open(self, user: User, room: Room, membership: Membership | None) -> bool:
+        """Whether ``user``, who may manage the private room, may also open it, with its whole history, to everybody."""
+        return self.can_own(user, room, membership)
 
     def can_moderate(self, user: User, room: Room, membership: Membership | None) -> bool:
         """Whether ``user`` may remove other people's messages, and add and remove plain members."""
@@ -196,6 +200,9 @@ class _Unbound(Policy):
         return True
 
     def can_manage(self, user: User, room: Room, membership: Membership | None) -> bool:
+        return True
+
+    def can_open(self, user: User, room: Room, membership: Membership | None) -> bool:
         return True
 
     def can_moderate(self, user: User, room: Room, membership: Membership | None) -> bool:

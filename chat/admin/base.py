@@ -21,12 +21,25 @@ from chat.access.policy import policy
 from chat.admin.lists import BoundedListAdmin
 from chat.error_messages import sentence_of
 from chat.models import Membership, Room
-from chat.wire.errors import ChatError
+from chat.wire.errors import ChatError, RoomForbidden
 
 AT_ONCE = 1_000
 """Most rows of one bulk action. Each is a change of its own that is published to open pages."""
 PER_TRANSACTION = 100
 NAMED_AT_MOST = 20
+
+
+def reads_history(request: HttpRequest) -> bool:
+    """Whether this member of staff may read all messages in the admin. Only then may they open a private room, or bring
+    anybody into one: either would show its history to people who were not to see it."""
+    user: Any = request.user
+    return user.has_perm("chat.view_message") or user.has_perm("chat.change_message")
+
+
+def ensure_may_bring_into(room: Room, request: HttpRequest) -> None:
+    """Raise ``RoomForbidden`` if this member of staff may not add people to the room."""
+    if not room.is_open and not reads_history(request):
+        raise RoomForbidden
 
 
 class ChatAdmin(BoundedListAdmin):

@@ -8,7 +8,16 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from chat.access.policy import SITE
-from chat.admin.base import ChatAdmin, link, name_of, page_of, people_of_direct, title_of
+from chat.admin.base import (
+    ChatAdmin,
+    ensure_may_bring_into,
+    link,
+    name_of,
+    page_of,
+    people_of_direct,
+    reads_history,
+    title_of,
+)
 from chat.admin.lists import PersonFilter, RoomFilter, newest
 from chat.admin.rooms import NewMemberForm
 from chat.models import Membership
@@ -71,7 +80,11 @@ class MembershipAdmin(ChatAdmin):
         return present.prefetch_related(people_of_direct("room__memberships"))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, change, **({} if obj else {"form": NewMembershipForm}), **kwargs)
+        if obj is not None:
+            return super().get_form(request, obj, change, **kwargs)
+        form: Any = super().get_form(request, obj, change, form=NewMembershipForm, **kwargs)
+        form.reads_history = reads_history(request)
+        return form
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("where", "person", "role", "joined_at", "left_at") if obj else ("room", "user", "role")
@@ -95,6 +108,7 @@ class MembershipAdmin(ChatAdmin):
 
     def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
         if not change:
+            ensure_may_bring_into(obj.room, request)
             obj.pk = memberships.add(
                 by=SITE, room_id=obj.room_id, user_id=str(form.cleaned_data["user"].pk), role=obj.role
             ).pk

@@ -14,7 +14,18 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from chat.access.policy import SITE, policy
-from chat.admin.base import ChatAdmin, chat_page, link, list_of, name_of, people_of_direct, searchable_person, title_of
+from chat.admin.base import (
+    ChatAdmin,
+    chat_page,
+    ensure_may_bring_into,
+    link,
+    list_of,
+    name_of,
+    people_of_direct,
+    reads_history,
+    searchable_person,
+    title_of,
+)
 from chat.models import Membership, Room
 from chat.services import memberships, room_deletion, rooms
 
@@ -65,6 +76,9 @@ class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
 class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
     """Adds a member to the room of the page, or to one that is chosen."""
 
+    reads_history = False
+    """Whether the member of staff may bring people into private rooms; set for each request."""
+
     class Meta:
         model = Membership
         fields: tuple[str, ...] = ("user", "role")
@@ -84,6 +98,8 @@ class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("user", _("This person is in the room already."))
         if room is not None and room.is_direct:
             self.add_error("room", _("The people of a direct room never change."))
+        elif room is not None and not room.is_open and not self.reads_history:
+            self.add_error("room", _("To add people to a private room, you need the right to see messages."))
         return cleaned
 
 
@@ -128,6 +144,10 @@ class NewMembersInline(_Inline):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         return super().get_queryset(request).none()
 
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        is_allowed = obj is None or obj.is_open or reads_history(request)
+        return is_allowed and super().has_add_permission(request, obj)
+
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
@@ -162,7 +182,11 @@ class RoomAdmin(ChatAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = ("slug", "member_count", "last_message_at", "created_at", "created_by", "links")
-        return (*fixed, "title", "kind") if obj is not None and obj.is_direct else fixed
+        if obj is None or obj.is_open:
+            return fixed
+        if obj.is_direct:
+            return (*fixed, "title", "kind")
+        return fixed if reads_history(request) else (*fixed, "kind")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         if (room := context.get("original")) is not None:
@@ -211,6 +235,7 @@ class RoomAdmin(ChatAdmin):
         for formset in formsets:
             formset.save(commit=False)  # writes nothing; it only sorts the rows into new, changed and deleted ones
         for new in (each for formset in formsets for each in formset.new_objects):
+            ensure_may_bring_into(room, request)
             new.pk = memberships.add(by=SITE, room_id=room.pk, user_id=str(new.user.pk), role=new.role).pk
         changed = [each for formset in formsets for each, _fields in formset.changed_objects]
         for each in sorted(changed, key=lambda each: each.role != Membership.Role.OWNER):

@@ -125,8 +125,8 @@ def update(
 
     Raises:
         RoomNotFound: Missing, or hidden from ``by``.
-        RoomForbidden: ``by`` may not manage it, or not make a room of this ``kind``; a direct room has no name or
-            topic, and stays direct.
+        RoomForbidden: ``by`` may not manage it, not open it, or not make a room of this ``kind``; a direct room has no
+            name or topic, and stays direct.
         RoomInvalid: A blank or too long name or topic.
         CommandInvalid: ``kind`` is neither open nor private.
         RoomArchived: It is archived, and this does not reopen it.
@@ -141,6 +141,8 @@ def update(
         changed = _differing(room, _wanted(name, topic, kind, archived))
         # Otherwise somebody who may only make private rooms could make an open one in two steps.
         if "kind" in changed and not rules.can_create_room(by, changed["kind"]):
+            raise RoomForbidden
+        if changed.get("kind") == Room.Kind.OPEN and not rules.can_open(by, room, entry.membership):
             raise RoomForbidden
         if room.archived and archived is not False and changed and not rules.can_administer(by, room):
             raise RoomArchived
