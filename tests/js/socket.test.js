@@ -175,7 +175,10 @@ test("replies find their command, and no more are unanswered than the server all
 })
 
 const LIMITED = { code: "rate.limited", message: "Slow.", retry: true, retry_after_ms: 700 }
+const BEAT = { type: "heads", rooms: {}, rooms_version: 1, server_time: "" }
 const refuse = (transport, ...refs) => refs.forEach((ref) => transport.says({ type: "reply", ref, ok: false, error: LIMITED }))
+const members = (transport, ref) =>
+  transport.says({ type: "reply", ref, ok: true, result: { members: [], more: false, epoch: "e", seq: 1 } })
 
 test("what only reads and is refused for its rate is sent again when the server says so, and a change is not", async () => {
   const { opened: [transport], socket, clock } = arrange()
@@ -184,11 +187,11 @@ test("what only reads and is refused for its rate is sent again when the server 
   const page = socket.request({ type: "member.list", room: "1" })
   refuse(transport, 1, 2)
   await assert.rejects(change, "rate.limited")
-  await clock.advance(699)
+  await clock.advance(700)
   assert.equal(transport.sent.length, 2)
-  await clock.advance(700 / 4 + 1)
+  await clock.advance(700)
   assert.equal(transport.sent.at(-1), { type: "member.list", ref: 3, room: "1" })
-  transport.says({ type: "reply", ref: 3, ok: true, result: { members: [], more: false, epoch: "e", seq: 1 } })
+  members(transport, 3)
   assert.equal((await page).members, [])
 })
 
@@ -203,17 +206,89 @@ test("after a refusal all reads wait, and go one at a time and in order; syncs a
   socket.request({ type: "sync", rooms: new Map() }).catch(() => {})
   assert.equal(transport.sent.map(({ type }) => type).slice(2), ["room.join", "sync"])
   for (const ref of [3, 4]) transport.says({ type: "reply", ref, ok: true, result: { rooms: {} } })
-  await clock.advance(1000)
+  await clock.advance(1400)
   assert.equal(transport.sent.map(({ room }) => room).slice(4), ["1"])
   refuse(transport, 5)
-  await clock.advance(1000)
-  for (const ref of [6, 7, 8]) {
+  for (const ref of [6, 7, 8, 9]) {
+    await clock.advance(2800)
     assert.equal(transport.sent.at(-1).ref, ref)
-    transport.says({ type: "reply", ref, ok: true, result: { members: [], more: false, epoch: "e", seq: 1 } })
+    members(transport, ref)
   }
-  transport.says({ type: "reply", ref: 9, ok: true, result: { members: [], more: false, epoch: "e", seq: 1 } })
   await Promise.all(pages)
   assert.equal(transport.sent.map(({ room }) => room).slice(4), ["1", "1", "2", "3", "4"])
+})
+
+/** How long each next read waits, in steps of 10 ms, when those before were answered so. */
+async function pausesAfter(outcomes) {
+  const { opened: [transport], socket, clock } = arrange()
+  transport.greets()
+  for (let left = 9; left; left -= 1) socket.request({ type: "member.list", room: "1" }).catch(() => {})
+  refuse(transport, 1, 2)
+  const pauses = []
+  for (const isAnswered of outcomes) {
+    const { length } = transport.sent
+    let waited = 0
+    for (; transport.sent.length === length; waited += 10) await clock.advance(10)
+    pauses.push(waited)
+    const { ref } = transport.sent.at(-1)
+    if (isAnswered) members(transport, ref)
+    else refuse(transport, ref)
+  }
+  return pauses
+}
+
+test("the pause doubles with each refusal, up to 10 s, halves with each answer, and is spread", async () => {
+  const grown = await pausesAfter([false, false, false, false, false, false, false])
+  for (const [place, least] of [700, 1400, 2800, 5600, 10_000, 10_000, 10_000].entries()) {
+    assert.equal([grown[place] >= least, grown[place] <= 2 * least + 10], [true, true])
+  }
+  assert.equal(new Set(grown.slice(4)).size, 3)
+  const shrunk = await pausesAfter([false, true, true, true, true])
+  for (const [place, least] of [700, 1400, 700, 350, 175].entries()) {
+    assert.equal([shrunk[place] >= least, shrunk[place] <= 2 * least + 10], [true, true])
+  }
+})
+
+test("a sync that is refused for its rate is sent again, and holds up no other read", async () => {
+  const { opened: [transport], socket, clock } = arrange()
+  transport.greets()
+  const synced = socket.request({ type: "sync", rooms: new Map([["1", null]]) })
+  refuse(transport, 1)
+  socket.request({ type: "member.list", room: "1" }).catch(() => {})
+  assert.equal(transport.sent.at(-1).type, "member.list")
+  await clock.advance(1400)
+  assert.equal(transport.sent.at(-1), { type: "sync", ref: 3, rooms: { 1: null } })
+  transport.says({ type: "reply", ref: 3, ok: true, result: { rooms: { 1: "live" } } })
+  assert.equal((await synced).rooms.get("1"), "live")
+})
+
+test("a held read that is never answered is given up, and the next goes", async () => {
+  const { opened: [transport], socket, clock } = arrange()
+  transport.greets()
+  const [lost, next] = ["1", "2"].map((room) => socket.request({ type: "member.list", room }))
+  refuse(transport, 1, 2)
+  await clock.advance(1400)
+  clock.after(() => transport.says(BEAT), 20_000)
+  await Promise.all([assert.rejects(lost, "client.no_reply"), clock.advance(31_000)])
+  assert.equal(transport.sent.at(-1), { type: "member.list", ref: 4, room: "2" })
+  members(transport, 4)
+  await next
+})
+
+test("a new connection waits as the old one was told", async () => {
+  const { opened, socket, clock } = arrange()
+  opened[0].greets()
+  const first = socket.request({ type: "member.list", room: "1" })
+  opened[0].says({ type: "reply", ref: 1, ok: false, error: { ...LIMITED, retry_after_ms: 30_000 } })
+  opened[0].onclose({ code: 1006 })
+  await assert.rejects(first, "client.disconnected")
+  await clock.advance(1000)
+  opened[1].greets()
+  socket.request({ type: "member.list", room: "2" }).catch(() => {})
+  assert.equal(opened[1].sent, [])
+  clock.after(() => opened[1].says(BEAT), 30_000)
+  await clock.advance(59_000)
+  assert.equal(opened[1].sent.map(({ room }) => room), ["2"])
 })
 
 test("what waits to be asked again ends with the connection", async () => {
@@ -347,7 +422,6 @@ async function reported(work) {
 }
 
 const types = ({ sent }) => sent.map(({ type }) => type)
-const BEAT = { type: "heads", rooms: {}, rooms_version: 1, server_time: "" }
 
 test("a server that hangs is left 15 s after a command that it does not answer", async () => {
   const { opened, clock, socket } = arrange()

@@ -26,6 +26,8 @@ READS = (protocol.History, protocol.ListMembers, protocol.ListRooms)
 LEAST_WAIT_S = 0.1
 """A shorter ``retry_after_ms`` counts as this, because the client would ask in a tight loop."""
 MOST_WAIT_S = 60.0
+MOST_PAUSE_S = 10.0
+"""How long many connections of one person, which share the limit, make each other wait at most."""
 DEFAULT_WAIT_S = 1.0
 """The wait after a refusal that names none."""
 
@@ -58,13 +60,18 @@ class HeldReads:
     """Reads that wait because the server has refused one for its rate.
 
     They are sent one at a time, in the order in which they were added, and none before the time that the server named.
-    If each were repeated by itself, the refusals alone would be a flood, for which the server closes connections.
+    If each were repeated by itself, the refusals alone would be a flood, for which the server closes connections. The
+    limit is one for all connections of a person: so the pause doubles with each refusal and halves with each answer,
+    and is spread, until together they ask hardly more often than they are answered.
     """
 
     rng: Callable[[], float]
     _requests: list[tuple[int, Request]] = field(default_factory=list)
     _until: float = 0.0
-    _is_asking: bool = False
+    """None is sent before; kept when the connection is lost."""
+    _pause_s: float = 0.0
+    _asked: Request | None = None
+    """The one that is unanswered."""
 
     def __len__(self) -> int:
         return len(self._requests)
@@ -72,40 +79,51 @@ class HeldReads:
     @property
     def wake_at(self) -> float | None:
         """When the next read may be sent; None if none waits, or while one is unanswered."""
-        return self._until if self._requests and not self._is_asking else None
+        return self._until if self._requests and self._asked is None else None
 
-    @property
-    def is_holding(self) -> bool:
-        """Whether a further read has to wait behind these."""
-        return bool(self._requests) or self._is_asking
+    def must_wait(self, now: float) -> bool:
+        """Whether a further read has to wait, behind these or for the server's limit."""
+        return bool(self._requests) or self._asked is not None or now < self._until
 
     def hold(self, request: Request) -> None:
         heapq.heappush(self._requests, (request.place, request))
 
     def refused(self, request: Request, retry_after_ms: object, now: float) -> None:
         """Hold a read that was refused, and the others with it."""
-        wait = retry_after_ms / 1000 if isinstance(retry_after_ms, int) else DEFAULT_WAIT_S
-        wait = min(MOST_WAIT_S, max(LEAST_WAIT_S, wait))
-        # The limit is one for all connections of a person, and theirs were refused at the same moment.
-        self._until = max(self._until, now + wait * (1 + self.rng() / 4))
-        self._is_asking = False
+        asked_s = retry_after_ms / 1000 if isinstance(retry_after_ms, int) else DEFAULT_WAIT_S
+        asked_s = min(MOST_WAIT_S, max(LEAST_WAIT_S, asked_s))
+        if not self.must_wait(now):
+            self._pause_s = asked_s
+        elif request is self._asked:  # others were sent before the first refusal, and theirs says nothing new
+            self._pause_s = max(asked_s, min(MOST_PAUSE_S, 2 * self._pause_s))
+        self._until = max(self._until, now + max(asked_s, self._pause_s) * (1 + self.rng()))
+        self._settle(request)
         self.hold(request)
 
-    def answered(self) -> None:
-        self._is_asking = False
+    def answered(self, request: Request, now: float) -> None:
+        if request is self._asked:
+            self._pause_s /= 2
+            if self._pause_s < LEAST_WAIT_S:
+                self._pause_s = 0.0
+            self._until = now + self._pause_s * (1 + self.rng())
+        self._settle(request)
+
+    def _settle(self, request: Request) -> None:
+        if request is self._asked:
+            self._asked = None
 
     def next(self, now: float) -> Request | None:
         """Return the read to send now, if any; it counts as unanswered from here on."""
-        if not self._requests or self._is_asking or now < self._until:
+        if not self._requests or self._asked is not None or now < self._until:
             return None
-        self._is_asking = True
-        return heapq.heappop(self._requests)[1]
+        self._asked = heapq.heappop(self._requests)[1]
+        return self._asked
 
     def clear(self) -> list[Request]:
-        """Hold nothing any more; return what was held, in order."""
+        """Hold nothing any more, and wait for no answer; return what was held, in order."""
         held = [request for _, request in sorted(self._requests)]
         self._requests.clear()
-        self._until, self._is_asking = 0.0, False
+        self._asked = None
         return held
 
 
@@ -155,7 +173,7 @@ class Requests:
             if isinstance(error, protocol.ErrorBody) and error.code == "rate.limited":
                 self._reads.refused(request, error.retry_after_ms, now)
                 return
-            self._reads.answered()
+            self._reads.answered(request, now)
         request.on_reply(reply, now)
 
     def next_ref(self) -> int:
@@ -179,7 +197,7 @@ class Requests:
             return held
         while self._waiting:
             request = self._waiting.popleft()
-            if not (isinstance(request.command, READS) and self._reads.is_holding):
+            if not (isinstance(request.command, READS) and self._reads.must_wait(now)):
                 return request
             self._reads.hold(request)
         return None

@@ -245,3 +245,13 @@ def test_rooms_that_lag_are_synced_at_once() -> None:
     talk = Conversation()
     (sync,) = talk.sent(talk.hear(protocol.Lagging(rooms=["1", "unknown"])))
     assert sync.rooms == {"1": Cursor("e1", 10)}
+
+
+def test_a_connection_whose_reads_are_held_back_wakes_to_send_them() -> None:
+    talk = Conversation()
+    (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
+    limited = protocol.ErrorBody("rate.limited", "Slow.", True, 700)
+    talk.hear(protocol.ReplyEvent(ref=ask.ref, ok=False, error=limited))
+    at = talk.core.wake_at(0.0)
+    assert at is not None and 0.7 <= at <= 1.4
+    assert [type(each) for each in talk.sent(talk.core.tick(at))] == [protocol.History]

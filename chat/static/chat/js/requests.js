@@ -1,4 +1,3 @@
-import { HeldReads } from "./held-reads.js"
 import { ChatError, DEFAULT_LIMITS, encode, resultOf } from "./protocol.js"
 
 const REPLY_MS = 30_000
@@ -7,7 +6,7 @@ const OVERDUE_MS = 10_000
 /** Longer for a sync: its pages come before the reply, at the pace at which this client reads them. */
 const SYNC_REPLY_MS = 90_000
 
-/** Commands that are sent again when they are over their limit. Those that read have one limit together. */
+/** Commands that are sent again after `rate.limited`, and the limit that each belongs to. */
 const LIMITS = { history: "reads", "member.list": "reads", "room.list": "reads", sync: "syncs" }
 
 export const disconnected = () =>
@@ -30,12 +29,15 @@ export class Requests {
    * @param {import("./clock.js").Clock} clock
    * @param {(frame: string) => void} send
    * @param {() => void} overdue called while a command has had no answer for long
+   * @param {{reads: import("./held-reads.js").HeldReads, syncs: import("./held-reads.js").HeldReads}} held what the
+   *   server's limits hold back; they outlast the connection
    */
-  constructor(clock, send, overdue) {
+  constructor(clock, send, overdue, held) {
     this.#clock = clock
     this.#send = send
     this.#overdue = overdue
-    this.#held = { reads: new HeldReads(clock, () => this.#sendNext()), syncs: new HeldReads(clock, () => this.#sendNext()) }
+    this.#held = held
+    held.reads.wake = held.syncs.wake = () => this.#sendNext()
   }
 
   /** Sends a `ping` past the commands that wait. Its answer says nothing that any frame would not say. */
@@ -62,7 +64,7 @@ export class Requests {
     const held = this.#heldLike(waiting)
     if (held && error?.code === "rate.limited") held.refused(waiting, error.retryAfterMs)
     else {
-      held?.answered()
+      held?.answered(waiting)
       this.#settle(waiting, { ok, result, error })
     }
     this.#sendNext()
@@ -107,7 +109,7 @@ export class Requests {
     while (this.#queued.length) {
       const waiting = this.#queued.shift()
       const held = this.#heldLike(waiting)
-      if (!held?.isHolding) return waiting
+      if (!held?.mustWait) return waiting
       held.hold(waiting)
     }
     return null
@@ -137,7 +139,7 @@ export class Requests {
     const waiting = this.#unanswered.get(ref)
     this.#unanswered.delete(ref)
     this.#stopTimers(waiting)
-    this.#heldLike(waiting)?.answered()
+    this.#heldLike(waiting)?.answered(waiting)
     waiting.reject(new ChatError({ code: "client.no_reply", message: "The server did not answer.", retry: true }))
     this.#sendNext()
   }

@@ -5,6 +5,7 @@ import { Backoff } from "./backoff.js"
 import { Emitter } from "./emitter.js"
 import { Close, PROTOCOL_VERSION, SUBPROTOCOL, decode, encode, frameBytes, mayReconnect } from "./protocol.js"
 import { FlowControl } from "./flow-control.js"
+import { HeldReads } from "./held-reads.js"
 import { Requests, disconnected } from "./requests.js"
 
 const HELLO_WAIT_MS = 2_000
@@ -36,6 +37,7 @@ export class Socket extends Emitter {
   /** @type {ConnectionState} */
   #state = { name: "idle" }
   #requests = null
+  #held
   #flow = null
   #heartbeatMs = 0
   /** If nothing arrives before this time, the connection is dead. */
@@ -67,6 +69,7 @@ export class Socket extends Emitter {
     this.#Transport = Transport
     this.#network = network
     this.#backoff = new Backoff(clock)
+    this.#held = { reads: new HeldReads(clock), syncs: new HeldReads(clock) }
   }
 
   // Lifecycle
@@ -190,7 +193,8 @@ export class Socket extends Emitter {
     this.#drop(1000)
     this.#drainUntil = null
     this.#isSuspect = false
-    this.#requests = new Requests(this.#clock, (frame) => this.#transport.send(frame), () => this.#overdue())
+    const send = (frame) => this.#transport.send(frame)
+    this.#requests = new Requests(this.#clock, send, () => this.#overdue(), this.#held)
     this.#flow = new FlowControl(this.#clock, (frames) => this.tell({ type: "received", frames }))
     const transport = (this.#transport = new this.#Transport(this.#url, [SUBPROTOCOL]))
     transport.onopen = () => transport === this.#transport && this.#opened(transport)
