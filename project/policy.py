@@ -14,8 +14,8 @@ from project.accounts.adapter import mail_is_set_up
 
 
 class SitePolicy(Policy):
-    """The chat's own policy with three differences: people may find everybody, superusers moderate open rooms, and where
-    mail is sent, tokens are for people whose e-mail address is confirmed."""
+    """The chat's own policy with three differences: people may find everybody, superusers moderate open rooms, and
+    where mail is sent, tokens are for people whose e-mail address is confirmed."""
 
     def people(self, user: Any) -> QuerySet[Any]:
         """All active accounts, for a person who is welcome."""

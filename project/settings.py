@@ -161,12 +161,13 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True  # an open browser must not be enough t
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 # Failed sign-ins are counted for a name and an address together, so that a stranger does not lock anybody out. The
-# limit for a name alone is for guesses from many addresses: far above what one address may do, and not for browsers
-# that the person has used before. See AccountAdapter.
+# limit for a name alone is for guesses from many addresses, and far above what one address may do. Browsers that
+# the person has used before have a limit of their own instead. See AccountAdapter.
 ACCOUNT_RATE_LIMITS = {
     "setup_code": "10/5m/ip",
     "login_failed": "10/m/ip,5/5m/key,20/h/key",
     "login_failed_anywhere": "200/h/key",
+    "login_failed_known": "5/5m/key,20/h/key",
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 USERSESSIONS_ADAPTER = "project.accounts.adapter.SessionsAdapter"

@@ -228,9 +228,7 @@ def _rights(user: Any, entry: Entry) -> dict[str, bool]:
     may_moderate = not room.is_direct and rules.can_moderate(user, room, membership)
     return {
         "manage": may_manage,
-        "open": may_manage
-        and rules.can_open(user, room, membership)
-        and _may_become(user, room, Room.Kind.OPEN),
+        "open": may_manage and rules.can_open(user, room, membership) and _may_become(user, room, Room.Kind.OPEN),
         "private": may_manage and _may_become(user, room, Room.Kind.PRIVATE),
         "moderate": may_moderate,
         "own": not room.is_direct and rules.can_own(user, room, membership),

@@ -56,7 +56,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         "email_taken": _("There is an account with this e-mail address already."),
         "email_password_mismatch": _("This e-mail address and password don't belong together."),
         "username_password_mismatch": _("This user name and password don't belong together."),
-        "too_many_login_attempts": _("Too many failed attempts. Try again in some minutes."),
+        "too_many_login_attempts": _("Too many failed attempts. Try again later."),
         "incorrect_password": _("That is not your password."),
         "enter_current_password": _("That is not your password."),
     }
@@ -113,21 +113,27 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             return request.META.get("REMOTE_ADDR") or UNKNOWN_ADDRESS
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Count the attempt: for the name from this address, and for the name from anywhere.
-
-        A browser that the person has used before is held back by the former alone.
+        """Count the attempt: for the name and this address, and for the name from anywhere. Attempts with a browser
+        that the person has used before are counted for that browser alone.
 
         Raises:
             ValidationError: Too many attempts have failed.
         """
-        super().pre_authenticate(request, **credentials)
         name = _name_in(credentials)
-        self._usage_anywhere = ratelimit.consume(
-            request, app="allauth.account", action="login_failed_anywhere", key=name
-        )
-        if not self._usage_anywhere and not known_browsers.is_known(request, name):
+        self._usages: list[Any] = []
+        if key := known_browsers.key_of(request, name):
+            self._count(request, "login_failed_known", key)
+            return
+        super().pre_authenticate(request, **credentials)
+        # Not for the account: a limit that two names share would tell strangers that they belong to one person.
+        self._count(request, "login_failed_anywhere", name)
+
+    def _count(self, request: HttpRequest, action: str, key: str) -> None:
+        usage = ratelimit.consume(request, app="allauth.account", action=action, key=key)
+        if not usage:
             self._rollback_login_failed_rl_usage()
             raise self.validation_error("too_many_login_attempts")
+        self._usages.append(usage)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         if credentials.get("username"):
@@ -141,8 +147,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def _rollback_login_failed_rl_usage(self) -> None:
         super()._rollback_login_failed_rl_usage()
-        if usage := getattr(self, "_usage_anywhere", None):
-            usage.rollback()
+        for each in self._usages:
+            each.rollback()
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """allauth's own key also has the host that the client asked for, so each spelling of it (another port,

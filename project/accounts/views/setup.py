@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from project.accounts import first_run, setup_code
+from project.accounts import first_run, known_browsers, setup_code
 from project.accounts.errors import AlreadySetUp
 from project.accounts.first_run import Stage
 from project.accounts.forms import AccessForm, FirstRoomsForm, OwnerForm, SetupCodeForm
@@ -50,7 +50,9 @@ def _owner(request: HttpRequest) -> HttpResponse:
         return _too_late(request)
     login(request, owner, backend=BACKEND)
     request.session.pop(CODE_KEY, None)
-    return redirect("setup")
+    response = redirect("setup")
+    known_browsers.remember(request, response, owner)
+    return response
 
 
 def _code(request: HttpRequest) -> HttpResponse:

@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from project.accounts import known_browsers
-from tests.project.conftest import PASSWORD
+from tests.project.conftest import LOCAL, PASSWORD, new_person
 
 HOSTS = [
     "chat.example.com",
@@ -102,22 +102,57 @@ def test_guesses_from_many_addresses_are_limited_all_the_same(
     assert guess("olga", PASSWORD, address=addresses()).status_code == 302
 
 
+@pytest.fixture
+def known(olga: Any, ana: Any) -> Client:
+    """A browser in which ana has signed in, and out again."""
+    return used_by("ana")
+
+
+def used_by(name: str, address: str = "10.0.0.1") -> Client:
+    browser = Client(REMOTE_ADDR=address)
+    assert browser.post("/accounts/login/", {"login": name, "password": PASSWORD}).status_code == 302
+    browser.post("/accounts/logout/")
+    return browser
+
+
+def with_cookie_of(browser: Client, address: str) -> Client:
+    other = Client(REMOTE_ADDR=address)
+    other.cookies[known_browsers.COOKIE] = browser.cookies[known_browsers.COOKIE].value
+    return other
+
+
+def try_in(browser: Client, name: str, password: str = PASSWORD, **more: Any) -> Any:
+    return browser.post("/accounts/login/", {"login": name, "password": password}, **more)
+
+
 @pytest.mark.parametrize("name", ["ana", "ANA", "ana@example.com"])
 def test_guesses_from_many_addresses_do_not_keep_people_out_of_browsers_that_they_have_used(
-    olga: Any, ana: Any, addresses: Any, fast_hashes: None, name: str
+    known: Client, addresses: Any, fast_hashes: None, name: str
 ) -> None:
-    browser, other = Client(REMOTE_ADDR="10.0.0.1"), Client(REMOTE_ADDR="10.0.0.2")
-    for each, who in ((browser, "ana"), (other, "olga")):
-        assert each.post("/accounts/login/", {"login": who, "password": PASSWORD}).status_code == 302
-        each.post("/accounts/logout/")
     exhaust(name.lower(), addresses)
-    right = {"login": name, "password": PASSWORD}
     assert is_held_back(guess(name, PASSWORD, address=addresses()))
-    assert is_held_back(other.post("/accounts/login/", right)), "somebody else's browser"
+    assert is_held_back(try_in(used_by("olga"), name)), "somebody else's browser"
     forged = Client(REMOTE_ADDR="10.0.0.3")
-    forged.cookies[known_browsers.COOKIE] = signing.dumps([str(ana.pk)], salt="another")
-    assert is_held_back(forged.post("/accounts/login/", right))
-    assert browser.post("/accounts/login/", right).status_code == 302
+    for nonsense in (signing.dumps([["1", "x", time.time(), "y"]], salt="another"), "x", ""):
+        forged.cookies[known_browsers.COOKIE] = nonsense
+        assert is_held_back(try_in(forged, name))
+    assert try_in(known, name).status_code == 302
+
+
+def test_a_stranger_behind_the_same_address_does_not_either(known: Client, fast_hashes: None) -> None:
+    for _ in range(LIMIT + 6):
+        guess("ana", "wrong", address="10.0.0.1")
+    assert is_held_back(guess("ana", PASSWORD, address="10.0.0.1"))
+    assert try_in(known, "ana").status_code == 302
+
+
+def test_a_browser_knows_nobody_by_an_address_that_they_have_not_confirmed(
+    known: Client, ana: Any, olga: Any, addresses: Any, fast_hashes: None
+) -> None:
+    olga.emailaddress_set.create(email="olga@example.com", verified=True, primary=True)
+    ana.emailaddress_set.create(email="olga@example.com", verified=False)
+    exhaust("olga@example.com", addresses)
+    assert is_held_back(try_in(known, "olga@example.com"))
 
 
 def test_guesses_from_many_addresses_do_not_stop_an_open_browser(
@@ -129,15 +164,50 @@ def test_guesses_from_many_addresses_do_not_stop_an_open_browser(
     assert browser.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code == 302
 
 
-def test_a_known_browser_has_no_more_guesses_than_others(
-    olga: Any, ana: Any, addresses: Any, fast_hashes: None
+def test_a_copied_cookie_has_no_more_guesses_than_a_browser_wherever_they_come_from(
+    known: Client, addresses: Any, fast_hashes: None
 ) -> None:
-    browser = Client(REMOTE_ADDR="10.0.0.1")
-    browser.post("/accounts/login/", {"login": "ana", "password": PASSWORD})
-    browser.post("/accounts/logout/")
-    exhaust("ana", addresses)
-    answers = [browser.post("/accounts/login/", {"login": "ana", "password": "wrong"}) for _ in range(LIMIT + 1)]
+    answers = [try_in(with_cookie_of(known, addresses()), "ana", "wrong") for _ in range(LIMIT + 1)]
     assert [is_held_back(each) for each in answers] == [False] * LIMIT + [True]
+    assert guess("ana", PASSWORD, address=addresses()).status_code == 302, "nobody else is held back for it"
+
+
+def test_a_copied_session_has_no_more_guesses_either(
+    olga: Any, ana: Any, addresses: Any, fast_hashes: None, sign_in: Any
+) -> None:
+    browser = sign_in(ana)
+    del browser.cookies[known_browsers.COOKIE]
+    told = []
+    for _ in range(LIMIT + 1):
+        answer = browser.post("/accounts/reauthenticate/", {"password": "wrong"}, REMOTE_ADDR=addresses())
+        told.append(BACK in answer.content.decode())
+    assert told == [False] * LIMIT + [True]
+
+
+def test_a_new_password_makes_browsers_unknown(known: Client, ana: Any, addresses: Any, fast_hashes: None) -> None:
+    exhaust("ana", addresses)
+    ana.set_password("summer-harbour-58")
+    ana.save()
+    assert is_held_back(try_in(known, "ana", "summer-harbour-58"))
+
+
+def test_each_person_is_forgotten_after_a_year_whoever_else_signs_in(rf: Any, olga: Any, ana: Any) -> None:
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    half = known_browsers.LASTS_S / 2
+    for times, person in enumerate((ana, olga, olga)):
+        with patch("project.accounts.known_browsers.time.time", return_value=1e9 + times * half):
+            response = HttpResponse()
+            known_browsers.remember(request, response, person)
+            request.COOKIES[known_browsers.COOKIE] = response.cookies[known_browsers.COOKIE].value
+            assert known_browsers.key_of(request, person.username)
+            assert bool(known_browsers.key_of(request, "ana")) == (times < 2)
+
+
+def test_the_browser_that_set_the_site_up_is_known(db: None, fast_hashes: None, addresses: Any) -> None:
+    browser = Client(**LOCAL)
+    browser.post("/setup/", new_person("olga"))
+    assert known_browsers.COOKIE in browser.cookies
 
 
 def test_an_attempt_that_is_refused_for_the_name_takes_nothing_of_the_limit_for_the_address(
@@ -157,10 +227,10 @@ def test_a_browser_remembers_the_five_people_who_used_it_last(rf: Any) -> None:
     request.user = AnonymousUser()
     for number in range(7):
         response = HttpResponse()
-        known_browsers.remember(request, response, SimpleNamespace(pk=number))
+        known_browsers.remember(request, response, SimpleNamespace(pk=number, password="x"))
         cookie = response.cookies[known_browsers.COOKIE]
         request.COOKIES[known_browsers.COOKIE] = cookie.value
-    assert known_browsers._people(request) == ["6", "5", "4", "3", "2"]
+    assert [each.user_id for each in known_browsers._visits(request)] == ["6", "5", "4", "3", "2"]
     assert cookie["httponly"] and cookie["samesite"] == "Lax"
 
 
