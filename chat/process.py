@@ -22,7 +22,8 @@ from chat.runtime import elapsed, pools
 from chat.services import profiles, rooms
 
 PROFILES_S = 3600.0
-"""How often missing profiles are looked for: in a rolling update, processes of an older version add members without."""
+"""How often missing profiles are looked for: in a rolling update, processes of an older version add members without
+making any."""
 _processes: dict[asyncio.AbstractEventLoop, "Process"] = {}
 
 
@@ -67,7 +68,7 @@ class Process:
 
 
 async def _fill_profiles() -> None:
-    await pools.readers.run(profiles.fill)
+    await pools.site.run(profiles.fill)
 
 
 def current() -> Process:

@@ -81,7 +81,7 @@ def _take_leave(person: Any) -> None:
 def fill_profiles(using: str, **_: Any) -> None:
     """Make the profiles of a database that is older than they are: only the policy in force knows people's handles.
 
-    Whatever was migrated just now, because an earlier run may have ended before it came to this.
+    It runs after every ``migrate``, because an earlier one may have been interrupted before it.
     """
     if using == alias() and Profile._meta.db_table in connections[using].introspection.table_names():
         profiles.fill()

@@ -67,7 +67,7 @@ class Policy:
         """The present members of ``room`` whose handles are ``names``, as {name: user id}. One query.
 
         A handle in another spelling counts if it has the same key (``rendering.name_keys``). Of two members with the
-        same key the one who is spelt exactly so is meant, else the earlier one.
+        same key, the one whose handle is spelt exactly like that is meant, else the earlier one.
         """
         spelt = {name: name_key(name) for name in names}
         found = Membership.objects.present().called(set(spelt.values())).filter(room=room, user__in=active_people())

@@ -88,7 +88,7 @@ def is_plain(body: str) -> bool:
 def handles(body: str) -> list[str]:
     """Return the distinct @handles outside code and links, as they are spelt, in order, at most 50, without the ``@``.
 
-    Where the underscore of ``@ana_`` may belong to the name or end an emphasis, both are returned.
+    Where the underscore of ``@ana_`` may belong to the name or end an emphasis, both spellings are returned.
     """
     if "@" not in body:
         return []

@@ -34,7 +34,7 @@ class FairQueue(Generic[Item]):
         """Let an item wait behind those of the same person.
 
         Raises:
-            Full: It is not taken in, because the queue is full or closed.
+            Full: The queue is full or closed; the item was not added.
         """
         with self._changed:
             if self._waiting >= self._most or self._is_closed:

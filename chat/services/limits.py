@@ -43,10 +43,11 @@ READ_COSTS: dict[type[Any], float] = {
 }
 """What one command takes of the limit that all commands have together which only read: ``CHAT["READ_BURST"]``."""
 NO_TOKEN = 1
-"""What an ``auth`` without a token takes of it: there is nothing to look up."""
-SYNC_COSTS: dict[type[Any], float] = {protocol.Sync: 5, protocol.Unsync: 1}
-"""What ``sync`` and ``unsync`` take of theirs, ``CHAT["SYNC_BURST"]``. Each room of a ``sync`` takes one more. Other
-reads do not share it, because a person's pages all need it at the same moment, after a restart."""
+"""What an ``auth`` without a token takes of it. It is cheap, because no token is looked up."""
+SYNC_COSTS: dict[type[Any], float] = {protocol.Sync: 5, protocol.Unsync: 0}
+"""What ``sync`` takes of its limit, ``CHAT["SYNC_BURST"]``; each of its rooms takes one more. Other reads do not share
+it, because a person's pages all need it at the same moment, after a restart. ``unsync`` costs nothing: a client that
+could not stop what it follows would be sent more."""
 
 PASSWORD_RATE, PASSWORD_BURST = 1 / 60, 5
 """How often one person may give their password again."""

@@ -1,7 +1,7 @@
 """The chat's own rows of people, with copies of what the chat needs indexed from the host's user table.
 
-Django's signals keep them right. What bypasses signals (``QuerySet.update``, SQL) is put right by ``repair``, and what
-a process of an older version left out by ``fill``.
+Django's signals keep them right. What bypasses signals (``QuerySet.update``, SQL, a process of a version that had no
+profiles) is put right by ``repair``; ``fill`` does so where a profile is missing.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from chat.access.policy import policy
 from chat.models import Membership, Profile
-from chat.models.database import alias
+from chat.models.database import alias, connection, on_commit, write
 from chat.rendering.name_keys import name_key
 
 PEOPLE_PER_QUERY = 200
@@ -23,15 +23,23 @@ def keep(persons: Iterable[Any]) -> None:
 
     Their rows are read from the database: an object may be as old as the socket that holds it.
     """
-    _repair_some(list(_accounts().filter(pk__in=[each.pk for each in persons])))
+    keys = [each.pk for each in persons]
+    if _repair_some(list(_accounts().filter(pk__in=keys))):
+        # Somebody may be changing a name at this moment, and not see the new profile. Of two transactions, the one that
+        # commits last finds what both have done.
+        on_commit(lambda: _repair_locked(keys))
 
 
 def update(person: Any) -> None:
-    """Copy what the database now says of ``person``; nothing happens if they neither are nor were in a room."""
-    key = str(person.pk)
-    is_needed = Profile.objects.using(alias()).filter(pk=key) or _present_members().filter(user_key=key)
+    """Copy what the database now says of ``person``; does nothing for people who have never been in a room."""
+    _update(person.pk)
+    on_commit(lambda: _update(person.pk))  # see ``keep``
+
+
+def _update(pk: Any) -> None:
+    is_needed = Profile.objects.using(alias()).filter(pk=str(pk)) or _present_members().filter(user_key=str(pk))
     if is_needed.exists():
-        _repair_some(list(_accounts().filter(pk=person.pk)))
+        _repair_locked([pk])
 
 
 def remove(person: Any) -> None:
@@ -47,12 +55,19 @@ def fill() -> int:
 
 def repair() -> int:
     """Make the profiles of all members as the host's user table has them; return how many were missing or wrong."""
-    rest = _accounts().filter(pk__in=_present_members().values("user"))
-    repaired, persons = 0, list(rest[:PEOPLE_PER_QUERY])
-    while persons:
-        repaired += _repair_some(persons)
-        persons = list(rest.filter(pk__gt=persons[-1].pk)[:PEOPLE_PER_QUERY])
+    rest = _accounts().filter(pk__in=_present_members().values("user")).values_list("pk", flat=True)
+    repaired, keys = 0, list(rest[:PEOPLE_PER_QUERY])
+    while keys:
+        repaired += _repair_locked(keys)
+        keys = list(rest.filter(pk__gt=keys[-1])[:PEOPLE_PER_QUERY])
     return repaired
+
+
+def _repair_locked(keys: list[Any]) -> int:
+    """Put right the profiles of these people, whose accounts neither change nor go meanwhile."""
+    with write():
+        no_key = connection().features.has_select_for_no_key_update
+        return _repair_some(list(_accounts().filter(pk__in=keys).select_for_update(no_key=no_key)))
 
 
 def _accounts() -> QuerySet[Any]:
@@ -70,7 +85,8 @@ def _repair_some(persons: list[Any]) -> int:
     stored = dict(rows.filter(pk__in=[each.pk for each in profiles]).values_list("pk", "handle_key"))
     wrong = [each for each in profiles if stored.get(each.pk) != each.handle_key]
     rows.bulk_create(
-        # In one order everywhere, so that transactions with the same people seldom deadlock. One that does is repeated.
+        # In one order everywhere, so that transactions with the same people seldom deadlock. The writer runs one that
+        # does once more.
         sorted(wrong, key=lambda each: each.pk),
         update_conflicts=True,
         unique_fields=["user_key"],

@@ -1,15 +1,17 @@
 """The chat's own row of a person: made with their first membership, right whatever becomes of their name."""
 
+import threading
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from chat.access.policy import SITE
+from chat.access.policy import SITE, Policy
 from chat.models import Profile, Room
 from chat.models.database import write
 from chat.services import memberships, profiles
@@ -176,3 +178,75 @@ def test_a_member_whom_an_older_process_added_is_found_after_the_next_save_or_fi
 def test_saving_a_stranger_to_all_rooms_makes_no_profile(eve: Any, lobby: Room) -> None:
     eve.save()
     assert str(eve.pk) not in keys()
+
+
+def test_a_profile_is_not_put_back_by_a_repair_that_began_before_its_account_went_or_changed(
+    ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profiles, "PEOPLE_PER_QUERY", 1)
+    read, real = [], profiles._repair_locked
+
+    def slowly(keys: list[Any]) -> int:
+        if not read:
+            get_user_model().objects.filter(pk=ben.pk).update(username="bernd")
+            ana.delete()
+        read.append(keys)
+        return real(keys)
+
+    monkeypatch.setattr(profiles, "_repair_locked", slowly)
+    profiles.repair()
+    assert str(ana.pk) not in keys()
+    assert keys()[str(ben.pk)] == "bernd"
+
+
+class ByFirstName(Policy):
+    def handle_of(self, user: Any) -> str | None:
+        return user.first_name or None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("joins_last", [True, False])
+def test_who_joins_while_their_name_changes_is_found_by_the_new_one(
+    eve: Any, lobby: Room, settings: Any, joins_last: bool
+) -> None:
+    """On PostgreSQL, no lock makes the two take turns: the column of the name is not unique."""
+    settings.CHAT = {**settings.CHAT, "POLICY": f"{__name__}.ByFirstName"}
+    if connection.vendor != "postgresql":
+        pytest.skip("one writer at a time")
+    renamed, joined, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def rename() -> None:
+        person = get_user_model().objects.get(pk=eve.pk)
+        with transaction.atomic():
+            if not joins_last:
+                assert joined.wait(20)
+            person.first_name = "Evelyn"
+            person.save()
+            renamed.set()
+            if joins_last:
+                return
+            assert ended.wait(20)
+
+    def join() -> None:
+        with write():
+            if joins_last:
+                assert renamed.wait(20)
+            memberships.join(by=get_user_model().objects.get(pk=eve.pk), room_id=lobby.pk)
+            joined.set()
+            if not joins_last:
+                assert renamed.wait(20)
+        ended.set()
+
+    threads = [threading.Thread(target=in_own_connection, args=(each,)) for each in (rename, join)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(30)
+    assert keys()[str(eve.pk)] == "evelyn"
+
+
+def in_own_connection(work: Callable[[], None]) -> None:
+    try:
+        work()
+    finally:
+        connection.close()

@@ -35,7 +35,7 @@ class Write:
 class Read:
     """Answers once this connection's own changes have been stored.
 
-    ``Read``s and ``Stream``s have a limit for each person, all of them together (``services/limits.py``).
+    ``Read``s and ``Stream``s have limits for each person, which they share (``services/limits.py``).
     """
 
     answer: Callable[[Context, Any], Awaitable[Any]]
