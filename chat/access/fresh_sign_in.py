@@ -18,4 +18,5 @@ def note(request: HttpRequest) -> None:
 
 
 def is_fresh(request: HttpRequest) -> bool:
-    return 0 <= time.time() - request.session.get(SESSION_KEY, 0) < FRESH_S
+    since: float = request.session.get(SESSION_KEY, 0)
+    return 0 <= time.time() - since < FRESH_S

@@ -33,7 +33,7 @@ def reads_history(request: HttpRequest) -> bool:
     """Whether this member of staff may read all messages in the admin. Only then may they open a private room, or bring
     anybody into one: either would show its history to people who were not to see it."""
     user: Any = request.user
-    return user.has_perm("chat.view_message") or user.has_perm("chat.change_message")
+    return bool(user.has_perm("chat.view_message") or user.has_perm("chat.change_message"))
 
 
 def ensure_may_bring_into(room: Room, request: HttpRequest) -> None:

@@ -207,3 +207,26 @@ def test_the_number_of_queries_does_not_grow_with_the_number_of_rooms(
         rooms.create(by=ana, name=f"Room {n}", user_ids=[str(ben.pk)], invited_by=SITE)
     with django_assert_num_queries(5):  # session, user, count, page, people of direct rooms
         olga.get(url("room", "changelist"))
+
+
+def test_staff_who_may_not_see_messages_neither_open_a_private_room_nor_bring_anybody_into_one(
+    clerk: Callable[..., Client], staff: Room, lobby: Room, cleo: Any
+) -> None:
+    blind = clerk("view_room", "change_room", "view_membership", "add_membership", "change_membership")
+    page = blind.get(url("room", "change", staff.pk)).content.decode()
+    assert 'name="kind"' not in page and "new members" not in page.lower()
+    submit(blind, url("room", "change", staff.pk), name="Crew", kind="open")
+    assert (fresh(staff).name, fresh(staff).kind) == ("Crew", "private")
+    forged = {"memberships-2-TOTAL_FORMS": "1", "memberships-2-INITIAL_FORMS": "0", "memberships-2-0-user": cleo.pk}
+    submit(blind, url("room", "change", staff.pk), **forged)
+    refused = submit(blind, url("membership", "add"), room=staff.pk, user=cleo.pk, role="member")
+    assert list(refused.context["adminform"].form.errors) == ["room"]
+    assert not Membership.objects.filter(user=cleo, room=staff).exists()
+    assert submit(blind, url("membership", "add"), room=lobby.pk, user=cleo.pk, role="member").status_code == 302
+
+
+def test_staff_who_may_see_messages_may_do_both(clerk: Callable[..., Client], staff: Room, cleo: Any) -> None:
+    reader = clerk("view_room", "change_room", "view_membership", "add_membership", "view_message")
+    assert submit(reader, url("membership", "add"), room=staff.pk, user=cleo.pk, role="member").status_code == 302
+    submit(reader, url("room", "change", staff.pk), kind="open")
+    assert fresh(staff).kind == "open"

@@ -375,3 +375,17 @@ def test_a_direct_room_stays_direct_whoever_manages_it(ana: Any, ana_and_ben: Ro
         with pytest.raises(RoomForbidden):
             rooms.update(by=ana, room_id=ana_and_ben.pk, kind=kind)
     assert fresh(ana_and_ben).kind == "direct"
+
+
+def test_a_moderator_closes_a_room_and_only_an_owner_shows_its_history_to_everybody(
+    ana: Any, ben: Any, staff: Room
+) -> None:
+    memberships.change_role(by=SITE, room_id=staff.pk, user_id=str(ben.pk), role="moderator")
+    with pytest.raises(RoomForbidden):
+        rooms.update(by=ben, room_id=staff.pk, kind="open")
+    with pytest.raises(RoomForbidden):
+        rooms.update(by=ben, room_id=staff.pk, kind="open", name="Crew")
+    assert (fresh(staff).kind, fresh(staff).name) == ("private", staff.name)
+    rooms.update(by=ana, room_id=staff.pk, kind="open")
+    rooms.update(by=ben, room_id=staff.pk, kind="private")
+    assert fresh(staff).kind == "private"
