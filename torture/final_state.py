@@ -27,6 +27,16 @@ class Database:
     def __init__(self, url: str):
         self._url = url
 
+    def is_locked(self) -> bool:
+        """Whether somebody holds SQLite's one lock for writing."""
+        with closing(sqlite3.connect(self._path, timeout=0, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            connection.execute("ROLLBACK")
+            return False
+
     def rows(self, sql: str) -> list[Any]:
         return self.snapshot(sql)[0]
 
@@ -47,13 +57,16 @@ class Database:
     @contextmanager
     def _connection(self) -> Iterator[Any]:
         if self._is_sqlite:
-            path = unquote(urlsplit(self._url).path)
-            with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as connection:
+            with closing(sqlite3.connect(self._path, timeout=20, isolation_level=None)) as connection:
                 yield connection
         else:
             # Without a time-out of its own, this would wait as long as a database hangs that is being tortured.
             with psycopg.connect(self._url.split("?")[0], connect_timeout=5, autocommit=True) as connection:
                 yield connection
+
+    @property
+    def _path(self) -> str:
+        return unquote(urlsplit(self._url).path)
 
     @property
     def _is_sqlite(self) -> bool:
