@@ -19,7 +19,7 @@ from chat.conf import conf
 from chat.models import Membership, Message, Room
 from chat.models.database import alias
 from chat.rendering.name_keys import name_key
-from chat.rendering.visible_text import is_blank
+from chat.rendering.visible_text import is_blank, tidied
 
 _HANDLE = re.compile(r"\w[\w.+-]{0,149}")
 
@@ -38,7 +38,7 @@ class Policy:
 
     def name_of(self, user: User) -> str:
         """The name that others see."""
-        full_name = str((user.get_full_name() if hasattr(user, "get_full_name") else "") or "")
+        full_name = tidied(str((user.get_full_name() if hasattr(user, "get_full_name") else "") or ""))
         # An invisible name is no name: nobody could click on it.
         return str(user.get_username()) if is_blank(full_name) else full_name
 

@@ -18,7 +18,7 @@ from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Room
 from chat.models.database import alias, connection, write
 from chat.models.rooms import NAME_CHARS, TOPIC_CHARS, direct_key_of, new_epoch
-from chat.rendering.visible_text import is_blank
+from chat.rendering.visible_text import is_blank, tidied
 from chat.services import membership_rows, people, sequence
 from chat.wire import protocol
 from chat.wire.errors import CommandInvalid, RoomArchived, RoomForbidden, RoomInvalid, RoomNotFound, UserNotFound
@@ -259,11 +259,11 @@ def _check_kind(kind: str) -> None:
 
 
 def _clean(text: str, field: str, most: int, *, blank: bool = False) -> str:
-    text = " ".join(text.split())
-    if not is_storable(text) or len(text) > most or (is_blank(text) and not blank):
+    shown = tidied(text)
+    if not is_storable(text) or len(shown) > most or (is_blank(shown) and not blank):
         values = {"least": 0 if blank else 1, "most": most}
         raise RoomInvalid(f"The {field} needs {{least}} to {{most}} characters.", values=values, field=field)
-    return text
+    return shown
 
 
 def _store(*, name: str, kind: str, **fields: Any) -> Room:

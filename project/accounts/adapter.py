@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat import api
 from chat.access.policy import policy
-from project.accounts import known_browsers, signup, site
+from project.accounts import known_browsers, mail_links, signup, site
 
 logger = logging.getLogger(__name__)
 INVITATION_KEY = "invitation"
@@ -80,7 +80,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send the mail, or log the failure: a mail server that is down must not make changing a password fail."""
         try:
-            super().send_mail(template_prefix, email, context)
+            super().send_mail(template_prefix, email, mail_links.to_this_site(context))
         except (smtplib.SMTPException, OSError):
             logger.exception("EMAIL_URL: the mail %s could not be sent.", template_prefix)
             if request := context.get("request") or getattr(self, "request", None):

@@ -1,6 +1,5 @@
 """The forms of accounts: allauth's with the site's wording, and the site's own."""
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +20,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from chat import api
-from chat.rendering.visible_text import is_blank
+from chat.rendering.visible_text import is_blank, tidied
 from chat.services import tokens
 from project.accounts import signup, usernames
 from project.accounts.adapter import INVITATION_KEY
@@ -33,7 +32,6 @@ NAME_CHARS = 60
 LOGIN_CHARS = 254
 """As long as an e-mail address may be; user names are shorter."""
 # Control characters, and those that would reverse the direction of the text after the name.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 NAME_HINT = _("What others see. Your real name helps them.")
 USERNAME_HINT = _("Others mention you with it: @name.")
 PASSWORD_HINT = _("At least 8 characters, and nothing that is easily guessed.")
@@ -48,8 +46,8 @@ class NameField(forms.CharField):
         super().__init__(**{"max_length": NAME_CHARS, "widget": widget, "help_text": NAME_HINT, **options})
 
     def clean(self, value: Any) -> str:
-        text = " ".join(str(super().clean(value)).split())
-        if UNPRINTABLE.search(text) or is_blank(text):
+        text = tidied(str(super().clean(value)))
+        if is_blank(text):
             raise ValidationError(_("This name has characters that can't be shown."))
         return text
 
@@ -94,6 +92,7 @@ class SignupForm(allauth.SignupForm):  # type: ignore[misc]
 
     first_name = NameField()
     field_order = ("first_name", "username", "email", "password1")
+    may_be_reserved = False
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -110,6 +109,8 @@ class SignupForm(allauth.SignupForm):  # type: ignore[misc]
         name = str(super().clean_username())
         if len(name) > usernames.MOST:
             raise ValidationError(_("A user name has at most %(most)s characters.") % {"most": usernames.MOST})
+        if not self.may_be_reserved:
+            usernames.not_reserved(name)
         return name
 
     def try_save(self, request: HttpRequest) -> tuple[Any, HttpResponse | None]:
@@ -132,6 +133,8 @@ class SignupForm(allauth.SignupForm):  # type: ignore[misc]
 
 class OwnerForm(SignupForm):
     """The form for the first account, which gets all rights and an e-mail address that counts as confirmed."""
+
+    may_be_reserved = True
 
     def save(self, request: HttpRequest) -> Any:
         owner = super().save(request)
@@ -294,8 +297,8 @@ class AccessForm(forms.Form):
 
 
 def clean_line(text: str) -> str:
-    line = " ".join(text.split())
-    if UNPRINTABLE.search(line):
+    line = tidied(text)
+    if text.strip() and is_blank(line):
         raise ValidationError(_("This name has characters that can't be shown."))
     return line
 
@@ -326,6 +329,8 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         name = self._meta.model.normalize_username(name)
         if len(name) > usernames.MOST:
             raise ValidationError(_("A user name has at most %(most)s characters.") % {"most": usernames.MOST})
+        if not self.instance.is_superuser:
+            usernames.not_reserved(name)
         only_case = name.lower() == str(self.initial.get("username", "")).lower()
         return str(get_adapter().clean_username(name, shallow=only_case))
 
