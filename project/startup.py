@@ -7,7 +7,6 @@ import redis
 from django.conf import settings
 from django.core import checks
 from django.db import Error, connection, transaction
-from django.urls import reverse
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -35,19 +34,18 @@ def verify() -> None:
 
 
 def first_run_hint(address: str = "") -> str:
-    """How to make the first account, with the set-up code. Empty if there is an account already."""
+    """How to make the first account: a link with the set-up code. Empty if there is an account already."""
     from project.accounts import setup_code, site  # here, because models need Django to be set up
 
     try:
         if site.has_accounts():
             return ""
-        place = address + reverse("setup")
+        link = setup_code.link(address)
     except Error:
         return ""  # not migrated yet
     finally:
         connection.close()
-    code = f"set-up code, if it is asked for: {setup_code.code()}"
-    return f"Nobody has an account yet. Make the owner's account: {place} ({code})"
+    return f"Nobody has an account yet. Make the owner's account: {link}"
 
 
 def check_configuration() -> None:

@@ -21,6 +21,8 @@ def _corrected(url: str) -> str:
     Where there are only patterns, the host stays. Over HTTPS, a port stays if ``CSRF_TRUSTED_ORIGINS`` has it.
     """
     parts = urlsplit(str(url))
+    if not parts.netloc:
+        return str(url)
     names = [each.lower() for each in settings.ALLOWED_HOSTS if each != "*" and not each.startswith(".")]
     own = parts.netloc.rpartition(":")[0] if parts.port is not None else parts.netloc
     host = own.lower() if own.lower() in names or not names else names[0]

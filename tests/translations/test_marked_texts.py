@@ -21,7 +21,7 @@ from django.utils.translation.trans_real import DjangoTranslation
 from chat import api
 from chat.models import Room
 from chat.services import tokens
-from project.accounts import invitations
+from project.accounts import invitations, setup_code
 from project.accounts.models import SiteSettings
 
 pytestmark = pytest.mark.django_db
@@ -205,7 +205,8 @@ PAGES_FOR_ALL = (
 
 
 def test_the_first_run(german: Client) -> None:
-    gone = wrong(german, "/setup/")
+    gone = wrong(german, "/setup/") + wrong(german, "/setup/?code=wrong")
+    german.get(setup_code.link())
     owner = {"first_name": "όλγα", "username": "όλγα", "email": "o@example.com", "password1": PASSWORD}
     for fields in ({}, owner, {}, {"name": "Σπίτι", "rooms": "Κουζίνα"}, {}, {"sign_up": "invitation"}):
         gone += wrong(german, "/setup/", fields)

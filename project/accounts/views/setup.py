@@ -39,7 +39,7 @@ def setup(request: HttpRequest) -> HttpResponse:
 
 
 def _owner(request: HttpRequest) -> HttpResponse:
-    if setup_code.is_needed(request) and not request.session.get(CODE_KEY):
+    if not request.session.get(CODE_KEY):
         return _code(request)
     form = OwnerForm(request.POST or None)
     if not form.is_valid():
@@ -56,7 +56,8 @@ def _owner(request: HttpRequest) -> HttpResponse:
 
 
 def _code(request: HttpRequest) -> HttpResponse:
-    form = SetupCodeForm(request.POST or None)
+    """Ask for the code, or take it from a form, or from the link that the site printed."""
+    form = SetupCodeForm(request.POST or ({"code": request.GET["code"]} if "code" in request.GET else None))
     if not form.is_valid():
         return _show(request, Stage.OWNER, form, asks_for_code=True)
     if setup_code.is_right(form.cleaned_data["code"]):

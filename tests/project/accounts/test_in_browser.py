@@ -1,5 +1,6 @@
 """From an empty site to two people who talk, and what happens to a page whose session ends elsewhere."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -51,6 +52,11 @@ async def is_narrow_enough(page: Page) -> None:
 async def test_an_owner_sets_up_the_site_on_a_phone_and_talks_to_an_invited_person(new_site: Site, come: Come) -> None:
     olga = await (await come(new_site, **PHONE)).open("/")
     await expect(olga.get_by_role("heading", level=1)).to_have_text("Welcome to Hearth")
+    await expect(olga.get_by_label("Set-up code")).to_be_visible()
+    await is_narrow_enough(olga)
+    path = new_site.python("from project.accounts import setup_code; print(setup_code.link())").strip()
+    await olga.goto(f"{new_site.url}{path}")
+    await expect(olga).to_have_url(re.compile(r"/setup/$"))
     await is_narrow_enough(olga)
     await fill(olga, new_person("olga"))
     await expect(olga.get_by_role("heading", level=1)).to_have_text("Name your site")

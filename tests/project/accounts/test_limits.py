@@ -14,7 +14,7 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 
-from project.accounts import known_browsers
+from project.accounts import known_browsers, setup_code
 from tests.project.conftest import LOCAL, PASSWORD, new_person
 
 HOSTS = [
@@ -206,6 +206,7 @@ def test_each_person_is_forgotten_after_a_year_whoever_else_signs_in(rf: Any, ol
 
 def test_the_browser_that_set_the_site_up_is_known(db: None, fast_hashes: None, addresses: Any) -> None:
     browser = Client(**LOCAL)
+    browser.get(setup_code.link())
     browser.post("/setup/", new_person("olga"))
     assert known_browsers.COOKIE in browser.cookies
 

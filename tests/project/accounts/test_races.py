@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import connections
 from django.test import Client
 
-from project.accounts import invitations, signup
+from project.accounts import invitations, setup_code, signup
 from project.accounts.admin import UserAdmin
 from project.accounts.errors import LastOwner
 from project.accounts.forms import ProfileForm, SignupForm
@@ -57,10 +57,11 @@ def overlapping(function: Any) -> Any:
 
 
 def test_two_first_sign_ups_make_one_owner() -> None:
+    browsers = {name: Client(**LOCAL) for name in ("ana", "ben")}
+    for each in browsers.values():
+        each.get(setup_code.link())
     with patch.object(SignupForm, "save", overlapping(SignupForm.save)):
-        answers = at_once(
-            *(lambda name=name: Client(**LOCAL).post("/setup/", new_person(name)) for name in ("ana", "ben"))
-        )
+        answers = at_once(*(lambda name=name: browsers[name].post("/setup/", new_person(name)) for name in browsers))
     assert Counter(each.status_code for each in answers) == {302: 1, 409: 1}
     assert [each.is_superuser for each in get_user_model()._default_manager.all()] == [True]
     loser = next(each for each in answers if each.status_code == 409)
