@@ -35,7 +35,7 @@ check:
 
 # Long: run it before an issue is called resolved.
 full: check test
-	@$(PYTEST) -q -n 2 --long tests/end_to_end/test_chaos.py
+	@$(PYTEST) -q -n 2 --long tests/end_to_end/test_servers_killed.py
 	@$(START) --dev -m torture
 	@$(START) --dev -m torture --database sqlite --pages 4 --scenario soak equality disk-full
 	@$(START) --dev tests/versions.py
