@@ -103,25 +103,26 @@ class ChatSettings:
     """Threads for database reads of sockets."""
 
     post_rate: float = 5.0
-    """Messages a second that one person may post in the long run, in one process."""
+    """Messages a second that one person may post in the long run, over all processes that the channel
+    layer joins."""
     post_burst: int = 20
     """Messages that one person may post at once."""
     change_rate: float = 5.0
-    """Other changes of one kind (reactions, read pointers …) a second that one person may make in the long run, in one
-    process. Edits, joins and new rooms count for several (chat/services/limits.py). Forms of pages count apart."""
+    """Other changes of one kind (reactions, read pointers …) a second that one person may make in the long run. Edits,
+    joins and new rooms count for several (chat/services/limits.py). Forms of pages count apart."""
     change_burst: int = 50
     """Other changes of one kind that one person may make at once."""
     read_rate: float = 10.0
-    """Commands that only read (``history`` and the lists) a second that one person may send in the long run, in one
-    process. Some count for several (chat/services/limits.py)."""
+    """Commands that only read (``history`` and the lists) a second that one person may send in the long run. Some
+    count for several (chat/services/limits.py)."""
     read_burst: int = 100
     """Commands that only read which one person may send at once."""
     sync_rate: float = 200.0
-    """Rooms a second that one person may sync in the long run, in one process; each ``sync`` counts as five more."""
+    """Rooms a second that one person may sync in the long run; each ``sync`` counts as five more."""
     sync_burst: int = 5_000
     """Rooms that one person may sync at once: 200 on each of 20 sockets, after a restart."""
     page_rate: float = 3.0
-    """Pages a second that one person may request in the long run, in one process; the next is answered 429."""
+    """Pages a second that one person may request in the long run; the next is answered 429."""
     page_burst: int = 60
     """Pages that one person may request at once."""
     frame_rate: float = 100.0
@@ -129,7 +130,7 @@ class ChatSettings:
     frame_burst: int = 1_000
     """Frames that one person may send at once."""
     socket_rate: float = 1.0
-    """New sockets a second that one person may open in the long run, in one process; the next is refused with 4029."""
+    """New sockets a second that one person may open in the long run; the next is refused with 4029."""
     socket_burst: int = 60
     """New sockets that one person may open at once."""
     sockets_per_user: int = 20

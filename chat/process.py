@@ -12,6 +12,7 @@ from chat.live import publisher
 from chat.live.background import BackgroundTasks
 from chat.live.catch_up import CatchUp
 from chat.live.heartbeat import Heartbeat
+from chat.live.hints import RatesTaken
 from chat.live.hub import Hub
 from chat.live.layer_subscriber import LayerSubscription
 from chat.live.reconciler import Reconciler
@@ -19,7 +20,7 @@ from chat.live.revalidation import Revalidation
 from chat.live.rooms import LiveRoom
 from chat.live.stalls import Stalls
 from chat.runtime import elapsed, pools
-from chat.services import profiles, rooms
+from chat.services import limits, profiles, rooms
 
 PROFILES_S = 3600.0
 """How often missing profiles are looked for: in a rolling update, processes of an older version add members without
@@ -48,6 +49,7 @@ class Process:
         self.background.repeat(lambda: conf.poll_s, self.reconciler.compare_all)
         self.background.repeat(lambda: 1.0, self.stalls.beat)
         self.background.repeat(lambda: 1.0, self.heartbeat.second)
+        self.background.repeat(lambda: 1.0, _tell_rates)
         self.background.repeat(lambda: conf.revalidate_s, self.revalidation.everybody)
         pauses = chain((0.0,), repeat(PROFILES_S))
         self.background.repeat(lambda: next(pauses), _fill_profiles)
@@ -65,6 +67,14 @@ class Process:
 
     def room_lost(self, user_id: str, room_id: int) -> None:
         self.revalidation.room_lost(user_id, room_id)
+
+    def rates_taken(self, taken: list[tuple[str, str, float]]) -> None:
+        limits.take_elsewhere(taken)
+
+
+async def _tell_rates() -> None:
+    if taken := limits.taken():
+        publisher.publish_elsewhere([RatesTaken(taken)])
 
 
 async def _fill_profiles() -> None:

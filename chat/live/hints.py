@@ -145,6 +145,14 @@ class ToEverybody(_ToAll):
     encoded: bytes
 
 
+@dataclass(frozen=True)
+class RatesTaken(_ToAll):
+    """What people have used of their limits in one process within a second, as (limit, person, cost)."""
+
+    kind: ClassVar[str] = "everybody.rates"
+    taken: list[tuple[str, str, float]]
+
+
 Hint = (
     RoomEvents
     | RoomTransient
@@ -156,8 +164,9 @@ Hint = (
     | SessionEnded
     | CompareHeads
     | ToEverybody
+    | RatesTaken
 )
-SHED_FIRST = (RoomTransient,)
+SHED_FIRST = (RoomTransient, RatesTaken)
 _KINDS: dict[str, type[Any]] = {each.kind: each for each in get_args(Hint)}
 
 

@@ -18,6 +18,7 @@ from chat.live.hints import (
     CompareHeads,
     CompareRoom,
     Hint,
+    RatesTaken,
     Recheck,
     RecheckRoom,
     RoomEvents,
@@ -52,7 +53,7 @@ class Groups(Protocol):
 
 
 class HubOwner(Protocol):
-    """What the hub needs and cannot do itself, because it takes reading the database. Every method returns at once."""
+    """What the hub needs and cannot do itself. Every method returns at once."""
 
     def repair_soon(self, room: LiveRoom) -> None:
         """The room's feed lacks events."""
@@ -65,6 +66,9 @@ class HubOwner(Protocol):
 
     def room_lost(self, user_id: str, room_id: int) -> None:
         """The person's connections no longer follow the room, and no event of the room has told them."""
+
+    def rates_taken(self, taken: list[tuple[str, str, float]]) -> None:
+        """People have used this of their limits in another process."""
 
 
 class Hub:
@@ -246,6 +250,8 @@ class Hub:
                     self._end_session(hint)
                 case CompareHeads():
                     self.owner.compare_soon(list(self.rooms))
+                case RatesTaken():
+                    self.owner.rates_taken(hint.taken)
                 case ToEverybody():
                     for connection in self.connections:
                         self.send(connection, hint.encoded)

@@ -40,6 +40,11 @@ def publish(hints: list[Hint]) -> None:
             loop.call_soon_threadsafe(take, hints)
         except RuntimeError:  # the loop is closed, and its hub with it
             unregister(loop)
+    publish_elsewhere(hints)
+
+
+def publish_elsewhere(hints: list[Hint]) -> None:
+    """Hand ``hints`` to other processes alone, through the channel layer."""
     if reaches_other_processes():
         sender = next(iter(_senders.values()), None) or _background_sender()
         sender.put_threadsafe(hints)

@@ -16,6 +16,7 @@ class RateLimit:
     rate: float
     burst: int
     _buckets: OrderedDict[Hashable, tuple[float, float]] = field(default_factory=OrderedDict)
+    _taken: dict[Hashable, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def wait_s(self, key: Hashable, now: float, cost: float = 1.0) -> float:
@@ -25,10 +26,34 @@ class RateLimit:
         """
         cost = min(cost, float(self.burst))
         with self._lock:
-            level, since = self._buckets.pop(key, (float(self.burst), now))
-            level = min(float(self.burst), level + max(0.0, now - since) * self.rate)
-            wait = 0.0 if level >= cost else (cost - level) / self.rate
-            self._buckets[key] = (level - cost if wait == 0 else level, now)
-            if len(self._buckets) > PEOPLE_AT_MOST:
-                self._buckets.popitem(last=False)
-        return wait
+            level = self._level(key, now)
+            if level < cost:
+                self._put(key, level, now)
+                return (cost - level) / self.rate
+            self._put(key, level - cost, now)
+            if key in self._taken or len(self._taken) < PEOPLE_AT_MOST:
+                self._taken[key] = self._taken.get(key, 0.0) + cost
+        return 0.0
+
+    def take_elsewhere(self, key: Hashable, cost: float, now: float) -> None:
+        """Take ``cost`` tokens that were used in another process. A key owes ``burst`` tokens at most."""
+        with self._lock:
+            self._put(key, max(-float(self.burst), self._level(key, now) - cost), now)
+
+    def taken(self) -> list[tuple[Hashable, float]]:
+        """What each key has taken here since the last call, most first; without those that took little.
+
+        Called each second, it leaves out keys that use less than a quarter of their rate, as nearly all do.
+        """
+        with self._lock:
+            taken, self._taken = self._taken, {}
+        return sorted(((key, cost) for key, cost in taken.items() if cost >= self.rate / 4), key=lambda each: -each[1])
+
+    def _level(self, key: Hashable, now: float) -> float:
+        level, since = self._buckets.pop(key, (float(self.burst), now))
+        return min(float(self.burst), level + max(0.0, now - since) * self.rate)
+
+    def _put(self, key: Hashable, level: float, now: float) -> None:
+        self._buckets[key] = (level, now)
+        if len(self._buckets) > PEOPLE_AT_MOST:
+            self._buckets.popitem(last=False)

@@ -1,10 +1,14 @@
-"""How often one person may change something, read something, connect or request a page, in this process.
+"""How often one person may change something, read something, connect or request a page.
+
+Each process counts for itself and is told each second what the others have counted (``process.py``). So a person has
+their burst in each process, and their rate over all of them; with the channel layer down, in each.
 
 The limit is checked before the work: for a command that is over it, nothing is rendered, read from the database or put
 into the writer's queue.
 """
 
 import time
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -49,6 +53,8 @@ SYNC_COSTS: dict[type[Any], float] = {protocol.Sync: 5, protocol.Unsync: 0}
 it, because a person's pages all need it at the same moment, after a restart. ``unsync`` costs nothing: a client that
 could not stop what it follows would be sent more."""
 
+TOLD_AT_MOST = 500
+"""Entries of one message to the other processes."""
 PASSWORD_RATE, PASSWORD_BURST = 1 / 60, 5
 """How often one person may give their password again."""
 
@@ -59,7 +65,7 @@ def ask(user_id: str, command: Any) -> None:
     Raises:
         RateLimited: They have used up what they may do at once. What is refused for that is not counted.
     """
-    if wait_s := _limits()[type(command)].wait_s(user_id, time.monotonic(), _cost(command)):
+    if wait_s := _limits()[_name_of(type(command))].wait_s(user_id, time.monotonic(), _cost(command)):
         raise RateLimited(retry_after_ms=round(wait_s * 1000) + 1)
 
 
@@ -74,17 +80,17 @@ def _cost(command: Any) -> float:
 
 def may_connect(user_id: str) -> bool:
     """Count a new socket of this person; False if they have opened too many lately."""
-    return not _sockets().wait_s(user_id, time.monotonic())
+    return not _limits()["sockets"].wait_s(user_id, time.monotonic())
 
 
 def page_wait_s(user_id: str, *, is_act: bool) -> float:
     """Count a page that this person requests, or an act by a form; or return the seconds until it is allowed."""
-    return _pages()[is_act].wait_s(user_id, time.monotonic())
+    return _limits()["acts" if is_act else "pages"].wait_s(user_id, time.monotonic())
 
 
 def password_wait_s(user_id: str) -> float:
     """Count a password that this person gives again, or return the seconds until they may try once more."""
-    return _passwords().wait_s(user_id, time.monotonic())
+    return _limits()["passwords"].wait_s(user_id, time.monotonic())
 
 
 def may_send(sender: str) -> bool:
@@ -96,28 +102,42 @@ def may_send(sender: str) -> bool:
     return not _frames().wait_s(sender, time.monotonic())
 
 
-@cache
-def _limits() -> dict[type[Any], RateLimit]:
-    limits = {kind: RateLimit(conf.change_rate, conf.change_burst) for kind in COSTS}
-    limits[protocol.PostMessage] = RateLimit(conf.post_rate, conf.post_burst)
-    limits |= dict.fromkeys(READ_COSTS, RateLimit(conf.read_rate, conf.read_burst))
-    limits |= dict.fromkeys(SYNC_COSTS, RateLimit(conf.sync_rate, conf.sync_burst))
-    return limits
+def taken() -> list[tuple[str, str, float]]:
+    """What people have used of their limits in this process since the last call, as (limit, person, cost).
+
+    Those who used little are left out, and so is what does not fit into one message.
+    """
+    now_taken = [(name, str(key), cost) for name, limit in _limits().items() for key, cost in limit.taken()]
+    return sorted(now_taken, key=lambda each: -each[2])[:TOLD_AT_MOST]
+
+
+def take_elsewhere(taken: Iterable[tuple[str, str, float]]) -> None:
+    """Count what other processes have granted."""
+    now = time.monotonic()
+    for name, user_id, cost in taken:
+        if (limit := _limits().get(name)) is not None:  # the other process may be of another version
+            limit.take_elsewhere(user_id, cost, now)
+
+
+def _name_of(kind: type[Any]) -> str:
+    if kind in READ_COSTS:
+        return "reads"
+    return "syncs" if kind in SYNC_COSTS else str(kind.__struct_config__.tag)
 
 
 @cache
-def _sockets() -> RateLimit:
-    return RateLimit(conf.socket_rate, conf.socket_burst)
-
-
-@cache
-def _pages() -> tuple[RateLimit, RateLimit]:
-    return RateLimit(conf.page_rate, conf.page_burst), RateLimit(conf.change_rate, conf.change_burst)
-
-
-@cache
-def _passwords() -> RateLimit:
-    return RateLimit(PASSWORD_RATE, PASSWORD_BURST)
+def _limits() -> dict[str, RateLimit]:
+    """All that processes tell each other of; frames are a matter of the sockets here."""
+    return {
+        **{_name_of(kind): RateLimit(conf.change_rate, conf.change_burst) for kind in COSTS},
+        _name_of(protocol.PostMessage): RateLimit(conf.post_rate, conf.post_burst),
+        "reads": RateLimit(conf.read_rate, conf.read_burst),
+        "syncs": RateLimit(conf.sync_rate, conf.sync_burst),
+        "sockets": RateLimit(conf.socket_rate, conf.socket_burst),
+        "pages": RateLimit(conf.page_rate, conf.page_burst),
+        "acts": RateLimit(conf.change_rate, conf.change_burst),
+        "passwords": RateLimit(PASSWORD_RATE, PASSWORD_BURST),
+    }
 
 
 @cache
@@ -127,7 +147,7 @@ def _frames() -> RateLimit:
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CHAT":
-        for each in (_limits, _sockets, _pages, _passwords, _frames):
+        for each in (_limits, _frames):
             each.cache_clear()
 
 

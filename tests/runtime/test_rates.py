@@ -93,3 +93,51 @@ def test_threads_that_ask_at_the_same_moment_are_granted_one_burst_together() ->
             assert sum(pool.map(ask, range(4))) == 500
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_what_was_used_elsewhere_is_owed_here_up_to_one_burst() -> None:
+    limit = RateLimit(rate=5.0, burst=10)
+    limit.take_elsewhere("ana", 15.0, 0.0)
+    assert limit.wait_s("ana", 0.0) == pytest.approx(6 / 5)
+    limit.take_elsewhere("ana", 1e9, 0.0)
+    assert limit.wait_s("ana", 0.0) == pytest.approx(11 / 5)
+    assert limit.wait_s("ben", 0.0) == 0.0
+
+
+def test_only_keys_that_use_much_of_their_rate_are_told_and_each_use_once() -> None:
+    limit = RateLimit(rate=4.0, burst=10)
+    for key, times in (("ana", 3), ("ben", 1)):
+        for _ in range(times):
+            limit.wait_s(key, 0.0)
+    for _ in range(20):
+        limit.wait_s("cleo", 0.0)
+    limit.wait_s("dan", 0.0, 0.5)
+    limit.take_elsewhere("eve", 9.0, 0.0)
+    assert limit.taken() == [("cleo", 10.0), ("ana", 3.0), ("ben", 1.0)], "granted here, and more than a trifle"
+    assert limit.taken() == []
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("pause_s", [0.01, 0.11, 0.21, 0.35])
+def test_over_processes_that_tell_each_other_nobody_gets_much_more_than_the_limit(
+    processes: int, pause_s: float
+) -> None:
+    """A person asks each process in turn, as fast as it goes; each second the processes tell each other."""
+    limits = [RateLimit(rate=5.0, burst=20) for _ in range(processes)]
+    granted: list[float] = []
+    now, told_at = 0.0, 1.0
+    while now < 120:
+        for limit in limits:
+            if limit.wait_s("ana", now) == 0:
+                granted.append(now)
+        if now >= told_at:
+            told_at += 1.0
+            for limit, taken in [(limit, limit.taken()) for limit in limits]:
+                for other in limits:
+                    if other is not limit:
+                        for key, cost in taken:
+                            other.take_elsewhere(key, cost, now)
+        now += pause_s
+    most = max(sum(start <= at < start + 60 for at in granted) for start in range(60))
+    assert most <= 1.5 * (20 + 60 * 5)
+    assert sum(at < 1.0 for at in granted) <= processes * (20 + 5)
