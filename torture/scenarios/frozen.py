@@ -53,8 +53,8 @@ async def frozen(stage: Stage) -> None:
 def _freeze(stage: Stage, rng: random.Random) -> bool:
     """Freeze the first process; return whether it holds a room's lock.
 
-    On PostgreSQL, try to freeze it while it does. SQLite's lock for writing is one for all rooms, and nobody can take it
-    from a frozen process (docs/operations.md), so there it is frozen while it has none.
+    On PostgreSQL, try to freeze it while it does. SQLite's lock for writing is one for all rooms, and nobody can take
+    it from a frozen process (docs/operations.md), so there it is frozen while it has none.
     """
     victim = stage.site.processes[0]
     until = time.monotonic() + HUNT_S
