@@ -36,6 +36,7 @@ MORE = (
     _("The topic needs {least} to {most} characters."),
     _("A message has at most {most} characters."),
     _("You have {most} tokens. Revoke one first."),
+    _("{users} left this room. Only an invitation can bring them back."),
 )
 """More precise sentences that services use instead."""
 

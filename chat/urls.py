@@ -6,7 +6,7 @@ from typing import Any
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
-from chat.web import lobby, new_room, people, room_settings, rooms, tokens
+from chat.web import lobby, new_room, people, room_invitations, room_settings, rooms, tokens
 from chat.web.limited import limited
 from chat.web.time_zone import in_readers_zone
 
@@ -27,6 +27,7 @@ urlpatterns = [
     page("rooms/<str:room>/settings/", room_settings.room_settings, name="room_settings"),
     page("rooms/<str:room>/join/", rooms.join, name="join"),
     page("rooms/<str:room>/leave/", rooms.leave, name="leave"),
+    page("invitations/<str:code>/", room_invitations.room_invitation, name="room_invitation"),
     page("people/", people.people, name="people"),
     page("direct/", people.direct, name="direct"),
     page("settings/tokens/", tokens.tokens, name="tokens"),

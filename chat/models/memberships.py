@@ -61,6 +61,10 @@ class Membership(LiveModel):
     rev = models.BigIntegerField(default=0, editable=False)
     hidden = models.BooleanField(default=False, editable=False)
     """A direct room that its person closed; it comes back with its next message."""
+    declined = models.BooleanField(default=False, db_default=False, editable=False)
+    """Its person left a private room by themselves. Only an invitation that they accept, or the site, brings them back.
+
+    The database has the default too: in a rolling update, processes of an older version add rows without it."""
 
     objects = MembershipQuerySet.as_manager()  # type: ignore[misc]  # the base's is a class variable to mypy
 

@@ -58,6 +58,7 @@ def add(
         membership.moves += 1
         membership.moved_by = _mover(by, membership)
         membership.hidden = key in hidden
+        membership.declined = False
         membership.save()
         room.member_count += 1
         events.append(_event(protocol.MemberJoined, room, membership, by))
@@ -70,13 +71,14 @@ def add(
     return hints
 
 
-def end(room: Room, membership: Membership, *, by: Any = None) -> list[Hint]:
-    """End a membership. ``by`` removed the person; None if they left by themselves."""
+def end(room: Room, membership: Membership, *, by: Any = None, declined: bool = False) -> list[Hint]:
+    """End a membership. ``by`` removed the person; None if they left by themselves, or the site removed them."""
     membership.left_at = timezone.now()
+    membership.declined = declined
     membership.changed_seq = sequence.next_seq(room)
     membership.moves += 1
     membership.moved_by = _mover(by, membership)
-    membership.save(update_fields=["left_at", "changed_seq", "moves", "moved_by"])
+    membership.save(update_fields=["left_at", "changed_seq", "moves", "moved_by", "declined"])
     room.member_count -= 1
     sequence.save_numbers(room, "member_count")
     left = _event(protocol.MemberLeft, room, membership, by)

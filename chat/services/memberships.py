@@ -4,10 +4,11 @@ This module asks who may; ``services.membership_rows`` changes the rows.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from chat.access import lookup
-from chat.access.policy import person_of, policy, rules_for
+from chat.access.policy import active_people, person_of, policy, rules_for
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Room
 from chat.models.database import write
@@ -60,7 +61,7 @@ def leave(*, by: Any, room_id: int) -> None:
             return
         publish_on_commit(
             membership_rows.promote_successor(entry.room, entry.membership)
-            + membership_rows.end(entry.room, entry.membership)
+            + membership_rows.end(entry.room, entry.membership, declined=not entry.room.is_open)
         )
 
 
@@ -80,7 +81,8 @@ def add_all(*, by: Any, room_id: int, user_ids: Iterable[str], role: str = Role.
     Raises:
         CommandInvalid: There is no such role.
         RoomNotFound: Missing, or hidden from ``by``.
-        RoomForbidden: ``by`` may not add people, or not with this role; or it is a direct room.
+        RoomForbidden: ``by`` may not add people, or not with this role; it is a direct room; or it is private, and one
+            of them has left it by themselves (see ``accept``).
         RoomArchived: It takes no new members.
         UserNotFound: One is unknown, or not welcome.
     """
@@ -95,9 +97,62 @@ def add_all(*, by: Any, room_id: int, user_ids: Iterable[str], role: str = Role.
         wanted = people.welcome(user_ids, by=by)
         keys = [str(each.pk) for each in wanted]
         here = set(membership_rows.present(entry.room).filter(user_key__in=keys).values_list("user_key", flat=True))
+        if not rules.can_administer(by, entry.room) and (gone := declined(entry.room, keys)):
+            names = ", ".join(policy().name_of(each.user) for each in gone)
+            raise RoomForbidden(
+                "{users} left this room. Only an invitation can bring them back.", values={"users": names}
+            )
         if new := [each for each in wanted if str(each.pk) not in here]:
             publish_on_commit(membership_rows.add(entry.room, new, role=role, by=person_of(by)))
         return entry.room
+
+
+def declined(room: Room, user_ids: Iterable[str]) -> list[Membership]:
+    """The past memberships of those of the people who have left the private room by themselves."""
+    if room.is_open:
+        return []
+    past = Membership.objects.filter(room=room, declined=True, user__isnull=False).select_related("user")
+    return list(past.filter(user_key__in=[each for each in user_ids if protocol.is_storable(each)]).order_by("pk"))
+
+
+@dataclass(frozen=True)
+class Invitation:
+    room: Room
+    inviter: Any
+
+
+def invitation(*, by: Any, room_id: int, inviter_id: str) -> Invitation:
+    """What a person who has left a private room would accept.
+
+    Raises:
+        RoomNotFound: The room is gone or open, they are in it or were removed, or whoever invites them may not.
+        RoomArchived: It takes no new members.
+    """
+    room = Room.objects.filter(pk=room_id).first()
+    inviter = active_people().filter(pk=inviter_id).first()
+    if room is None or inviter is None or not declined(room, [str(by.pk)]) or not policy().is_welcome(by):
+        raise RoomNotFound
+    if not policy().can_moderate(inviter, room, lookup.membership_of(inviter, room)):
+        raise RoomNotFound
+    if room.archived:
+        raise RoomArchived
+    return Invitation(room, inviter)
+
+
+def accept(*, by: Any, room_id: int, inviter_id: str) -> Room:
+    """Take a person back into the private room that they had left, because somebody who moderates it invites them.
+
+    Nothing happens if they are in it. Raises what ``invitation`` does.
+    """
+    with write():
+        room = Room.objects.select_for_update().filter(pk=room_id).first()
+        if room is not None and lookup.membership_of(by, room) is not None:
+            return room
+        found = invitation(by=by, room_id=room_id, inviter_id=inviter_id)
+        assert room is not None
+        people.lock_accounts(by, gone=RoomNotFound)
+        publish_on_commit(membership_rows.add(room, [by], by=found.inviter))
+        return room
 
 
 def remove(*, by: Any, room_id: int, user_id: str) -> None:

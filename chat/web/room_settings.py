@@ -1,6 +1,6 @@
 """A room's name, members and end. What a person may not do is not shown, and is refused as well."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -18,6 +18,7 @@ from chat.access.policy import policy
 from chat.error_messages import sentence_of
 from chat.models import Membership, Room
 from chat.services import memberships, rooms
+from chat.web import room_invitations
 from chat.web.forms import RoomForm
 from chat.web.page_config import site_context
 from chat.web.person_rows import Picker, member_row, picker
@@ -116,13 +117,17 @@ def _add(request: HttpRequest, entry: Entry) -> HttpResponse:
     if len(wanted) > TICKED_AT_MOST:
         return _page(request, entry, errors={"add": _("Add fewer people at once.")})
 
-    return _tried(
-        request,
-        entry,
-        "add",
-        lambda: memberships.add_all(by=request.user, room_id=entry.room.pk, user_ids=wanted),
-        _("Added to the room."),
-    )
+    try:
+        memberships.add_all(by=request.user, room_id=entry.room.pk, user_ids=wanted)
+    except RoomNotFound:
+        raise
+    except RoomForbidden as error:
+        may_add = _rights(request.user, entry)["add"]
+        invited = room_invitations.links_for(request, entry.room, wanted) if may_add else []
+        return _page(request, entry, errors={"add": sentence_of(error)}, invited=invited, status=403)
+    except ChatError as error:
+        return _page(request, entry, errors={"add": sentence_of(error)})
+    return _done(request, entry, _("Added to the room."))
 
 
 def _remove(request: HttpRequest, entry: Entry) -> HttpResponse:
@@ -193,6 +198,7 @@ def _page(
     *,
     form: RoomForm | None = None,
     errors: dict[str, str] | None = None,
+    invited: Sequence[tuple[str, str]] = (),
     status: int = 200,
 ) -> HttpResponse:
     room, rights = entry.room, _rights(request.user, entry)
@@ -212,6 +218,7 @@ def _page(
         "next_page": query(q=search, page=page + 1) if more else "",
         "pick": _people_to_add(request, entry) if rights["add"] else None,
         "has_others": room.member_count > 1,
+        "invited": invited,
         "errors": _errors(errors or {}, has_add=rights["add"]),
     }
     return render(request, "chat/room_settings.html", {**site_context(request), **context}, status=status)

@@ -143,7 +143,7 @@ def test_leaving_asks_first_where_a_member_could_not_rejoin(
 ):
     client = browser_of(ben)
     answer = client.post(address("leave", staff.pk), follow=True)
-    assert "Leave Staff?" in read(answer) and "somebody has to add you" in read(answer)
+    assert "Leave Staff?" in read(answer) and "you need an invitation" in read(answer)
     assert present(ben, staff)
     assert "You left the room." in sent(client, "room_settings", staff.pk, action="leave")
     assert not present(ben, staff)

@@ -247,7 +247,7 @@ def test_roles_change_but_the_last_owner_stays(ana: Any, ben: Any, staff: Room, 
 
 def test_leaving_asks_first_and_passes_the_room_on(ana: Any, staff: Room, browser_of: Any):
     client = browser_of(ana)
-    assert "somebody has to add you" in opened(client, "room_settings", staff.pk, confirm="leave")
+    assert "you need an invitation" in opened(client, "room_settings", staff.pk, confirm="leave")
     assert "You left the room." in read(act(client, staff, "leave"))
     assert people_of(staff) == {"ben": "owner"}
 
