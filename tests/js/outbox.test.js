@@ -341,6 +341,38 @@ test("a database that the browser has closed is opened again", async () => {
   assert.equal(bodies(await store.list("o")), ["b"])
 })
 
+test("what waits when the site's data are cleared is sent all the same, once and in order, and so is what follows", async () => {
+  const name = `cleared-${Math.random()}`
+  const store = new SpillingStore(await IndexedDbStore.open(name))
+  const { outbox, posts } = await arrange({ store })
+  for (const body of ["a", "b", "c"]) await outbox.add({ room: "1", body })
+  const deleting = indexedDB.deleteDatabase(name)
+  await new Promise((resolve) => (deleting.onsuccess = resolve))
+  await outbox.add({ room: "1", body: "d" })
+  assert.equal([bodies(posts), bodies(outbox.pending("1"))], [["a"], ["a", "b", "c", "d"]])
+  for (const [place, body] of ["a", "b", "c", "d"].entries()) {
+    await until(() => posts.length > place, `the post of ${body}`)
+    posts[place].resolve(answer(place + 1))
+  }
+  await until(async () => !(await store.list("site|ana")).length, "all is sent")
+  assert.equal(bodies(posts), ["a", "b", "c", "d"])
+  outbox.stop()
+})
+
+test("what waits when the site's data are cleared is on the new disk after a while", async () => {
+  const name = `cleared-${Math.random()}`
+  const clock = new FakeClock()
+  const store = new SpillingStore(await IndexedDbStore.open(name), 5_000, clock)
+  for (const body of ["a", "b"]) await store.add({ owner: "o", body })
+  const deleting = indexedDB.deleteDatabase(name)
+  await new Promise((resolve) => (deleting.onsuccess = resolve))
+  assert.equal(bodies(await store.list("o")), ["a", "b"])
+  await clock.advance(1_000)
+  await until(() => store.isKept, "they are kept")
+  const next = new SpillingStore(await IndexedDbStore.open(name))
+  assert.equal(bodies(await next.list("o")), ["a", "b"])
+})
+
 // When a refusal is the last word
 
 test("what an earlier connection had sent is failed only once the server can't store it any more", async () => {

@@ -1,9 +1,12 @@
 import { takeOverDrafts } from "./old-drafts.js"
+import { uuid } from "./uuid.js"
 
 const DATABASE = "chat-outbox"
-const VERSION = 2
+const VERSION = 3
 const ITEMS = "items"
 const DRAFTS = "drafts"
+/** One row: which database this is. */
+const IDENTITY = "identity"
 
 /** @typedef {import("./memory-store.js").LocalStore} LocalStore */
 
@@ -11,7 +14,7 @@ const DRAFTS = "drafts"
 export class IndexedDbStore {
   isDurable = true
   #name
-  /** @type {Promise<IDBDatabase> | null} null: not open, or closed by the browser */
+  /** @type {Promise<{database: IDBDatabase, identity: string}> | null} null: not open, or closed by the browser */
   #opening = null
 
   /** @param {string} name */
@@ -24,6 +27,11 @@ export class IndexedDbStore {
     const store = new IndexedDbStore(name)
     await store.#opened()
     return store
+  }
+
+  /** Another one than before: the database was deleted meanwhile, for instance when the site's data were cleared. */
+  async identity() {
+    return (await this.#opened()).identity
   }
 
   async add(item, draft = null) {
@@ -87,7 +95,7 @@ export class IndexedDbStore {
   }
 
   async #transaction(mode) {
-    const begin = async () => (await this.#opened()).transaction([ITEMS, DRAFTS], mode, { durability: "strict" })
+    const begin = async () => (await this.#opened()).database.transaction([ITEMS, DRAFTS], mode, { durability: "strict" })
     // The browser may have closed the database without a word, for instance when the site's data were cleared.
     return begin().catch(() => {
       this.#opening = null
@@ -105,27 +113,40 @@ export class IndexedDbStore {
   }
 }
 
-/** @param {string} name @param {() => void} closed @returns {Promise<IDBDatabase>} */
+/** @param {string} name @param {() => void} closed @returns {Promise<{database: IDBDatabase, identity: string}>} */
 async function connect(name, closed) {
   const request = indexedDB.open(name, VERSION)
   let forgetOld = () => {}
   request.onupgradeneeded = ({ oldVersion }) => {
-    if (oldVersion < 1) {
-      request.result.createObjectStore(ITEMS, { keyPath: "order", autoIncrement: true }).createIndex("owner", "owner")
+    if (oldVersion < 1) startAboveOlder(addStore(request.result, ITEMS, { keyPath: "order", autoIncrement: true }))
+    if (oldVersion < 2) {
+      const drafts = addStore(request.result, DRAFTS, { keyPath: "key" })
+      forgetOld = takeOverDrafts((draft) => drafts.put(draft))
     }
-    const drafts = request.result.createObjectStore(DRAFTS, { keyPath: "key" })
-    drafts.createIndex("owner", "owner")
-    forgetOld = takeOverDrafts((draft) => drafts.put(draft))
+    request.result.createObjectStore(IDENTITY).add(uuid(), 0)
   }
   const database = await settled(request)
   forgetOld()
+  const identity = await settled(database.transaction(IDENTITY).objectStore(IDENTITY).get(0))
   database.onclose = closed
   // A newer page wants to change the database, which waits for all others to let go of it.
   database.onversionchange = () => {
     database.close()
     closed()
   }
-  return database
+  return { database, identity }
+}
+
+function addStore(database, name, options) {
+  const store = database.createObjectStore(name, options)
+  store.createIndex("owner", "owner")
+  return store
+}
+
+/** Orders of a database that was deleted are never given again: a page may still act on what had them. */
+function startAboveOlder(items) {
+  const order = Date.now() * 100
+  items.add({ order, owner: "" }).onsuccess = () => items.delete(order)
 }
 
 function dropFrom(drafts, { key, id }) {

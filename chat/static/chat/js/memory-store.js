@@ -9,6 +9,7 @@
  * @property {boolean} [isKept] false: something that it holds would be lost with this tab
  * @property {() => void} [changed] called when `isKept` or the order of an item has changed
  * @property {() => void} [stop] does nothing by itself any more
+ * @property {() => Promise<string>} [identity] which database this is: another one if it was cleared meanwhile
  * @property {(item: object, draft?: DraftName | null) => Promise<number>} add appends an item and removes the draft that
  *   it was, if that still has this id, in one step; resolves with its `order` once it is on disk
  * @property {(item: object) => Promise<void>} put replaces the item with the same `order`

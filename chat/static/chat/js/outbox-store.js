@@ -26,8 +26,10 @@ export class SpillingStore {
   #known = new Map()
   /** @type {Map<number, import("./memory-store.js").DraftName>} the drafts that items in memory were, by order */
   #draftOf = new Map()
-  /** @type {Map<number, number>} the orders on disk of items that were in memory before */
+  /** @type {Map<number, number>} where items are that had another order before: on disk, or in memory */
   #moved = new Map()
+  /** Which database the known contents are those of. */
+  #identity = null
   #patienceMs
   #clock
   #backoff
@@ -51,9 +53,16 @@ export class SpillingStore {
 
   async add(item, draft = null) {
     // While older items are in memory, new ones go there too: on disk they would come first.
-    if (!this.#disk || this.#memory.items.some(({ owner }) => owner === item.owner)) return this.#spill(item, draft)
+    if (!this.#disk || this.#holdsOf(item.owner)) return this.#spill(item, draft)
     const adding = this.#disk.add(item, draft)
-    return this.#inTime(adding).then((order) => {
+    return this.#inTime(adding).then(async (order) => {
+      await this.#rescueCleared()
+      if (this.#holdsOf(item.owner)) {
+        // It came to a new disk before what was on the old one, and must not be sent before it.
+        const spilled = await this.#spill(item, null)
+        await this.#disk.remove(order).catch(() => {})
+        return spilled
+      }
       this.#known.set(order, { ...item, order })
       return order
     }, async () => {
@@ -64,14 +73,14 @@ export class SpillingStore {
   }
 
   async put(item) {
-    const order = this.#moved.get(item.order) ?? item.order
+    const order = this.#orderOf(item.order)
     if (order > SPILLED) return this.#memory.put(item)
     await this.#inTime(this.#disk.put({ ...item, order }))
     if (this.#known.has(order)) this.#known.set(order, { ...item, order })
   }
 
   async remove(order) {
-    order = this.#moved.get(order) ?? order
+    order = this.#orderOf(order)
     if (order > SPILLED) return this.#memory.remove(order).then(() => this.changed())
     await this.#inTime(this.#disk.remove(order))
     this.#known.delete(order)
@@ -166,9 +175,34 @@ export class SpillingStore {
     this.changed()
   }
 
+  /** Where the item is by now that once had this order. */
+  #orderOf(order) {
+    while (this.#moved.has(order)) order = this.#moved.get(order)
+    return order
+  }
+
+  /**
+   * Takes what is known of a disk that was cleared into memory, from where it moves to the new one. Somebody who clears
+   * a site's data sees these messages still, and they are sent.
+   */
+  async #rescueCleared() {
+    const identity = await this.#disk.identity?.().catch(() => this.#identity)
+    const isCleared = this.#identity !== null && identity !== this.#identity
+    this.#identity = identity ?? null
+    if (!isCleared) return
+    const known = [...this.#known.values()].sort((a, b) => a.order - b.order)
+    this.#known.clear()
+    for (const { order, ...item } of known) this.#moved.set(order, await this.#spill(item, null))
+  }
+
+  #holdsOf(owner) {
+    return this.#memory.items.some((item) => item.owner === owner)
+  }
+
   async #read(owner) {
     try {
       const found = await this.#inTime(this.#disk.list(owner))
+      await this.#rescueCleared()
       this.#known = new Map(found.map((item) => [item.order, item]))
       this.isRead = true
     } catch {
