@@ -24,7 +24,12 @@ STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.s
 
 # Tests of other subjects do not run into these limits: keys of people, by which they count, come again in each test.
 _raised = ("READ", "SYNC", "PAGE", "FRAME", "SOCKET")
-CHAT = {**CHAT, **{f"{each}_RATE": 1e5 for each in _raised}, **{f"{each}_BURST": 10**5 for each in _raised}}
+CHAT = {
+    **CHAT,
+    "TOKENS_PER_USER": 10**5,
+    **{f"{each}_RATE": 1e5 for each in _raised},
+    **{f"{each}_BURST": 10**5 for each in _raised},
+}
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Use a file, as in production: threads share it through WAL. A shared in-memory database locks whole tables.

@@ -1,20 +1,20 @@
 """Where the chat's tables live, and the two ways into them: ``write()`` for services, ``snapshot()`` for reads."""
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from django.apps import apps
-from django.db import (
-    connections,
-    router,
-    transaction,
-)
+from django.db import OperationalError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chat.conf import conf
 
+LOOK_EVERY_S = 0.002
+"""How often a transaction that waits for SQLite's lock looks for it."""
+SQLITE_BUSY = 5
 in_service: ContextVar[bool] = ContextVar("chat_in_service", default=False)
 _memory: ContextVar[dict[str, Any] | None] = ContextVar("chat_transaction_memory", default=None)
 
@@ -106,8 +106,35 @@ def _sqlite(db: BaseDatabaseWrapper, mode: str | None) -> Iterator[None]:
     db.ensure_connection()  # connecting sets the mode, so it comes first
     own, db.transaction_mode = getattr(db, "transaction_mode", None), mode  # type: ignore[attr-defined]
     try:
-        with transaction.atomic(using=db.alias):
+        with _begun_in_turn(db) if mode == "IMMEDIATE" else transaction.atomic(using=db.alias):
             db.transaction_mode = own  # type: ignore[attr-defined]
             yield
     finally:
         db.transaction_mode = own  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _begun_in_turn(db: Any) -> Iterator[None]:
+    """``transaction.atomic()`` that looks for SQLite's lock often.
+
+    SQLite itself looks every 100 ms in the end, and a process that writes without a pause leaves gaps of a millisecond
+    or two: the others waited for seconds.
+    """
+    (busy_ms,) = db.connection.execute("PRAGMA busy_timeout").fetchone()
+    until = time.monotonic() + busy_ms / 1000
+    db.connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            atomic = transaction.atomic(using=db.alias)
+            try:
+                atomic.__enter__()
+                break
+            except OperationalError as error:
+                if getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF != SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+            time.sleep(LOOK_EVERY_S)
+    finally:
+        db.connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
+    with ExitStack() as stack:
+        stack.push(atomic)
+        yield

@@ -46,6 +46,7 @@ RATES = {
     "CHAT_FLOOD_PAUSE_S": "0",
     "CHAT_WAITING_CHANGES": "2000",
     "CHAT_SOCKETS_PER_USER": "10000",
+    "CHAT_TOKENS_PER_USER": "10000",
 }
 """Limits that are raised so that tests of other subjects do not run into them."""
 
