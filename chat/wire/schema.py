@@ -6,6 +6,7 @@ types of ``protocol`` and ``errors``, so they can't differ from what the server 
 
 import json
 import sys
+from inspect import cleandoc
 from typing import Any, get_args
 
 import msgspec
@@ -126,7 +127,8 @@ def _at(path: str) -> JsonObject:
 def _plain(schema: JsonObject) -> JsonObject:
     """Take Python's notation out of a description, which comes from a docstring: a schema is read in any language."""
     if "description" in schema:
-        schema["description"] = schema["description"].replace("``", "`").replace("None", "null")
+        # Python 3.13 leaves out the indentation by itself.
+        schema["description"] = cleandoc(schema["description"]).replace("``", "`").replace("None", "null")
     return schema
 
 
