@@ -9,7 +9,7 @@ from typing import Any
 from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from chat.models.database import alias
+from chat.models.database import alias, busy_timeout
 from chat.models.database_errors import is_unavailable
 from chat.runtime.safe_logging import describe
 
@@ -53,7 +53,7 @@ def brief_transaction(*, using: str | None = None) -> Iterator[None]:
     """
     db = connections[using or alias()]
     own = not db.in_atomic_block
-    with _busy_timeout(db) if own else nullcontext(), transaction.atomic(using=db.alias):
+    with _short_wait(db) if own else nullcontext(), transaction.atomic(using=db.alias):
         if own and db.vendor == "postgresql":
             with db.cursor() as cursor:
                 cursor.execute(FOR_THIS_TRANSACTION)
@@ -61,23 +61,17 @@ def brief_transaction(*, using: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _busy_timeout(db: BaseDatabaseWrapper) -> Iterator[None]:
+def _short_wait(db: BaseDatabaseWrapper) -> Iterator[None]:
     """On SQLite, which has no such setting for one transaction."""
     global _locked_until
     if db.vendor != "sqlite":
         yield
         return
     wait_ms = LOCKED_MS if time.monotonic() < _locked_until else LOCK_MS
-    with db.cursor() as cursor:
-        cursor.execute("PRAGMA busy_timeout")
-        (usual,) = cursor.fetchone()
-        cursor.execute(f"PRAGMA busy_timeout = {wait_ms}")
     try:
-        yield
+        with busy_timeout(db, wait_ms):
+            yield
     except Error as error:
         if is_unavailable(error):
             _locked_until = time.monotonic() + LOCKED_S
         raise
-    finally:
-        with db.cursor() as cursor:
-            cursor.execute(f"PRAGMA busy_timeout = {usual}")

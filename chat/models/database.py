@@ -114,16 +114,26 @@ def _sqlite(db: BaseDatabaseWrapper, mode: str | None) -> Iterator[None]:
 
 
 @contextmanager
+def busy_timeout(db: Any, wait_ms: int) -> Iterator[int]:
+    """On SQLite, wait for locks of others this long at most; yield the usual time, which holds again afterwards."""
+    db.ensure_connection()
+    (usual_ms,) = db.connection.execute("PRAGMA busy_timeout").fetchone()
+    db.connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
+    try:
+        yield usual_ms
+    finally:
+        db.connection.execute(f"PRAGMA busy_timeout = {usual_ms}")
+
+
+@contextmanager
 def _begun_in_turn(db: Any) -> Iterator[None]:
     """``transaction.atomic()`` that looks for SQLite's lock often.
 
     SQLite itself looks every 100 ms in the end, and a process that writes without a pause leaves gaps of a millisecond
     or two: the others waited for seconds.
     """
-    (busy_ms,) = db.connection.execute("PRAGMA busy_timeout").fetchone()
-    until = time.monotonic() + busy_ms / 1000
-    db.connection.execute("PRAGMA busy_timeout = 0")
-    try:
+    with busy_timeout(db, 0) as usual_ms:
+        until = time.monotonic() + usual_ms / 1000
         while True:
             atomic = transaction.atomic(using=db.alias)
             try:
@@ -133,8 +143,6 @@ def _begun_in_turn(db: Any) -> Iterator[None]:
                 if getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF != SQLITE_BUSY or time.monotonic() >= until:
                     raise
             time.sleep(LOOK_EVERY_S)
-    finally:
-        db.connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
     with ExitStack() as stack:
         stack.push(atomic)
         yield
