@@ -74,17 +74,14 @@ async def test_a_fail_over_that_lost_a_short_tail_is_told_to_everybody_who_saw_i
     await talks[1].message("kept")
     kept = await cursor_of(site, "ana", room)
     name = site.database
-    postgres.end_connections(name)
-    postgres.execute(f'CREATE DATABASE "{name}_copy" TEMPLATE "{name}"')
+    postgres.copy(name, f"{name}_copy")
     for at in range(lost):
         await stored(talks[0], room, f"lost {at}")
     for each in talks:
         await each.message(f"lost {lost - 1}")
     saw = await cursor_of(site, "ben", room)
     greeted = await talk_as(site.ws_url, site.user("ana"))  # by a `hello` that speaks of what is about to be lost
-    postgres.end_connections(name)
-    postgres.execute(f'ALTER DATABASE "{name}" RENAME TO "{name}_old"')
-    postgres.execute(f'ALTER DATABASE "{name}_copy" RENAME TO "{name}"')
+    postgres.replace(name, f"{name}_copy", kept_as=f"{name}_old")
     after = [f"after {at}" for at in range(lost + 2)]
     for body in after:
         await stored(talks[1], room, body)

@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -153,6 +155,25 @@ class PostgresServer:
     def end_connections(self, database: str) -> None:
         """Break all connections to a database, as a fail-over would."""
         self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+
+    def copy(self, database: str, copy: str) -> None:
+        """Copy a database that is in use. Its users lose their connections, and come back after it."""
+        with self._closed(database):
+            self.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{database}"')
+
+    def replace(self, database: str, copy: str, *, kept_as: str) -> None:
+        """Put a copy in place of a database that is in use, as a fail-over to a standby that lags does."""
+        with self._closed(database, reopen=kept_as):
+            self.execute(f'ALTER DATABASE "{database}" RENAME TO "{kept_as}"')
+        self.execute(f'ALTER DATABASE "{copy}" RENAME TO "{database}"')
+
+    @contextmanager
+    def _closed(self, database: str, *, reopen: str = "") -> Iterator[None]:
+        """Nobody is in the database, and nobody comes in: PostgreSQL copies and renames none that is in use."""
+        self.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
+        self.end_connections(database)
+        yield
+        self.execute(f'ALTER DATABASE "{reopen or database}" ALLOW_CONNECTIONS true')
 
     def _answers(self) -> bool:
         try:

@@ -37,8 +37,7 @@ async def lost_tail(stage: Stage) -> None:
 def _copy(stage: Stage) -> None:
     if stage.postgres:
         name = faults.database_name(stage)
-        stage.postgres.end_connections(name)
-        stage.postgres.execute(f'CREATE DATABASE "{name}_copy" TEMPLATE "{name}"')
+        stage.postgres.copy(name, f"{name}_copy")
         return
     with closing(sqlite3.connect(_file(stage))) as here, closing(sqlite3.connect(f"{_file(stage)}.copy")) as copy:
         here.backup(copy)
@@ -47,9 +46,7 @@ def _copy(stage: Stage) -> None:
 def _put_back(stage: Stage) -> None:
     if stage.postgres:
         name = faults.database_name(stage)
-        stage.postgres.end_connections(name)
-        stage.postgres.execute(f'ALTER DATABASE "{name}" RENAME TO "{name}_lost"')
-        stage.postgres.execute(f'ALTER DATABASE "{name}_copy" RENAME TO "{name}"')
+        stage.postgres.replace(name, f"{name}_copy", kept_as=f"{name}_lost")
         return
     # Nobody may have the file open: SQLite is put back while the site is down.
     for process in stage.site.processes:
