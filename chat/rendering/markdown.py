@@ -65,12 +65,15 @@ _MARKUP = re.compile(
 )
 _LINE_MARKUP = re.compile(r"^(?:[-+#>|~]|:[-|: ]|\d+[.)]|[^\S\n])|[^\S\n]$", re.MULTILINE)
 _PARAGRAPHS = re.compile(r"\n\n+")
+_LINKS = re.compile(":/|mailto:", re.IGNORECASE)
 _SIGNS = re.compile(r"[`*_~\[\]\\&<>:|!@-]")
 # A handle stands alone: not in an address (ana@host), a path (/@ana) or a longer run of signs. The possessive
 # quantifier keeps matching linear.
 _HANDLE = re.compile(r"(?<![^\W_])(?<![@./+-])@(\w[\w.+-]{0,149}+)(?![\w@])")
-# The rest of the ampersands stand for themselves (HTML Standard, 13.1.4).
+# The rest of these signs stand for themselves (HTML Standard, 13.1.4 and 13.2.5.6).
 _REFERENCE = re.compile(r"&(?=[#0-9A-Za-z])")
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_GAP = re.compile(r"\n{3,}")
 _URL = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 _SAFE_ID = re.compile(r"[\w.:-]{1,64}\Z", re.ASCII)
 
@@ -155,8 +158,8 @@ def _renderings(body: str, mentions: Mapping[str, str]) -> Iterator[str]:
 
 
 def _text_alone(body: str) -> str:
-    """``body`` in as little HTML as it takes: a sign becomes four characters at most."""
-    text = _REFERENCE.sub("&amp;", body).replace("<", "&lt;").replace(">", "&gt;")
+    """``body`` in as little HTML as it takes: three times its characters, and those of the paragraph."""
+    text = _TAG.sub("&lt;", _REFERENCE.sub("&amp;", _GAP.sub("\n\n", body)))
     return f"<p>{text.replace(chr(10), '<br>')}</p>"
 
 
@@ -186,7 +189,7 @@ def _mentioned(match: re.Match[str], mentions: Mapping[str, str]) -> str:
 
 
 def _is_excessive(body: str) -> bool:
-    if len(body) > MARKUP_CHARS or body.count(":/") > MARKUP_LINKS:
+    if len(body) > MARKUP_CHARS or len(_LINKS.findall(body)) > MARKUP_LINKS:
         return True
     if len(body) <= MARKUP_SIGNS:
         return False
