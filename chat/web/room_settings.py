@@ -182,7 +182,8 @@ def _tried(request: HttpRequest, entry: Entry, section: str, act: Callable[[], A
 
 def _done(request: HttpRequest, entry: Entry, success: str) -> HttpResponse:
     messages.success(request, success, fail_silently=True)
-    return redirect(_address(entry))
+    # Forms lead to their section, where a refusal is shown. The end of this address leads to the top instead.
+    return redirect(f"{_address(entry)}#")
 
 
 def _address(entry: Entry) -> str:

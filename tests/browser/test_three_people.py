@@ -278,3 +278,23 @@ async def test_counts_rise_while_one_is_elsewhere_and_fall_on_every_device_once_
         await expect(line(page, "Bakery").locator(".room-link__count")).to_have_text(
             ["@2, mentions: 2", "2, unread: 2"]
         )
+
+
+async def test_a_refused_addition_says_so_in_sight_and_a_done_one_at_the_top_of_the_page(
+    meet: Meet, house: Site
+) -> None:
+    ana, ben = await meet("ana", house), await meet("ben", house)
+    address = await make_room(await home_of(ana), "Loft", members=("ben",), private=True)
+    bens = await ben.open(f"{address}settings/?confirm=leave")
+    await bens.get_by_role("button", name="Leave").click()
+    settings = await ana.open(f"{address}settings/")
+    await settings.set_viewport_size({"width": 390, "height": 844})
+    await settings.get_by_role("checkbox", name="ben").check()
+    await settings.get_by_role("button", name="Add selected").click()
+    await expect(settings.get_by_role("alert")).to_be_in_viewport()
+    await expect(settings.get_by_text("Send ben this link.")).to_be_in_viewport()
+    assert ana.complaints.pop().endswith("403 (Forbidden)")
+    await settings.get_by_role("checkbox", name="ben").uncheck()
+    await settings.get_by_role("checkbox", name="cleo").check()
+    await settings.get_by_role("button", name="Add selected").click()
+    await expect(settings.get_by_role("status").get_by_text("Added to the room.")).to_be_in_viewport()
