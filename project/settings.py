@@ -104,6 +104,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "project.accounts.middleware.ReadOnlyMiddleware",
+    "chat.web.limited.limited",  # before all that reads the database for a page
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "project.accounts.middleware.LastSeenMiddleware",
@@ -168,6 +169,8 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/m/ip,5/5m/key,20/h/key",
     "login_failed_anywhere": "200/h/key",
     "login_failed_known": "5/5m/key,20/h/key",
+    "reset_password": "20/m/ip",  # with allauth's limit for the address, strangers could keep its owner from the page
+    "mail_by_anybody": "3/15m/key",
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 USERSESSIONS_ADAPTER = "project.accounts.adapter.SessionsAdapter"

@@ -57,6 +57,9 @@ TOLD_AT_MOST = 500
 """Entries of one message to the other processes."""
 PASSWORD_RATE, PASSWORD_BURST = 1 / 60, 5
 """How often one person may give their password again."""
+REFUSAL_RATE, REFUSAL_BURST = 0.5, 5
+"""How often one person is refused a page with another page. It takes as long to render as most, so a flood of requests
+is answered with a line of text."""
 
 
 def ask(user_id: str, command: Any) -> None:
@@ -91,6 +94,11 @@ def page_wait_s(user_id: str, *, is_act: bool) -> float:
 def password_wait_s(user_id: str) -> float:
     """Count a password that this person gives again, or return the seconds until they may try once more."""
     return _limits()["passwords"].wait_s(user_id, time.monotonic())
+
+
+def may_be_shown_refusal(user_id: str) -> bool:
+    """Count a page that says to this person that they ask too often; False if they have had enough of them lately."""
+    return not _refusals().wait_s(user_id, time.monotonic())
 
 
 def may_send(sender: str) -> bool:
@@ -145,9 +153,14 @@ def _frames() -> RateLimit:
     return RateLimit(conf.frame_rate, conf.frame_burst)
 
 
+@cache
+def _refusals() -> RateLimit:
+    return RateLimit(REFUSAL_RATE, REFUSAL_BURST)
+
+
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CHAT":
-        for each in (_limits, _frames):
+        for each in (_limits, _frames, _refusals):
             each.cache_clear()
 
 

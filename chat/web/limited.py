@@ -16,25 +16,37 @@ View = Callable[..., HttpResponse]
 
 def limited(view: View) -> View:
     """Answer a signed-in person who asks too often with 429 and ``Retry-After``: by the site's ``429.html``, or by a
-    line of text where it has none."""
+    line of text where it has none, or where the person goes on.
+
+    The chat's own views have it. A site that has it among its middleware, after the one that authenticates, limits all
+    its pages; a request for a page of the chat is counted once all the same.
+    """
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        if request.user.is_authenticated:
+        if request.user.is_authenticated and not getattr(request, "chat_is_counted", False):
             is_act = request.method not in ("GET", "HEAD")
-            if wait_s := limits.page_wait_s(str(request.user.pk), is_act=is_act):
-                return _too_many(request, wait_s)
+            user_id = str(request.user.pk)
+            if wait_s := limits.page_wait_s(user_id, is_act=is_act):
+                return _too_many(request, user_id, wait_s)
+            request.chat_is_counted = True  # type: ignore[attr-defined]
         return view(request, *args, **options)
 
     return wrapped
 
 
-def _too_many(request: HttpRequest, wait_s: float) -> HttpResponse:
-    try:
-        answer = render(request, "429.html", status=429)
-    except TemplateDoesNotExist:
+def _too_many(request: HttpRequest, user_id: str, wait_s: float) -> HttpResponse:
+    answer = _page(request) if limits.may_be_shown_refusal(user_id) else None
+    if answer is None:
         answer = HttpResponse(
             _("That was too fast. Wait a moment."), status=429, content_type="text/plain; charset=utf-8"
         )
     answer["Retry-After"] = str(int(wait_s) + 1)
     return answer
+
+
+def _page(request: HttpRequest) -> HttpResponse | None:
+    try:
+        return render(request, "429.html", status=429)
+    except TemplateDoesNotExist:
+        return None

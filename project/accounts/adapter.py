@@ -30,6 +30,10 @@ MAIL_SENT = "account/messages/email_confirmation_sent.txt"
 MAIL_LOGGED = "account/messages/email_confirmation_logged.txt"
 UNSENT = "unsent"
 """A query parameter that keeps the page for sent mail from saying that mail was sent, even after a reload."""
+BY_ANYBODY = frozenset(
+    f"account/email/{name}" for name in ("password_reset_key", "account_already_exists", "unknown_account")
+)
+"""Mail that goes to whatever address somebody types who has not signed in."""
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104
 
 
@@ -78,7 +82,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return formataddr((site.name() if name in ("", "Hearth") else name, address))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send the mail, or log the failure: a mail server that is down must not make changing a password fail."""
+        """Send the mail, or log the failure: a mail server that is down must not make changing a password fail.
+
+        Mail that any stranger can have sent to an address is dropped where a few of its kind went there lately. The
+        page says the same: a refusal would let strangers keep somebody from the link for a new password, and the links
+        of earlier mail are still good.
+        """
+        if template_prefix in BY_ANYBODY and not self._is_wanted(template_prefix, email, context):
+            return
         try:
             super().send_mail(template_prefix, email, mail_links.to_this_site(context))
         except (smtplib.SMTPException, OSError):
@@ -86,6 +97,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             if request := context.get("request") or getattr(self, "request", None):
                 request.mail_failed = True
                 messages.error(request, _("An e-mail that should have gone out could not be sent."))
+
+    def _is_wanted(self, template_prefix: str, email: str, context: dict[str, Any]) -> bool:
+        # People who share an address get a link each.
+        key = f"{template_prefix}|{email.lower()}|{getattr(context.get('user'), 'pk', '')}"
+        return bool(ratelimit.consume(self.request, app="allauth.account", action="mail_by_anybody", key=key))
 
     def add_message(
         self, request: HttpRequest, level: int, message_template: str | None = None, *more: Any, **options: Any

@@ -28,7 +28,7 @@ from django.utils.translation import ngettext, override
 from chat.admin.lists import BoundedListAdmin
 from chat.admin.search_bounds import BoundedAdmin
 from project.accounts import invitations, signup, site
-from project.accounts.errors import AccountError, InvitationNotValid, LastOwner, UsedMoreOften
+from project.accounts.errors import AccountError, InvitationNotValid, LastOwner, TooManyInvitations, UsedMoreOften
 from project.accounts.forms import TokenOffer
 from project.accounts.models import Invitation, SiteSettings
 
@@ -223,6 +223,13 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
+    by: Any
+
+    def clean(self) -> dict[str, Any]:
+        if self.instance.pk is None and not invitations.may_make_another(self.by):
+            raise ValidationError(TooManyInvitations.sentence)
+        return super().clean() or {}
+
     def clean_max_uses(self) -> int | None:
         most: int | None = self.cleaned_data["max_uses"]
         site.locked()  # nobody can use the invitation before it is saved
@@ -243,6 +250,11 @@ class InvitationAdmin(BoundedListAdmin):
     fields = ("link", "note", "created_by", "created_at", "expires_at", "max_uses", "uses", "revoked_at")
     readonly_fields = ("link", "created_by", "created_at", "uses", "revoked_at")
     actions = ("revoke",)
+
+    def get_form(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        form = super().get_form(request, *args, **options)  # a class made for this request
+        form.by = request.user  # type: ignore[attr-defined]
+        return form
 
     @admin.display(description=_("link"))
     def link(self, invitation: Invitation) -> SafeString | str:

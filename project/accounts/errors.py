@@ -33,6 +33,10 @@ class InvitingForbidden(AccountError):
     sentence = _("You can't make invitations on this site.")
 
 
+class TooManyInvitations(AccountError):
+    sentence = _("You have made very many links. Revoke some of them, or make the next one tomorrow.")
+
+
 class UsedMoreOften(AccountError):
     sentence = _("It was used more often already. To end it, revoke it.")
 

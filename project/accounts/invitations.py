@@ -8,8 +8,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from project.accounts import site
-from project.accounts.errors import InvitationNotValid, InvitingForbidden, UsedMoreOften
+from project.accounts.errors import InvitationNotValid, InvitingForbidden, TooManyInvitations, UsedMoreOften
 from project.accounts.models import Invitation, InvitationQuerySet, SiteSettings
+
+INVITATIONS_PER_PERSON = 100
+"""Invitations of one person that are usable or were made within a day. All of them are shown on one page."""
 
 
 def may_invite(user: Any, settings: SiteSettings | None = None) -> bool:
@@ -37,16 +40,26 @@ def create(
 
     Raises:
         InvitingForbidden: ``by`` may not invite.
+        TooManyInvitations: ``by`` has as many as one person may have.
     """
     with transaction.atomic():
         if not may_invite(by, site.locked()):
             raise InvitingForbidden
+        if not may_make_another(by):
+            raise TooManyInvitations
         return Invitation.objects.create(
             created_by=by,
             expires_at=timezone.now() + lifetime if lifetime else expires_at,
             max_uses=max_uses,
             note=_line(note),
         )
+
+
+def may_make_another(by: Any) -> bool:
+    """Whether ``by`` has fewer invitations than one person may have. ``create`` checks again."""
+    own = Invitation.objects.filter(created_by=by)
+    lately = own.filter(created_at__gt=timezone.now() - timedelta(days=1))
+    return (own.usable() | lately).count() < INVITATIONS_PER_PERSON
 
 
 def amend(*, by: Any, key: int | str, expires_at: datetime | None, max_uses: int | None, note: str) -> None:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from chat.access.policy import policy
 from project.accounts import invitations as service
 from project.accounts import site
-from project.accounts.errors import AccountError
+from project.accounts.errors import AccountError, TooManyInvitations
 from project.accounts.forms import InvitationForm
 from project.accounts.models import Invitation
 
@@ -44,7 +44,8 @@ def invitations(request: HttpRequest) -> HttpResponse:
             service.create(by=request.user, **form.options())
         except AccountError as error:
             messages.error(request, str(error))
-            return redirect("chat:home")  # they may no longer open this page
+            # Who may no longer invite may not open this page either.
+            return redirect("invitations" if isinstance(error, TooManyInvitations) else "chat:home")
         messages.success(request, _("Here is the new link."))
         return redirect("invitations")
     found = service.visible_to(request.user)

@@ -7,14 +7,17 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import get_hasher
 from django.contrib.auth.models import AnonymousUser
 from django.core import signing
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from project.accounts import known_browsers, setup_code
+from project.accounts.models import SiteSettings
 from tests.project.conftest import LOCAL, PASSWORD, new_person
 
 HOSTS = [
@@ -281,8 +284,72 @@ def test_other_ways_to_guess_are_limited_by_person_or_address(olga: Any, ana: An
 
     wrong = {"oldpassword": "wrong", "password1": "quiet-lantern-41"}
     assert statuses("/accounts/password/change/", wrong, 6) == [200] * 5 + [429]
-    assert statuses("/accounts/password/reset/", {"email": "ana@example.com"}, 6) == [302] * 5 + [429]
-    assert statuses("/accounts/password/reset/", {"email": "x@example.com"}, 20, REMOTE_ADDR="10.9.9.9")[-1] == 429
+    assert statuses("/accounts/password/reset/", {"email": "x@example.com"}, 21, REMOTE_ADDR="10.9.9.9")[-1] == 429
+
+
+@pytest.mark.parametrize("address", ["ana@example.com", "nobody@example.com"])
+def test_strangers_who_ask_for_new_passwords_neither_flood_a_mailbox_nor_keep_its_owner_from_the_link(
+    olga: Any, ana: Any, mailoutbox: Any, addresses: Any, address: str
+) -> None:
+    for _ in range(20):
+        answer = Client(REMOTE_ADDR=addresses()).post("/accounts/password/reset/", {"email": address.upper()})
+        assert answer.status_code == 302
+    assert Client().post("/accounts/password/reset/", {"email": address}).url == "/accounts/password/reset/done/"
+    assert len(mailoutbox) == 3
+    if address == "ana@example.com":
+        for mail in mailoutbox:
+            link = next(word for word in mail.body.split() if "/password/reset/key/" in word)
+            assert 'name="password1"' in Client().get(link, follow=True).content.decode()
+
+
+def test_strangers_who_sign_up_with_an_address_that_is_known_do_not_flood_its_mailbox(
+    olga: Any, ana: Any, mailoutbox: Any, addresses: Any
+) -> None:
+    SiteSettings.objects.update(sign_up="open")
+    EmailAddress.objects.create(user=ana, email="ana@example.com", verified=True, primary=True)
+    for place in range(8):
+        Client(REMOTE_ADDR=addresses()).post("/accounts/signup/", new_person(f"x{place}", email="ana@example.com"))
+    assert len(mailoutbox) <= 3
+
+
+PAGES = [
+    "/settings/",
+    "/settings/sessions/",
+    "/settings/delete/",
+    "/settings/invitations/",
+    "/settings/site/",
+    "/settings/tokens/",
+    "/accounts/email/",
+    "/accounts/password/change/",
+    "/accounts/reauthenticate/",
+    "/admin/",
+    "/admin/auth/user/",
+    "/nowhere/",
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_of_the_site_has_a_limit_for_a_person_and_is_refused_before_it_is_made(
+    olga: Any, ana: Any, sign_in: Any, settings: Any, page: str
+) -> None:
+    slow = {"PAGE_RATE": 0.001, "PAGE_BURST": 2, "CHANGE_RATE": 0.001, "CHANGE_BURST": 2}
+    browser, anas = sign_in(olga), sign_in(ana)
+    settings.CHAT = {**settings.CHAT, **slow}
+    for ask in (browser.get, browser.post):
+        told = [ask(page).status_code for _ in range(3)]
+        assert 429 not in told[:2] and told[2] == 429
+    with CaptureQueriesContext(connection) as queries:
+        assert browser.get(page).status_code == 429
+    assert len(queries) <= 3, "the session, its person and the name of the site"
+    assert anas.get("/settings/").status_code == 200
+
+
+def test_whoever_goes_on_is_refused_with_a_line_instead_of_a_page(olga: Any, sign_in: Any, settings: Any) -> None:
+    browser = sign_in(olga)
+    settings.CHAT = {**settings.CHAT, "PAGE_RATE": 0.001, "PAGE_BURST": 1}
+    browser.get("/settings/")
+    kinds = [browser.get("/settings/")["Content-Type"].partition(";")[0] for _ in range(8)]
+    assert kinds == ["text/html"] * 5 + ["text/plain"] * 3
 
 
 def test_the_limit_for_one_name_does_not_affect_other_names(olga: Any, ana: Any) -> None:

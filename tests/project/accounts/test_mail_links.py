@@ -25,10 +25,12 @@ def test_a_host_that_only_a_pattern_allows_is_in_no_link(
     assert link_for("evil.com:8443", mailoutbox) == "http://chat.example.com"
 
 
-def test_each_name_of_the_site_gets_links_to_itself(olga: Any, ana: Any, settings: Any, mailoutbox: list[Any]) -> None:
+@pytest.mark.parametrize("host", ["chat.example.com", "localhost:8000", "[::1]:8000", "[::1]"])
+def test_each_name_of_the_site_gets_links_to_itself(
+    olga: Any, ana: Any, settings: Any, mailoutbox: list[Any], host: str
+) -> None:
     settings.ALLOWED_HOSTS = ["chat.example.com", "localhost", "[::1]"]
-    for host in ("chat.example.com", "localhost:8000", "[::1]:8000", "[::1]"):
-        assert link_for(host, mailoutbox) == f"http://{host}"
+    assert link_for(host, mailoutbox) == f"http://{host}"
 
 
 def test_over_https_a_port_must_be_one_of_the_site(olga: Any, ana: Any, settings: Any, mailoutbox: list[Any]) -> None:

@@ -147,6 +147,26 @@ def test_people_can_see_and_revoke_their_own_invitations_and_owners_all_of_them(
     assert Invitation.objects.get(revoked_at=None) == the_owners
 
 
+def test_one_person_has_a_bounded_number_of_invitations(olga: Any, ana: Any, sign_in: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(invitations, "INVITATIONS_PER_PERSON", 3)
+    let_in("invitation", members_invite=True)
+    old = invitations.create(by=ana)
+    invitations.revoke(by=ana, key=old.pk)
+    Invitation.objects.update(created_at=timezone.now() - timedelta(days=2))
+    browser = sign_in(ana)
+    for _ in range(5):
+        answer = browser.post("/settings/invitations/", {"note": ""}, follow=True)
+    assert "You have made very many links" in shown(answer)
+    assert Invitation.objects.count() == 1 + 3, "what is revoked and old does not count"
+    browser.post("/settings/invitations/", {"revoke": Invitation.objects.latest("pk").pk})
+    browser.post("/settings/invitations/", {"note": ""})
+    assert Invitation.objects.count() == 1 + 3, "revoking one does not make room for another on the same day"
+    owners = sign_in(olga)
+    for _ in range(3):
+        assert owners.post("/admin/accounts/invitation/add/", {"note": ""}).status_code == 302
+    assert "You have made very many links" in shown(owners.post("/admin/accounts/invitation/add/", {"note": ""}))
+
+
 @pytest.mark.parametrize(
     "name", ["ANA", "ａｎａ", "\u0430na", "ana\u3164", "a", "ana@example.com", "-ana", "ana vale", "x" * 41]
 )
