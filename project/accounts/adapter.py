@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat import api
 from chat.access.policy import policy
-from project.accounts import known_browsers, mail_links, signup, site
+from project.accounts import known_browsers, mail_links, signup, site, skeletons
 
 logger = logging.getLogger(__name__)
 INVITATION_KEY = "invitation"
@@ -69,9 +69,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return signup.is_open(request.session.get(INVITATION_KEY, ""))
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
-        """Normalize the name as Django does elsewhere: "ａｎａ" is "ana", and is taken if "ana" is."""
-        name = get_user_model().normalize_username(username)
-        return str(super().clean_username(name, shallow=shallow))
+        """Normalize the name as Django does elsewhere: "ａｎａ" is "ana", and is taken if "ana" is.
+
+        Args:
+            shallow: Whether to leave out the check that nobody has the name, or one that looks the same.
+        """
+        name = str(super().clean_username(get_user_model().normalize_username(username), shallow=shallow))
+        if not shallow and skeletons.is_taken(name):
+            raise self.validation_error("username_taken")
+        return name
 
     def format_email_subject(self, subject: str) -> str:
         return f"[{site.name()}] {subject}"

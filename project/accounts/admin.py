@@ -12,7 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -27,7 +27,8 @@ from django.utils.translation import ngettext, override
 
 from chat.admin.lists import BoundedListAdmin
 from chat.admin.search_bounds import BoundedAdmin
-from project.accounts import invitations, signup, site
+from project.accounts import invitations, signup, site, skeletons
+from project.accounts.adapter import AccountAdapter
 from project.accounts.errors import AccountError, InvitationNotValid, LastOwner, TooManyInvitations, UsedMoreOften
 from project.accounts.forms import TokenOffer
 from project.accounts.models import Invitation, SiteSettings
@@ -42,7 +43,28 @@ admin.site.unregister(UserSession)  # deleting such a row would leave the sessio
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
-class PersonForm(UserChangeForm):  # type: ignore[type-arg]
+class UniqueName:
+    """Refuses a user name that is, or looks like, another person's. One that is older than this rule stays as it is."""
+
+    cleaned_data: dict[str, Any]
+    instance: Any
+
+    def clean_username(self) -> str:
+        inherited = getattr(super(), "clean_username", None)
+        name = str(inherited() if inherited else self.cleaned_data["username"])
+        if self.instance.pk is None or name != User._base_manager.get(pk=self.instance.pk).get_username():
+            besides = None if self.instance.pk is None else self.instance
+            site.locked()  # if two take one name at once, the second gets the error
+            if skeletons.is_taken(name, besides=besides):
+                raise ValidationError(AccountAdapter.error_messages["username_taken"])
+        return name
+
+
+class NewPersonForm(UniqueName, AdminUserCreationForm):  # type: ignore[type-arg]
+    pass
+
+
+class PersonForm(UniqueName, UserChangeForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         """Raise ``ValidationError`` if nobody would be left who can manage the site."""
         given: dict[str, Any] = super().clean() or {}
@@ -65,6 +87,7 @@ class UserAdmin(BoundedListAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     the address of an account can take over its rights."""
 
     form = PersonForm
+    add_form = NewPersonForm
     change_password_form = PasswordForm
     change_user_password_template = "admin/password.html"  # noqa: S105 -- a template
     list_display = ("username", "first_name", "email", "is_active", "is_staff", "last_login", "date_joined")

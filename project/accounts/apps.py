@@ -13,7 +13,7 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Let sign-ins and password changes succeed even if the receivers of Django and allauth can't write.
+        """Connect the receivers. Sign-ins and password changes succeed even if those of Django and allauth can't write.
 
         This app comes before theirs in ``INSTALLED_APPS``. So allauth connects the receivers that are replaced here,
         and Django connects none, because its ``dispatch_uid`` is taken.
@@ -21,6 +21,8 @@ class AccountsConfig(AppConfig):
         from allauth.usersessions import signals
         from django.contrib.auth.models import update_last_login
         from django.contrib.auth.signals import user_logged_in
+
+        from project.accounts import receivers  # noqa: F401 -- they connect themselves
 
         signals.on_user_logged_in = noted(signals.on_user_logged_in)
         signals.on_password_changed = noted(signals.on_password_changed)

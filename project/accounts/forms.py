@@ -22,8 +22,8 @@ from django.utils.translation import gettext_lazy as _
 from chat import api
 from chat.rendering.visible_text import is_blank, tidied
 from chat.services import tokens
-from project.accounts import signup, usernames
-from project.accounts.adapter import INVITATION_KEY
+from project.accounts import signup, skeletons, usernames
+from project.accounts.adapter import INVITATION_KEY, AccountAdapter
 from project.accounts.errors import NameTaken
 from project.accounts.models import SiteSettings
 from project.accounts.reset import ResetTokens, keep_proven
@@ -331,8 +331,10 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
             raise ValidationError(_("A user name has at most %(most)s characters.") % {"most": usernames.MOST})
         if not self.instance.is_superuser:
             usernames.not_reserved(name)
-        only_case = name.lower() == str(self.initial.get("username", "")).lower()
-        return str(get_adapter().clean_username(name, shallow=only_case))
+        get_adapter().clean_username(name, shallow=True)
+        if skeletons.is_taken(name, besides=self.instance):
+            raise ValidationError(AccountAdapter.error_messages["username_taken"])
+        return str(name)
 
     def save(self, commit: bool = True) -> Any:
         self.instance.last_name = ""

@@ -102,6 +102,19 @@ class Invitation(models.Model):
         return "usable"
 
 
+class NameSkeleton(models.Model):
+    """What a user name looks like (``skeletons.py``); most people have one, nobody more than two."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    skeleton = models.CharField(max_length=150, db_index=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "skeleton"), name="accounts_skeleton_once"),)
+
+    def __str__(self) -> str:
+        return self.skeleton
+
+
 class CacheEntry(models.Model):
     """The table of Django's database cache, as a model so that ``migrate`` creates it."""
 
