@@ -62,6 +62,9 @@ class ChatSettings:
     """``hello.flow``: a client acknowledges at the latest after this many frames …"""
     received_s: int = 10
     """… or this long after an unacknowledged one."""
+    presence_s: float = 15.0
+    """How often a process tells the others everybody who is connected to it. One that is not heard for three times as
+    long counts as gone. Changes are told within a second."""
     heartbeat_s: float = 20.0
     """A ``heads`` event is sent at least this often."""
     auth_s: float = 5.0

@@ -1,4 +1,5 @@
-"""The one owner of the live half of a process: hub, catch-up, reconciler, heartbeat, re-validation, layer subscription.
+"""The one owner of the live half of a process: hub, catch-up, reconciler, heartbeat, re-validation, presence, layer
+subscription.
 
 daphne tells applications neither when it starts nor when it stops, so the first connection of an event loop makes all
 of this. Modules of lower rank do not know this one: the hub asks its ``owner`` for what it cannot do itself.
@@ -11,10 +12,12 @@ from chat.conf import conf
 from chat.live import publisher
 from chat.live.background import BackgroundTasks
 from chat.live.catch_up import CatchUp
+from chat.live.connection import Connection
 from chat.live.heartbeat import Heartbeat
-from chat.live.hints import RatesTaken
+from chat.live.hints import PresenceAsked, PresenceChanged, PresenceState, RatesTaken
 from chat.live.hub import Hub
 from chat.live.layer_subscriber import LayerSubscription
+from chat.live.presence import Presence
 from chat.live.reconciler import Reconciler
 from chat.live.revalidation import Revalidation
 from chat.live.rooms import LiveRoom
@@ -38,6 +41,7 @@ class Process:
         self.catch_up = CatchUp(self.hub, self.background)
         self.heartbeat = Heartbeat(self.hub)
         self.reconciler = Reconciler(self.hub, self.catch_up, self.background, rooms.renew_epoch)
+        self.presence = Presence(self.hub, lambda: self._subscription.arrived_at)
         self.revalidation = Revalidation(self.hub, self.background)
         self.stalls = Stalls(elapsed.now)
 
@@ -50,6 +54,7 @@ class Process:
         self.background.repeat(lambda: 1.0, self.stalls.beat)
         self.background.repeat(lambda: 1.0, self.heartbeat.second)
         self.background.repeat(lambda: 1.0, _tell_rates)
+        self.background.repeat(lambda: 1.0, self.presence.second)
         self.background.repeat(lambda: conf.revalidate_s, self.revalidation.everybody)
         pauses = chain((0.0,), repeat(PROFILES_S))
         self.background.repeat(lambda: next(pauses), _fill_profiles)
@@ -70,6 +75,27 @@ class Process:
 
     def rates_taken(self, taken: list[tuple[str, str, float]]) -> None:
         limits.take_elsewhere(taken)
+
+    def connected(self, connection: Connection) -> None:
+        self.presence.connected(connection)
+
+    def disconnected(self, connection: Connection) -> None:
+        self.presence.disconnected(connection)
+
+    def followed(self, connection: Connection, room_id: int) -> None:
+        self.presence.followed(connection, room_id)
+
+    def people_moved(self, room_id: int) -> None:
+        self.presence.people_moved(room_id)
+
+    def moved(self, user_id: str) -> None:
+        self.presence.read_rights_soon(user_id)
+
+    def rights_read(self, user_id: str, rights: dict[int, bool]) -> None:
+        self.presence.rights_read(user_id, rights)
+
+    def presence_heard(self, hint: PresenceChanged | PresenceState | PresenceAsked) -> None:
+        self.presence.heard(hint)
 
 
 async def _tell_rates() -> None:

@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from django.urls import set_script_prefix
 
+from chat.access import headcounts
 from tests.rig.browser import CHROMIUM
 from tests.rig.factory import SiteFactory
 from tests.rig.four import BACKENDS, Backend, complain_about_missing
@@ -86,6 +87,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             for process in site.processes:
                 report.sections.append((f"log of {process.url}", process.written()[-LOG_TAIL:]))
     return report
+
+
+@pytest.fixture(autouse=True)
+def nobody_connected() -> Iterator[None]:
+    """Forget the people who were connected in the last test: their process is gone."""
+    yield
+    headcounts.use(None)
 
 
 @pytest.fixture(autouse=True)

@@ -113,8 +113,9 @@ def watched_rooms(user: Any, room_ids: Iterable[str]) -> dict[str, Entry]:
     return {wire_id: entry for wire_id, entry in entries.items() if may_watch(user, entry)}
 
 
-def watched_by_each(wanted: Sequence[tuple[Any, Collection[int]]]) -> list[set[int]]:
-    """For many people and some rooms of each: the rooms that the person may read. Two queries for all."""
+def watched_by_each(wanted: Sequence[tuple[Any, Collection[int]]]) -> list[dict[int, bool]]:
+    """For many people and some rooms of each: the rooms that the person may read, and whether they may see there who
+    is connected. Two queries for all."""
     people = {str(user.pk) for user, _ in wanted}
     with snapshot():
         rooms = Room.objects.in_bulk({room_id for _, room_ids in wanted for room_id in room_ids})
@@ -123,11 +124,12 @@ def watched_by_each(wanted: Sequence[tuple[Any, Collection[int]]]) -> list[set[i
     for each in rows:
         each.room = rooms[each.room_id]
 
-    def may(user: Any, room_id: int) -> bool:
-        room = rooms.get(room_id)
-        return room is not None and may_watch(user, Entry(room, memberships.get((str(user.pk), room_id))))
+    def rights(user: Any, room_ids: Collection[int]) -> dict[int, bool]:
+        found = (Entry(rooms[each], memberships.get((str(user.pk), each))) for each in room_ids if each in rooms)
+        watched = (each for each in found if may_watch(user, each))
+        return {each.room.pk: policy().can_see_presence(user, each.room, each.membership) for each in watched}
 
-    return [{room_id for room_id in room_ids if may(user, room_id)} for user, room_ids in wanted]
+    return [rights(user, room_ids) for user, room_ids in wanted]
 
 
 def message(by: Any, message_id: int, *, lock: bool = False) -> tuple[Message, Entry]:

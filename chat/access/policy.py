@@ -94,6 +94,10 @@ class Policy:
         """Whether ``user`` may read the room, its history included, and follow it live, if they may see it."""
         return self.can_see(user, room, membership)
 
+    def can_see_presence(self, user: User, room: Room, membership: Membership | None) -> bool:
+        """Whether ``user``, who may watch the room, may see which of its members are connected, and how many."""
+        return membership is not None
+
     def can_join(self, user: User, room: Room) -> bool:
         return self.is_welcome(user) and room.is_open and not room.archived
 
@@ -197,6 +201,9 @@ class _Unbound(Policy):
         return True
 
     def can_watch(self, user: User, room: Room, membership: Membership | None) -> bool:
+        return True
+
+    def can_see_presence(self, user: User, room: Room, membership: Membership | None) -> bool:
         return True
 
     def can_manage(self, user: User, room: Room, membership: Membership | None) -> bool:

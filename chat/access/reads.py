@@ -1,13 +1,13 @@
 """Reads that cross models: what a person sees of their rooms, a room's history, its members."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db.models import Count, F, QuerySet, Sum
 from msgspec import UNSET
 
-from chat.access import display_names, lobby, lookup, membership_history, serializers
+from chat.access import display_names, headcounts, lobby, lookup, membership_history, serializers
 from chat.access.policy import policy
 from chat.conf import conf
 from chat.models import Membership, Mention, Message, Reaction, Room
@@ -31,7 +31,8 @@ def hello(user: Any) -> tuple[list[protocol.RoomState], bool, int]:
     with snapshot():
         most = conf.hello_rooms
         rows = list(_own(user).order_by(F("room__last_message_at").desc(nulls_last=True), "-room_id")[: most + 1])
-        return _states(user, _seen(user, rows[:most])), len(rows) > most, rooms_version(user)
+        states = _states(user, _seen(user, rows[:most]), count=headcounts.read)
+        return states, len(rows) > most, rooms_version(user)
 
 
 def own_rooms(
@@ -46,7 +47,7 @@ def own_rooms(
             more, rows = len(rows) > limit, rows[:limit]
             entries = _seen(user, rows)
             past = rows[-1].room_id if rows else past
-        return _states(user, entries), more
+        return _states(user, entries, count=headcounts.read), more
 
 
 def open_rooms(user: Any, *, after: str | None = None, limit: int | None = None) -> tuple[list[protocol.Room], bool]:
@@ -106,13 +107,21 @@ def _seen(user: Any, memberships: list[Membership]) -> list[lookup.Entry]:
     return [lookup.Entry(each.room, each) for each in memberships if policy().can_see(user, each.room, each)]
 
 
-def _states(user: Any, entries: list[lookup.Entry]) -> list[protocol.RoomState]:
+def _states(
+    user: Any,
+    entries: list[lookup.Entry],
+    *,
+    count: Callable[[Iterable[Room]], dict[int, int]] = headcounts.known,
+) -> list[protocol.RoomState]:
     mentions = _mentions(user, [each.membership for each in entries if each.membership is not None])
     named = display_names.of_direct_rooms(user, [each.room.pk for each in entries if each.room.is_direct])
+    shown = [each.room for each in entries if policy().can_see_presence(user, each.room, each.membership)]
+    online = count(shown)
     return [
         serializers.room_state(
             each.room,
             each.membership,
+            online=online.get(each.room.pk),
             mentions=mentions.get(each.room.pk, 0),
             direct_name=named.get(each.room.pk),
             **_rights(user, each.room, each.membership),
@@ -166,6 +175,17 @@ def _after(wire_id: str | None) -> int:
 
 
 # A room's people -----------------------------------------------------------------------------------------------
+
+
+def people_of(room_ids: Iterable[int], most: int) -> dict[int, frozenset[str]]:
+    """The wire ids of the present members of each room; rooms with more than ``most`` members are left out."""
+    rooms = Room.objects.filter(pk__in=list(room_ids), member_count__lte=most)
+    with snapshot():
+        found: dict[int, set[str]] = {pk: set() for pk in rooms.values_list("pk", flat=True)}
+        rows = Membership.objects.present().filter(room__in=list(found)).values_list("room_id", "user_key")
+        for room_id, user_key in rows.iterator():
+            found[room_id].add(user_key)
+    return {room_id: frozenset(people) for room_id, people in found.items()}
 
 
 def members(user: Any, room_id: int, *, after: str | None = None, limit: int | None = None) -> protocol.MemberPage:

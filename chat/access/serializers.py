@@ -45,6 +45,7 @@ def room_state(
     membership: Membership | None,
     *,
     mentions: int = 0,
+    online: int | None = None,
     direct_name: DirectName | None = None,
     may_post: bool | UnsetType = UNSET,
     may_moderate: bool | UnsetType = UNSET,
@@ -53,6 +54,7 @@ def room_state(
     """The room as one person sees it.
 
     Args:
+        online: How many members are connected; None where it is not known, or not for them to see.
         may_post: Whether they may write, where the policy does not go by who is a member.
         may_moderate: Whether they may moderate, where the policy does not go by the role.
         why_silent: Why they may not write now.
@@ -74,7 +76,7 @@ def room_state(
         rev=membership.rev if membership else 0,
         role=_role(membership) if membership else None,
         notify="all",
-        online=None,
+        online=online,
         may_post=may_post,
         may_moderate=may_moderate,
         why_silent=why_silent,

@@ -122,6 +122,27 @@ class ChatClient(Engine):
         """The user's rooms by id: all of them with ``follow_all``, otherwise at least the 200 most recently active."""
         return self.core.rooms
 
+    def status_of(self, user_id: str) -> str:
+        """Whether somebody in the rooms that the client follows is connected: ``online``, ``away``, ``offline`` or
+        ``unknown``. A later server may know other words."""
+        return self.core.presence.status_of(user_id)
+
+    def online(self, room_id: str) -> int | None:
+        """How many members of a room that the client follows are connected; None if it is not known."""
+        return self.core.presence.online(room_id)
+
+    async def set_presence(self, status: Literal["online", "away"]) -> None:
+        """Say whether the user sits in front of this client. It holds over reconnections, until it is said anew.
+
+        Does nothing but note it while there is no connection, and with a server that knows no presence.
+
+        Raises:
+            ChatError: The server refused it.
+        """
+        self.core.presence.own = status
+        if self.state == "live" and self.core.tells_presence:
+            await self.call(protocol.SetPresence(ref=1, status=status))
+
     @property
     def cursors(self) -> Positions:
         """How far the application has read in each room. Pass it as ``cursors`` to the client of the next run.

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import CoroutineType, coroutine
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from chat.access.identity import Identity
 from chat.conf import conf
@@ -105,6 +105,8 @@ class Connection:
         self.greeted: dict[int, Position] = {}
         """What ``hello`` said of the rooms, until the first sync."""
         self.syncing: dict[str, asyncio.Future[None]] = {}
+        self.status: Literal["online", "away"] = "online"
+        """What the client has last said of its person."""
         self.out: list[Chunk] = []
         self.is_closed = False
         self.is_greeted = True

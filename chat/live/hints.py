@@ -153,6 +153,37 @@ class RatesTaken(_ToAll):
     taken: list[tuple[str, str, float]]
 
 
+@dataclass(frozen=True)
+class PresenceChanged(_ToAll):
+    """Who has come to a process, gone from it ("offline") or changed there within a second."""
+
+    kind: ClassVar[str] = "everybody.presence"
+    process: str
+    people: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PresenceState(_ToAll):
+    """Everybody who is connected to a process, in parts."""
+
+    kind: ClassVar[str] = "everybody.presence_state"
+    process: str
+    part: int
+    parts: int
+    people: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PresenceAsked(_ToAll):
+    """A process knows nothing yet, or nothing any more: the others tell it whom they have.
+
+    It comes back to the process that has sent it, which then knows that it hears what all are told.
+    """
+
+    kind: ClassVar[str] = "everybody.presence_asked"
+    process: str
+
+
 Hint = (
     RoomEvents
     | RoomTransient
@@ -165,8 +196,11 @@ Hint = (
     | CompareHeads
     | ToEverybody
     | RatesTaken
+    | PresenceChanged
+    | PresenceState
+    | PresenceAsked
 )
-SHED_FIRST = (RoomTransient, RatesTaken)
+SHED_FIRST = (RoomTransient, RatesTaken, PresenceChanged, PresenceState, PresenceAsked)
 _KINDS: dict[str, type[Any]] = {each.kind: each for each in get_args(Hint)}
 
 

@@ -18,6 +18,9 @@ from chat.live.hints import (
     CompareHeads,
     CompareRoom,
     Hint,
+    PresenceAsked,
+    PresenceChanged,
+    PresenceState,
     RatesTaken,
     Recheck,
     RecheckRoom,
@@ -70,6 +73,26 @@ class HubOwner(Protocol):
     def rates_taken(self, taken: list[tuple[str, str, float]]) -> None:
         """People have used this of their limits in another process."""
 
+    def connected(self, connection: Connection) -> None: ...
+
+    def disconnected(self, connection: Connection) -> None:
+        """May be repeated."""
+
+    def followed(self, connection: Connection, room_id: int) -> None:
+        """The connection follows the room from now on."""
+
+    def people_moved(self, room_id: int) -> None:
+        """Somebody has joined or left a room that somebody follows here."""
+
+    def moved(self, user_id: str) -> None:
+        """This person has joined or left a room."""
+
+    def rights_read(self, user_id: str, rights: dict[int, bool]) -> None:
+        """The rooms that this person may watch, of those that they follow, and whether they may see who is there."""
+
+    def presence_heard(self, hint: PresenceChanged | PresenceState | PresenceAsked) -> None:
+        """Another process tells whom it has, or asks."""
+
 
 class Hub:
     """Connections, live rooms, and the events on their way from one to the other."""
@@ -108,6 +131,7 @@ class Hub:
             self._groups.join(user_group(connection.user_id))
         self.connections[connection] = None
         mine[connection] = None
+        self.owner.connected(connection)
         if self._ended_lately(connection.user_id):
             self.owner.recheck_soon({connection.user_id})
         return True
@@ -143,6 +167,7 @@ class Hub:
                 del self.users[connection.user_id]
                 self.versions.pop(connection.user_id, None)
                 self._groups.leave(user_group(connection.user_id))
+        self.owner.disconnected(connection)
 
     def send(self, connection: Connection, *encoded: bytes) -> None:
         """Queue events or replies for one connection. They leave in this turn of the loop."""
@@ -192,6 +217,8 @@ class Hub:
         self.send(connection, announcement)
         if not room.attach(connection, at.seq, missing, self._sender.touched):
             self.owner.room_lost(connection.user_id, room_id)
+        else:
+            self.owner.followed(connection, room_id)
         if self._sender.touched:
             self._sender.at_tick()
         if at.seq > room.feed.head:
@@ -240,6 +267,7 @@ class Hub:
                             self.send(connection, hint.encoded)
                 case RoomsMoved():
                     self.learn_version(hint.user_id, hint.rooms_version)
+                    self.owner.moved(hint.user_id)
                     for connection in self.users.get(hint.user_id, ()):
                         self.send(connection, hint.encoded)
                 case Recheck():
@@ -252,6 +280,8 @@ class Hub:
                     self.owner.compare_soon(list(self.rooms))
                 case RatesTaken():
                     self.owner.rates_taken(hint.taken)
+                case PresenceChanged() | PresenceState() | PresenceAsked():
+                    self.owner.presence_heard(hint)
                 case ToEverybody():
                     for connection in self.connections:
                         self.send(connection, hint.encoded)
@@ -281,6 +311,8 @@ class Hub:
     def deliver(self, room: LiveRoom, events: list[FeedEvent]) -> list[Connection]:
         """Queue events that are next in the room's order; return the connections that lost the room with them."""
         cut = room.take(events, self._sender.touched, self.loop.time())
+        if any(each.moves_people for each in events):
+            self.owner.people_moved(room.room_id)
         if room.pending:
             self._sender.at_tick(room)
         elif self._sender.touched:

@@ -14,7 +14,7 @@ from channels.layers import channel_layers
 from channels.utils import await_many_dispatch
 
 from chat.conf import conf
-from chat.live.hints import from_layer
+from chat.live.hints import PresenceAsked, from_layer
 from chat.live.hub import Hub
 from chat.live.origin import origin
 
@@ -49,6 +49,8 @@ class LayerSubscriber(AsyncConsumer):
         self._joined: set[str] = set()
         self._changed = asyncio.Event()
         self._heard_at = hub.loop.time()
+        self.arrived_at: float | None = None
+        """When the layer last delivered anything."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Differs from Channels' own in its layer, and in ending when the subscription is lost."""
@@ -63,14 +65,16 @@ class LayerSubscriber(AsyncConsumer):
             group.create_task(self._probe())
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        self._heard_at = self._hub.loop.time()
-        if message["type"] != PROBE and message.get("origin") != origin():
-            try:
-                hint = from_layer(message)
-            except (KeyError, TypeError):
-                logger.warning("channel layer: a hint of another version was ignored")
-                return
-            self._hub.take([hint])
+        self._heard_at = self.arrived_at = self._hub.loop.time()
+        is_own = message.get("origin") == origin()
+        if message["type"] == PROBE or (is_own and message["type"] != PresenceAsked.kind):
+            return
+        try:
+            hint = from_layer(message)
+        except (KeyError, TypeError):
+            logger.warning("channel layer: a hint of another version was ignored")
+            return
+        self._hub.take([hint])
 
     def change(self) -> None:
         """Join and leave groups until they are the wanted ones."""
@@ -138,6 +142,11 @@ class LayerSubscription:
     def leave(self, group: str) -> None:
         self._wanted.pop(group, None)
         self._tell()
+
+    @property
+    def arrived_at(self) -> float | None:
+        """When the layer last delivered anything, by the loop's clock; None: not since the present subscription."""
+        return self._subscriber.arrived_at if self._subscriber is not None else None
 
     def _tell(self) -> None:
         if self._subscriber is not None:

@@ -100,7 +100,8 @@ class Revalidation:
         wanted = [(self._open(user_id)[0].user, live[user_id]) for user_id in asked]
         granted = await pools.auth.run(lookup.watched_by_each, wanted)
         for user_id, kept in zip(asked, granted, strict=True):
-            for room_id in live[user_id] - kept:
+            self._hub.owner.rights_read(user_id, kept)
+            for room_id in live[user_id] - kept.keys():
                 for connection in self._open(user_id):
                     self._hub.detach(connection, room_id)
                 await self._say_room_lost(user_id, room_id)

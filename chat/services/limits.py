@@ -44,6 +44,7 @@ READ_COSTS: dict[type[Any], float] = {
     protocol.History: 1,
     protocol.ListMembers: 1,
     protocol.ListRooms: 2,
+    protocol.SetPresence: 1,
 }
 """What one command takes of the limit that all commands have together which only read: ``CHAT["READ_BURST"]``."""
 NO_TOKEN = 1

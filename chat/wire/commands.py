@@ -135,6 +135,10 @@ class Read(_Request, frozen=True, kw_only=True, tag="read"):
     force: bool = False
 
 
+class SetPresence(_Request, frozen=True, kw_only=True, tag="presence.set"):
+    status: Literal["online", "away"]
+
+
 class Typing(_Command, frozen=True, kw_only=True, tag="typing"):
     room: Id
     active: bool
@@ -166,6 +170,7 @@ Command = (
     | RemoveReaction
     | History
     | Read
+    | SetPresence
     | Typing
     | Received
 )

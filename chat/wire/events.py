@@ -142,6 +142,17 @@ class TypingChanged(_Event, frozen=True, kw_only=True, tag="typing"):
     active: bool
 
 
+class PresenceTold(_Event, frozen=True, kw_only=True, tag="presence"):
+    """Who of the people in the rooms that the connection follows is connected, and how many members of these rooms are;
+    None if that is not known.
+
+    A status is online, away, offline or unknown. Clients take any word: a later server may know others.
+    """
+
+    users: dict[str, str]
+    online: dict[str, int | None] = {}
+
+
 class Lagging(_Event, frozen=True, kw_only=True, tag="lagging"):
     rooms: list[str]
 
@@ -173,6 +184,7 @@ Event = (
     | ReadChanged
     | Notice
     | TypingChanged
+    | PresenceTold
     | Lagging
     | Drain
     | ErrorEvent

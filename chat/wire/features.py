@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from chat.wire.commands import PostMessage
 
-FEATURES: tuple[str, ...] = ("ping",)
+FEATURES: tuple[str, ...] = ("ping", "presence")
 """What this server knows beyond the first contract."""
 
 _OF_POSTS: dict[str, Callable[[PostMessage], bool]] = {"attachments": lambda post: bool(post.attachments)}

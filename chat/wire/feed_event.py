@@ -20,3 +20,8 @@ class FeedEvent:
     leaver: str | None = None
     run: str = ""
     run_before: str = ""
+
+    @property
+    def moves_people(self) -> bool:
+        """Whether somebody joins the room with it, or leaves it."""
+        return self.encoded.startswith((b'{"type":"member.joined"', b'{"type":"member.left"'))

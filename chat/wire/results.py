@@ -116,6 +116,7 @@ RESULTS: dict[type[Any], type[Any] | None] = {
     commands.RemoveReaction: ReactionResult,
     commands.History: HistoryPage,
     commands.Read: ReadResult,
+    commands.SetPresence: Done,
     commands.Typing: None,
     commands.Received: None,
 }

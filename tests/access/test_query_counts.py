@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from chat.access import changes, lookup, reads
+from chat.access import changes, headcounts, lookup, reads
 from chat.access.policy import SITE
 from chat.models import Room
 from chat.services import messages, reactions, rooms
@@ -51,6 +52,21 @@ def test_hello_takes_four_queries_however_many_rooms(writer: Any, reader: Any, n
     assert count(lambda: reads.hello(reader)) == 4
 
 
+def test_hello_counts_who_is_connected_in_one_more_query(writer: Any, reader: Any):
+    made = make_rooms(writer, reader, 30)
+    here = Mock(is_certain=True, count=Mock(return_value=None), is_connected=lambda user_id: user_id == str(writer.pk))
+    with patch.object(headcounts, "_source", here):
+        assert count(lambda: reads.hello(reader)) == 5
+        assert [each.online for each in reads.hello(reader)[0]] == [1] * len(made)
+        here.count = {made[0].pk: 7}.get
+        assert {each.id: each.online for each in reads.hello(reader)[0]}[str(made[0].pk)] == 7
+        with patch.object(headcounts, "COUNTED_AT_MOST", 9):
+            assert sum(each.online is None for each in reads.hello(reader)[0]) == len(made) - 1 - 4
+        assert count(lambda: reads.room_state(reader, made[1].pk)) <= 5, "a change reads no members for it"
+        here.is_certain = False
+        assert {each.online for each in reads.hello(reader)[0]} == {None}
+
+
 @pytest.mark.parametrize("number", [1, 30])
 def test_a_sync_asks_about_all_its_rooms_in_two_queries(writer: Any, reader: Any, number: int):
     wanted = [str(each.pk) for each in make_rooms(writer, reader, number)]
@@ -62,9 +78,9 @@ def test_the_rooms_of_many_people_are_looked_at_in_two_queries(writer: Any, read
     made = {each.pk for each in make_rooms(writer, reader, number)}
     hidden = rooms.create(by=writer, name="Not the reader's", kind="private").pk
     asked = [(writer, {*made, hidden}), (reader, {*made, hidden}), (reader, {10**9})]
-    answers: list[set[int]] = []
+    answers: list[dict[int, bool]] = []
     assert count(lambda: answers.extend(lookup.watched_by_each(asked))) == 2
-    assert answers == [{*made, hidden}, made, set()]
+    assert [each.keys() for each in answers] == [{*made, hidden}, made, set()]
 
 
 @pytest.mark.parametrize("number", [2, 60])

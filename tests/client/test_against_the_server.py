@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from chat.client import ChatClient, MessageChanged, MessagePosted, Room, Stopped
+from chat.client import ChatClient, MessageChanged, MessagePosted, PresenceTold, Room, Stopped
 from chat.client.core import reconnecting
 from chat.wire import errors
 from tests.rig.site import Site
@@ -45,6 +45,20 @@ async def test_two_people_talk(site: Site) -> None:
         assert (await lobby.post("hello ana")).number == 2
         assert await next_bodies(made, 2) == ["hello *ben*", "hello ana"]
         assert "<em>ben</em>" in made.messages[0].html
+
+
+async def test_people_see_who_is_there_and_who_is_away(site: Site) -> None:
+    async with client_of(site, "ana") as ana, client_of(site, "ben") as ben:
+        made = await ana.create_room("Lobby")
+        lobby = await ben.room(made.id)
+        await lobby.join()
+        bens = site.user("ben").id
+        for status in ("online", "away"):
+            await ben.set_presence(status)
+            async with asyncio.timeout(30):
+                async for news in ana.events():
+                    if isinstance(news, PresenceTold) and (ana.status_of(bens), ana.online(made.id)) == (status, 2):
+                        break
 
 
 async def test_edits_deletions_and_reactions_arrive(site: Site) -> None:

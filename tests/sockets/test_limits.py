@@ -72,6 +72,7 @@ READS: dict[str, dict[str, Any]] = {
     "history": {"room": NOWHERE},
     "member.list": {"room": NOWHERE},
     "room.list": {"scope": "mine"},
+    "presence.set": {"status": "away"},
 }
 SYNC = {"rooms": {NOWHERE: None}}
 

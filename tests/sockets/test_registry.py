@@ -8,4 +8,4 @@ from chat.wire.commands import Command
 
 def test_every_command_of_the_protocol_has_its_handler() -> None:
     assert COMMANDS.keys() == set(get_args(Command))
-    assert len(COMMANDS) == 23
+    assert len(COMMANDS) == 24

@@ -55,6 +55,7 @@ ClientNews = (
     | protocol.RoomAdded
     | protocol.RoomRemoved
     | protocol.Notice
+    | protocol.PresenceTold
     | protocol.Drain
     | protocol.ErrorEvent
 )

@@ -27,6 +27,7 @@ from chat.client.core.inbox import Inbox
 from chat.client.core.outbox import Outbox
 from chat.client.core.page_loads import Loads
 from chat.client.core.posting import Posting
+from chat.client.core.presence import Presence
 from chat.client.core.probe import Probe
 from chat.client.core.reconnecting import Link
 from chat.client.core.requests import OnReply, Request, Requests
@@ -77,6 +78,7 @@ class ClientConnection:
         self._syncs = Syncs(rng, self._requests, self._sync_answered)
         self._loads = Loads(rng, self._requests, self._schedule, self._syncs.watch)
         self._features: frozenset[str] = frozenset()
+        self.presence = Presence()
         self._posting = Posting(Outbox(rng), self._requests, self._answer_post)
         self._listing = Listing(rng, self._rooms, self._requests, self._list_changed)
         self._changed: dict[str, None] = {}
@@ -106,6 +108,11 @@ class ClientConnection:
     @property
     def is_live(self) -> bool:
         return self._link.state == "live"
+
+    @property
+    def tells_presence(self) -> bool:
+        """Whether the server says who is connected."""
+        return "presence" in self._features
 
     @property
     def _probed(self) -> float | None:
@@ -223,6 +230,9 @@ class ClientConnection:
         elif isinstance(event, protocol.Drain):
             self._link.drain(event.reconnect_in_ms, now)
             self._actions.append(Tell(event))
+        elif isinstance(event, protocol.PresenceTold):
+            self.presence.heard(event)
+            self._actions.append(Tell(event))
         elif isinstance(event, protocol.Notice | protocol.ErrorEvent):
             self._actions.append(Tell(event))
         else:
@@ -258,6 +268,8 @@ class ClientConnection:
                     self._sync(room, now)
                     self._loads.restart(room)
             self._actions += [SignedIn(hello.user), Tell(ConnectionChanged("live"))]
+            if self.presence.own != "online" and self.tells_presence:
+                self._request(protocol.SetPresence(ref=1, status=self.presence.own), _no_matter)
 
     def _heads(self, event: protocol.Heads, now: float) -> None:
         self._rooms.heard(event.rooms_version, now)
@@ -356,6 +368,7 @@ class ClientConnection:
         self._syncs.connection_lost()
         self._requests.connection_lost()
         self.outbox.disconnected(now)
+        self.presence.connection_lost()
         for room in self.followed.values():
             room.disconnected()
             self._changed[room.id] = None
@@ -394,3 +407,7 @@ class ClientConnection:
             actions += [RoomNewsReady(room) for room in self._changed]
             self._changed = {}
         return actions
+
+
+def _no_matter(reply: protocol.ReplyEvent, now: float) -> None:
+    """Take an answer that changes nothing."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chat.sockets.commands import connection, members, messages, reactions, read_pointers, rooms, sync, typing
+from chat.sockets.commands import connection, members, messages, presence, reactions, read_pointers, rooms, sync, typing
 from chat.sockets.commands.context import (
     Handler,
     ImmediateRead,
@@ -42,7 +42,8 @@ COMMANDS: dict[type[Any], Handler] = {
     protocol.History: Read(messages.history),
     protocol.AddReaction: Write(reactions.add),
     protocol.RemoveReaction: Write(reactions.remove),
-    # Reading and typing
+    # Reading, presence and typing
     protocol.Read: Write(read_pointers.move),
+    protocol.SetPresence: Read(presence.set_status),
     protocol.Typing: Signal(typing.tell),
 }

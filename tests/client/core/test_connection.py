@@ -99,6 +99,37 @@ def test_a_reset_makes_older_pages_stale() -> None:
     assert not any(isinstance(each, Answered) for each in talk.answer(ask, page))
 
 
+# Presence ----------------------------------------------------------------------------------------------------
+
+
+def test_who_is_connected_is_known_as_it_was_told_last_and_not_without_a_connection() -> None:
+    talk = Conversation("presence")
+    presence = talk.core.presence
+    assert (presence.status_of("2"), presence.online("1")) == ("unknown", None)
+    first = protocol.PresenceTold(users={"2": "online", "3": "offline"}, online={"1": 2})
+    assert Tell(first) in talk.hear(first)
+    talk.hear(protocol.PresenceTold(users={"2": "asleep"}))
+    assert [presence.status_of(each) for each in "23"] == ["asleep", "offline"]
+    assert presence.online("1") == 2
+    talk.core.closed(1006, 1.0)
+    assert (presence.status_of("2"), presence.online("1")) == ("unknown", None)
+
+
+@pytest.mark.parametrize(("features", "told"), [(["presence"], ["away"]), ([], [])])
+def test_away_is_said_again_on_a_new_connection_to_a_server_that_knows_it(features: list[str], told: list[str]) -> None:
+    talk = Conversation("presence")
+    talk.core.presence.own = "away"
+    talk.core.closed(1006, 1.0)
+    talk.core.tick(100.0)
+    talk.core.opened(100.0, token="t")
+    hello = protocol.Hello(
+        protocol=1, user=ME, server="s", heartbeat_s=20, limits=LIMITS, flow=None,
+        rooms=[talk.room.state()], rooms_version=1, features=features,
+    )  # fmt: skip
+    said = [each.status for each in talk.sent(talk.hear(hello)) if isinstance(each, protocol.SetPresence)]
+    assert said == told
+
+
 # Replies that hold nothing usable ------------------------------------------------------------------------------
 
 HOLLOW: list[dict[str, Any]] = [

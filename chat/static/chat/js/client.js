@@ -6,6 +6,7 @@ import { Drafts } from "./drafts.js"
 import { Emitter } from "./emitter.js"
 import { openStore } from "./outbox-store.js"
 import { Outbox } from "./outbox.js"
+import { Presence } from "./presence.js"
 import { ChatError, DEFAULT_LIMITS } from "./protocol.js"
 import { Rooms } from "./rooms.js"
 import { Socket } from "./socket.js"
@@ -19,6 +20,8 @@ import { Tabs } from "./tabs.js"
 export class ChatClient extends Emitter {
   rooms
   drafts
+  presence = new Presence()
+  #isAway = false
   #socket
   #outbox = null
   /** @type {Promise<void> | null} resolved once the store is open */
@@ -186,6 +189,16 @@ export class ChatClient extends Emitter {
     this.#socket.tell({ type: "typing", room, active })
   }
 
+  /**
+   * Says whether the person sits in front of this page. It holds over reconnections, until it is said anew.
+   * @param {boolean} isAway
+   */
+  setAway(isAway) {
+    if (isAway === this.#isAway) return
+    this.#isAway = isAway
+    this.#tellPresence()
+  }
+
   async join(id) {
     const { room } = await this.#socket.request({ type: "room.join", room: id })
     this.rooms.add(room)
@@ -203,6 +216,7 @@ export class ChatClient extends Emitter {
       this.#syncs.clear()
       this.#outbox?.disconnected()
       this.rooms.disconnected()
+      this.presence.clear()
     }
     this.emit("connection", state)
   }
@@ -217,11 +231,20 @@ export class ChatClient extends Emitter {
     this.#features = hello.features
     this.rooms.greeted(hello)
     this.#outbox?.connected(hello.features)
+    if (this.#isAway) this.#tellPresence()
+  }
+
+  #tellPresence() {
+    if (!this.isLive || !this.#features.includes("presence")) return
+    const status = this.#isAway ? "away" : "online"
+    // A refusal leaves the last status; the next connection says it again.
+    this.#socket.request({ type: "presence.set", status }).catch(() => {})
   }
 
   #handle(event) {
     if (event.type === "notice") this.emit("notice", event.payload)
     else if (event.type === "error") this.emit("failure", event.error)
+    else if (event.type === "presence") this.presence.heard(event)
     else this.rooms.handle(event)
   }
 }

@@ -199,6 +199,7 @@ const EVENTS = {
   "read.changed": shape({ room: text, ...READ }),
   "notice": shape({ payload: anything }),
   "typing": shape({ room: text, user: text, active: flag }),
+  "presence": shape({ users: tableOf(text), online: optional(tableOf(optional(whole)), new Map()) }),
   "lagging": shape({ rooms: texts }),
   "drain": shape({ reconnect_in_ms: whole }),
   "error": shape({ error: errorOf }),
