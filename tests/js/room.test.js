@@ -232,6 +232,50 @@ test("what a page of another run brings is not merged: it is asked for again", a
   assert.equal([asked.length, room.timeline.from], [2, 51])
 })
 
+test("a page of what the database has lost is never shown, though nothing has been written since", async () => {
+  const { room, answer, asked, clock } = held(300, { ...page(151, 300, 300), run: "r1" })
+  room.seek(1)
+  await answer({ ...page(1, 50, 301), run: "r1" })
+  assert.equal([asked.length, room.timeline.from], [1, 151])
+  await clock.advance(1000)
+  // The seq is given out again, in another run.
+  room.handle({ type: "message.posted", room: "1", seq: 301, prev: 300, run: "r2", message: message(301) })
+  await clock.advance(1000)
+  assert.equal([asked.length, room.timeline.from], [2, 151])
+  await answer({ ...page(1, 50, 301), run: "r2" })
+  assert.equal(room.timeline.from, 1)
+})
+
+test("a page ahead of the events is merged once they have come as far, and asked for again if they do not", async () => {
+  const { room, answer, asked, clock } = held(300, { ...page(151, 300, 300), run: "r1" })
+  room.loadOlder()
+  await answer({ ...page(51, 150, 301), run: "r1" })
+  assert.equal([asked.length, room.timeline.from, room.isLoading], [1, 151, true])
+  room.handle({ type: "message.posted", room: "1", seq: 301, prev: 300, message: message(301) })
+  await clock.advance(100)
+  assert.equal([asked.length, room.timeline.from, room.isLoading], [1, 51, false])
+  room.loadOlder()
+  await answer({ ...page(1, 50, 309), run: "r1" })
+  await clock.advance(4_900)
+  assert.equal(asked.length, 2)
+  await clock.advance(1_000)
+  assert.equal([asked.length, room.timeline.from], [3, 51])
+  await answer({ ...page(1, 50, 301), run: "r1" })
+  assert.equal(room.timeline.from, 1)
+})
+
+test("members of a page ahead of the events are not shown before these have come as far", async () => {
+  const { room, answer, clock } = held(300, { ...page(151, 300, 300), run: "r1" })
+  const loaded = room.loadMembers()
+  const member = { user: { id: "ben", name: "ben" }, role: "member", joinedAt: time(1), leftAt: null }
+  await answer({ members: [member], more: false, epoch: "e", seq: 301, run: "r1" })
+  assert.equal(room.members.present.length, 0)
+  room.handle({ type: "message.posted", room: "1", seq: 301, prev: 300, message: message(301) })
+  await clock.advance(100)
+  await loaded
+  assert.equal(room.members.present.length, 1)
+})
+
 test("an event that begins a run at or before what was applied asks the server", async () => {
   const { room, syncs } = arrange(200, { ...page(151, 200, 200), run: "r1" })
   room.handle({ type: "message.posted", room: "1", seq: 199, prev: 198, message: message(199) })

@@ -220,7 +220,7 @@ class ClientConnection:
         elif isinstance(event, protocol.Lagging):
             for room in self._followed(event.rooms):
                 room.cursor.want_sync(now)
-                self._touch(room)
+                self._touch(room, now)
         elif isinstance(event, protocol.RoomAdded):
             if self._rooms.added(event, now):
                 self._room_added(event.state, now)
@@ -243,7 +243,7 @@ class ClientConnection:
             self._rooms.read(event)
         for room in self._followed([event.room]):
             room.handle(event, now)
-            self._touch(room)
+            self._touch(room, now)
             if isinstance(event, protocol.Reset):
                 self._loads.reload(room, is_live=self.is_live)
 
@@ -280,8 +280,9 @@ class ClientConnection:
     def _followed(self, ids: Iterable[str]) -> list[RoomCore]:
         return [self.followed[room] for room in ids if room in self.followed]
 
-    def _touch(self, room: RoomCore) -> None:
+    def _touch(self, room: RoomCore, now: float) -> None:
         self._changed[room.id] = None
+        self._loads.cursor_moved(room, now)
         self._syncs.watch(room)
 
     def _sync(self, room: RoomCore, now: float) -> None:
@@ -319,7 +320,8 @@ class ClientConnection:
         for room in self._followed([room_id]):
             room.removed(event)
             room.give_up_loads(RoomNotFound())
-            self._touch(room)
+            self._changed[room.id] = None
+            self._syncs.watch(room)
 
     # Internal --------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from chat.wire.protocol import Cursor, HistoryPage, MemberPage, RoomEvent
 PATIENCE_S = 2.0
 JITTER_S = 3.0
 """Syncs are spread over this time, so that a thousand clients that miss the same event do not ask at one moment."""
+AHEAD_S = PATIENCE_S + JITTER_S
+"""How long a page may be ahead of the events: the room is synced by then, if one of them was lost."""
 HELD_AT_MOST = 500
 """Events held. A sync brings all of them anyway; holding more would only cost memory."""
 
@@ -22,6 +24,12 @@ HELD_AT_MOST = 500
 def differ_in_run(one: Cursor | HistoryPage | MemberPage, other: Cursor | HistoryPage | MemberPage) -> bool:
     """Whether the two are of different runs of the database: at most one of them is of the history that stands."""
     return UNSET not in (one.run, other.run) and one.run != other.run
+
+
+def is_past(page: HistoryPage | MemberPage, position: Cursor) -> bool:
+    """Whether the client's events have yet to come as far as the page. A page of a server that names no run counts as
+    it always did."""
+    return page.run is not UNSET and page.epoch == position.epoch and page.seq > position.seq
 
 
 def prev_of(event: RoomEvent) -> int:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from chat.client.core.cursor import AHEAD_S, is_past
 from chat.client.core.errors import error_from
 from chat.client.core.requests import Request, Requests
 from chat.client.core.room import Load, RoomCore
 from chat.client.core.schedule import Schedule
 from chat.wire import protocol
-from chat.wire.protocol import ReplyEvent
+from chat.wire.protocol import HistoryPage, MemberPage, ReplyEvent
 
 PAGE = 100
 """Messages or members asked for at once; what every server allows by default."""
@@ -56,26 +57,50 @@ class Loads:
         self.start(room, Load(command, go_on, lambda _: None), is_live=is_live)
 
     def _ask(self, room: RoomCore, load: Load) -> None:
+        load.held = None
         load.begin(room.cursor.position)
         self.requests.add(Request(load.command, partial(self._answered, room, load)))
 
     def _ask_later(self, room: RoomCore, load: Load, at: float) -> None:
         self.schedule.add(at, lambda now: self._ask(room, load) if load in room.loads else None)
 
+    def cursor_moved(self, room: RoomCore, now: float) -> None:
+        """Take the pages that were ahead of the room's events, if these have come as far."""
+        for load, page in [(each, each.held) for each in room.loads]:
+            if page is not None:
+                self._judge(room, load, page, now)
+
     def _answered(self, room: RoomCore, load: Load, reply: ReplyEvent, now: float) -> None:
         if load not in room.loads:
             return
         if isinstance(reply.error, protocol.ErrorBody):
             self._refused(room, load, reply.error, now)
-            return
-        page, position = reply.result, room.cursor.position
+        else:
+            self._judge(room, load, reply.result, now)
+
+    def _judge(self, room: RoomCore, load: Load, page: HistoryPage | MemberPage, now: float) -> None:
+        """Take the page, hold it until the room's events have come as far, or ask for it again.
+
+        Until they have, nobody knows whether what it shows was lost by the database since it was read.
+        """
+        position, is_new = room.cursor.position, load.held is not page
+        load.held = None
         if not load.is_stale(page, position):
-            room.put_page(load, page)
+            if position is None or not is_past(page, position):
+                room.put_page(load, page)
+                return
+            load.held = page
+            if is_new:
+                self.schedule.add(now + AHEAD_S, lambda at: self._waited(room, load, page, at))
             return
         if position is not None and page.epoch != position.epoch:
             room.cursor.want_sync(now)  # the room has a new epoch, and its reset has to come first
             self.watch(room)
         self._ask_later(room, load, now + self._wait_s(load))
+
+    def _waited(self, room: RoomCore, load: Load, page: HistoryPage | MemberPage, now: float) -> None:
+        if load in room.loads and load.held is page:
+            self._ask(room, load)
 
     def _refused(self, room: RoomCore, load: Load, body: protocol.ErrorBody, now: float) -> None:
         error = error_from(body)

@@ -35,6 +35,8 @@ class Load:
     asked: Cursor | None = None
     kept: list[tuple[Message, list[str] | None]] = field(default_factory=list)
     refusals: int = 0
+    held: HistoryPage | MemberPage | None = None
+    """The page, while the client's events have yet to come as far."""
 
     def begin(self, position: Cursor | None) -> None:
         self.asked = position
@@ -242,6 +244,7 @@ class RoomCore:
     def put_page(self, load: Load, page: HistoryPage | MemberPage) -> None:
         """Merge a page that is not stale, and then what happened while it was under way."""
         self.loads.remove(load)
+        load.held = None
         if isinstance(page, MemberPage):
             self.members.put_page(page)
         else:

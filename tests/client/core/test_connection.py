@@ -90,6 +90,56 @@ def test_a_page_of_another_epoch_is_asked_for_again_after_a_sync() -> None:
     assert isinstance(sync, protocol.Sync)
 
 
+def test_a_page_of_what_the_database_has_lost_is_never_shown() -> None:
+    """Nothing has been written since the loss, so page and cursor name the same run."""
+    talk = Conversation()
+    talk.hear(protocol.Reset(room="1", epoch="e1", seq=10, reason="epoch", state=talk.room.state(), run="r1"))
+    (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
+    talk.room.back_up()
+    talk.room.post(BEN, "lost", "lost")
+    lost = talk.newest()
+    talk.room.fail_over()
+    assert talk.sent(talk.answer(ask, msgspec.structs.replace(lost, seq=11, run="r1"))) == []
+    assert 11 not in [each.number for each in talk.core.followed["1"].timeline]
+    # The next message gets the same number and seq, in another run.
+    talk.now = 1.0
+    (posted,) = [talk.room.post(BEN, "kept", "kept")[1]]
+    talk.hear(posted)
+    (again,) = talk.sent(talk.core.tick(10.0))
+    page = msgspec.structs.replace(talk.newest(), run="r2")
+    assert any(isinstance(each, Answered) for each in talk.answer(again, page))
+    assert [each.body for each in talk.core.followed["1"].timeline][-1] == "kept"
+
+
+def test_a_page_that_is_ahead_of_the_events_is_taken_once_they_have_come_as_far() -> None:
+    talk = Conversation()
+    talk.hear(protocol.Reset(room="1", epoch="e1", seq=10, reason="epoch", state=talk.room.state(), run="r1"))
+    (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
+    _, posted = talk.room.post(BEN, "next", "next")
+    page = msgspec.structs.replace(talk.newest(), run="r1")
+    assert not any(isinstance(each, Answered) for each in talk.answer(ask, page))
+    assert any(isinstance(each, Answered) for each in talk.hear(posted))
+    assert list(talk.core.followed["1"].timeline) == talk.room.messages
+
+
+def test_a_page_that_stays_ahead_is_asked_for_again() -> None:
+    talk = Conversation()
+    talk.hear(protocol.Reset(room="1", epoch="e1", seq=10, reason="epoch", state=talk.room.state(), run="r1"))
+    (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
+    page = msgspec.structs.replace(talk.newest(), seq=12, run="r1")
+    talk.answer(ask, page)
+    assert talk.sent(talk.core.tick(4.9)) == []
+    (again,) = talk.sent(talk.core.tick(5.1))
+    assert any(isinstance(each, Answered) for each in talk.answer(again, msgspec.structs.replace(page, seq=10)))
+
+
+def test_a_page_of_a_server_that_names_no_run_is_taken_at_once() -> None:
+    talk = Conversation()
+    (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
+    page = msgspec.structs.replace(talk.newest(), seq=12)
+    assert any(isinstance(each, Answered) for each in talk.answer(ask, page))
+
+
 def test_a_reset_makes_older_pages_stale() -> None:
     talk = Conversation()
     (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))

@@ -16,6 +16,27 @@ const MOST_HELD = 500
  */
 export const differInRun = (one, other) => Boolean(one.run && other.run && one.run !== other.run)
 
+/** How long a page may be ahead of the events: the room is synced by then, if one of them was lost. */
+const AHEAD_MS = PATIENCE_MS + JITTER_MS
+const LOOK_MS = 50
+
+/**
+ * Whether the room's events have come as far as a page, at once or a little later. Until they have, nobody knows whether
+ * what it shows was lost by the database since it was read.
+ * @param {Position} page
+ * @param {() => Position | null} cursor
+ * @param {import("./clock.js").Clock} clock
+ * @param {() => boolean} isWanted
+ */
+export async function isReached(page, cursor, clock, isWanted) {
+  const isOther = () => differInRun(page, cursor() ?? page)
+  const isAhead = () => Boolean(page.run) && cursor()?.epoch === page.epoch && cursor().seq < page.seq
+  for (let waited = 0; isAhead() && !isOther() && isWanted() && waited < AHEAD_MS; waited += LOOK_MS) {
+    await new Promise((resolve) => clock.after(resolve, LOOK_MS))
+  }
+  return !isAhead() && !isOther()
+}
+
 export class Cursor {
   /** @type {Position | null} */
   #position = null

@@ -1,6 +1,6 @@
 // Loads pages of a room's history without losing what happens meanwhile (docs/protocol.md, section 4, "Merging").
 
-import { differInRun } from "./cursor.js"
+import { isReached } from "./cursor.js"
 
 const AGAIN_MS = 300
 
@@ -58,10 +58,12 @@ export class History {
         const page = await this.#request({ type: "history", room: this.#room, ...which })
         if (ticket !== this.#underWay) return "abandoned"
         if (page.epoch !== cursor().epoch) return "epoch"
-        if (page.seq >= asked.seq && !differInRun(page, cursor())) {
+        if (page.seq >= asked.seq && (await isReached(page, cursor, this.#clock, () => ticket === this.#underWay))) {
+          if (ticket !== this.#underWay) return "abandoned"
           merge(page, this.#kept)
           return "merged"
         }
+        if (ticket !== this.#underWay) return "abandoned"
         // The page's snapshot is older than the cursor we asked at, so events in between would be missing; or it is of a
         // run that this client has left, or has not come to yet. Ask again.
         await new Promise((resolve) => this.#clock.after(resolve, AGAIN_MS * attempt))

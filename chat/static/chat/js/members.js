@@ -1,4 +1,4 @@
-import { differInRun } from "./cursor.js"
+import { isReached } from "./cursor.js"
 
 const AGAIN_MS = 300
 
@@ -58,7 +58,10 @@ export class Members {
       for (;;) {
         const page = await this.#request({ type: "member.list", room: this.#room, after })
         if (ticket !== this.#loading) return
-        if (asked && (page.epoch !== asked.epoch || page.seq < asked.seq || differInRun(page, cursor() ?? asked))) {
+        const isWanted = () => ticket === this.#loading
+        const isGood = !asked || (page.epoch === asked.epoch && page.seq >= asked.seq && (await isReached(page, cursor, this.#clock, isWanted)))
+        if (!isWanted()) return
+        if (!isGood) {
           await new Promise((resolve) => this.#clock.after(resolve, AGAIN_MS))
           if (ticket !== this.#loading) return
           continue

@@ -114,7 +114,7 @@ export class Room extends Emitter {
    */
   adoptFirst({ state, history }) {
     const at = this.cursor
-    if (this.timeline.isLoaded || (at && (at.epoch !== history.epoch || at.seq > history.seq || differInRun(at, history)))) return
+    if (this.timeline.isLoaded || (at && (at.epoch !== history.epoch || at.seq !== history.seq || differInRun(at, history)))) return
     if (!at) {
       this.#setState(state)
       this.#cursor.reset(history)
