@@ -236,19 +236,25 @@ def as_events(page: Page, cursor: int) -> list[FeedEvent]:
     if page.is_room_changed:
         things.append(page.room)
     events = []
-    for thing in sorted(things, key=lambda each: each.changed_seq):
+    things.sort(key=lambda each: each.changed_seq)
+    # Past the last thing of a page that reaches the head, there is nothing.
+    last = things[-1].changed_seq if things and page.upto == page.at.seq else page.at.seq
+    for thing in things:
         seq = thing.changed_seq
         run, run_before = page.run_at(seq) or "", page.run_at(cursor) or ""
-        event = _event(thing, cursor, page.room, UNSET if run == run_before else run)
+        upto = last if seq < last else UNSET
+        event = _event(thing, cursor, page.room, run=UNSET if run == run_before else run, upto=upto)
         leaver = thing.user_key if isinstance(thing, Membership) and not thing.is_present else None
         events.append(FeedEvent(seq, cursor, protocol.encode(event), leaver, run, run_before))
         cursor = seq
     return events
 
 
-def _event(thing: Message | Membership | Room, prev: int, room: Room, run: str | UnsetType) -> protocol.RoomEvent:
+def _event(
+    thing: Message | Membership | Room, prev: int, room: Room, *, run: str | UnsetType, upto: int | UnsetType
+) -> protocol.RoomEvent:
     seq = thing.changed_seq
-    link: Any = {"seq": seq, "run": run} if prev == seq - 1 else {"seq": seq, "prev": prev, "run": run}
+    link: Any = {"seq": seq, "prev": UNSET if prev == seq - 1 else prev, "run": run, "upto": upto}
     if isinstance(thing, Message):
         posted = protocol.MessagePosted if thing.seq == seq else protocol.MessageChanged
         return posted(room=str(thing.room_id), message=serializers.message(thing), **link)

@@ -129,6 +129,7 @@ class CatchUp:
         self, connection: Connection, room_id: int, cursor: protocol.Cursor, told: Position | None
     ) -> Outcome:
         seq, run = cursor.seq, cursor.run
+        seen: Position | None = None
         joins = 0
         while joins < JOINS_AT_MOST:
             await connection.room_for_page()
@@ -139,8 +140,12 @@ class CatchUp:
                 return "denied"
             page, encoded, events = read
             is_kept = run is UNSET or page.holds(seq, run)
-            if told is not None and told.seq >= seq:
-                is_kept = is_kept and page.holds(told.seq, told.run)
+            # What a page leaves for the next one may go back into the part that it covered: a message whose last edit
+            # was lost has the state of the one before.
+            for known in (told, seen):
+                if known is not None and known.seq >= seq:
+                    is_kept = is_kept and page.holds(known.seq, known.run)
+            seen = page.at
             if page.at.epoch != cursor.epoch or page.at.seq < seq or not is_kept:
                 return await self._reset(connection, room_id, "epoch")
             if not page.is_empty:

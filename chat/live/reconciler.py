@@ -109,9 +109,14 @@ class Reconciler:
                 feed.expect(at.seq, self._hub.loop.time())
                 self.repair_soon(room)
 
-    def _start_over(self, room: LiveRoom) -> None:
-        """Drop a feed whose history has ended. Its followers get a reset before any event of the one that stands."""
-        cursor = protocol.Cursor(epoch=room.feed.epoch, seq=room.feed.head, run=room.feed.run)
+    def _start_over(self, room: LiveRoom, seen: Position | None = None) -> None:
+        """Drop a feed whose history has ended. Its followers get a reset before any event of the one that stands.
+
+        Args:
+            seen: Where the room stood when what they were told last was read, if that was not all there was to read.
+        """
+        at = seen or room.feed.position
+        cursor = protocol.Cursor(epoch=room.feed.epoch, seq=at.seq, run=at.run)
         self._catch_up.resync(self._hub.drop_room(room), room.room_id, cursor)
 
     # Repair ------------------------------------------------------------------------------------------------------
@@ -123,6 +128,7 @@ class Reconciler:
             self._background.start(self._repair(room))
 
     async def _repair(self, room: LiveRoom) -> None:
+        seen: Position | None = None
         try:
             while (at := room.feed.repair_at) is not None and self._hub.rooms.get(room.room_id) is room:
                 if (wait_s := at - self._hub.loop.time()) > 0:
@@ -130,7 +136,7 @@ class Reconciler:
                     continue
                 before = room.feed.head
                 try:
-                    await self._read_missing(room)
+                    seen = await self._read_missing(room, seen)
                     if room.feed.head == before:
                         await asyncio.sleep(RETRY_S)  # the database does not have it (yet); _compare finds out why
                 except Exception as error:
@@ -139,15 +145,22 @@ class Reconciler:
         finally:
             room.is_repairing = False
 
-    async def _read_missing(self, room: LiveRoom) -> None:
+    async def _read_missing(self, room: LiveRoom, seen: Position | None) -> Position | None:
+        """Read a page of what the feed lacks, and return where the room stood then, if there is more to read.
+
+        Args:
+            seen: The same of the page before. What that has left for this one may go back into the part that it
+                covered, if the database has lost something since.
+        """
         before = room.feed.position
-        found = await pools.readers.run(_missing, room.room_id, before.seq)
-        if found is None or found.reached.epoch != before.epoch or found.run_before != before.run:
-            self._start_over(room)
-            return
+        found = await pools.readers.run(_missing, room.room_id, before.seq, seen)
+        if found is None or found.reached.epoch != before.epoch or found.run_before != before.run or not found.is_kept:
+            self._start_over(room, seen)
+            return None
         cut = self._hub.deliver(room, room.feed.repaired(found.events, found.reached, self._hub.loop.time()))
         for user_id in {each.user_id for each in cut}:
             self._hub.owner.room_lost(user_id, room.room_id)
+        return found.at if found.reached.seq < found.at.seq else None
 
 
 @dataclass(frozen=True)
@@ -155,10 +168,16 @@ class _Missing:
     """What a feed lacks, as events in order: each thing once, at the seq of its last change."""
 
     run_before: str | None
+    is_kept: bool
+    """Whether the database still has what the page before was read from."""
+    at: Position
     reached: Position
     events: list[FeedEvent]
 
 
-def _missing(room_id: int, cursor: int) -> _Missing | None:
+def _missing(room_id: int, cursor: int, seen: Position | None) -> _Missing | None:
     page = changes.for_feed(room_id, cursor)
-    return _Missing(page.run_at(cursor), page.reached, changes.as_events(page, cursor)) if page else None
+    if page is None:
+        return None
+    is_kept = seen is None or seen.seq < cursor or page.holds(seen.seq, seen.run)
+    return _Missing(page.run_at(cursor), is_kept, page.at, page.reached, changes.as_events(page, cursor))

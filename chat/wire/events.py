@@ -37,12 +37,15 @@ class _RoomEvent(_Event, frozen=True, kw_only=True):
     """A durable change: it has taken the room's next ``seq``. ``prev`` absent means ``seq`` - 1.
 
     ``run`` names the run of the database that ``seq`` was given in; absent, it is that of ``prev``.
+    ``upto`` is there if the event was read from the room's state at that seq: what is past ``prev`` and not in this
+    event stands in those up to there.
     """
 
     room: str
     seq: int
     prev: int | UnsetType = UNSET
     run: str | UnsetType = UNSET
+    upto: int | UnsetType = UNSET
 
 
 class MessagePosted(_RoomEvent, frozen=True, kw_only=True, tag="message.posted"):

@@ -276,6 +276,22 @@ test("members of a page ahead of the events are not shown before these have come
   assert.equal(room.members.present.length, 1)
 })
 
+test("until a reading has come whole, the room is synced from before it", async () => {
+  const { room } = held(300, page(151, 300, 300))
+  const start = room.cursor
+  const read = (seq, prev, upto) => room.handle({ type: "message.posted", room: "1", seq, prev, upto, message: message(seq) })
+  read(303, 300, 305)
+  read(304, 303, 305)
+  assert.equal([room.cursor.seq, room.syncFrom], [304, start])
+  room.disconnected()
+  assert.equal(room.syncFrom, start)
+  read(305, 304, null)
+  assert.equal([room.cursor.seq, room.syncFrom.seq], [305, 305])
+  read(306, 305, 308)
+  room.handle({ type: "synced", room: "1", epoch: "e", seq: 308 })
+  assert.equal([room.cursor.seq, room.syncFrom.seq], [308, 308])
+})
+
 test("an event that begins a run at or before what was applied asks the server", async () => {
   const { room, syncs } = arrange(200, { ...page(151, 200, 200), run: "r1" })
   room.handle({ type: "message.posted", room: "1", seq: 199, prev: 198, message: message(199) })

@@ -12,7 +12,7 @@ function arrange() {
   const batch = new SyncBatch({ request, isLive: () => state.isLive, most: () => 2 })
   const room = (id) => {
     const ended = []
-    return { id, ended, cursor: null, syncEnded: (result) => ended.push(result) }
+    return { id, ended, syncFrom: null, syncEnded: (result) => ended.push(result) }
   }
   return { batch, room, sent, state }
 }

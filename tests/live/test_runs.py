@@ -1,6 +1,9 @@
 """A database that lost its newest changes while people follow a room and go on posting: nobody is left behind."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -182,3 +185,85 @@ async def test_a_loss_between_two_pages_of_a_catch_up_is_a_reset(
     connection, socket = rig.connect(ana)
     assert await rig.catch_up.sync(connection, {str(lobby.pk): start}) == {str(lobby.pk): "reset"}
     assert socket.of_type("changes") and reads == 2
+
+
+@sync_to_async
+def edit(by: Any, room: Room, number: int, body: str) -> None:
+    messages.edit(by=by, message_id=room.messages.get(number=number).pk, body=body)
+
+
+async def lose_between_pages(
+    monkeypatch: pytest.MonkeyPatch, ana: Any, lobby: Room, reader: str, then: Callable[[], Any] = lambda: None
+) -> None:
+    """Of three messages, the oldest is edited twice. The first page of two ends before its last edit, and that one is
+    lost before the next page is read: the edit before it now lies where the first page has been."""
+    await edit(ana, lobby, 1, "edited")
+    await edit(ana, lobby, 2, "new")
+    await edit(ana, lobby, 3, "new")
+    context = lost()
+    await sync_to_async(context.__enter__)()
+    await edit(ana, lobby, 1, "lost")
+    monkeypatch.setattr(changes, "PAGE_THINGS", 2)
+    read = getattr(changes, reader)
+    reads = count(1)
+
+    def page(*arguments: Any) -> Any:
+        if next(reads) == 2:
+            context.__exit__(None, None, None)
+            then()
+        return read(*arguments)
+
+    monkeypatch.setattr(changes, reader, page)
+
+
+@pytest.mark.parametrize("more", [0, 1, 3])
+async def test_a_loss_between_two_pages_that_takes_a_change_back_into_the_first_is_a_reset(
+    rig: LiveRig, ana: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch, more: int
+):
+    await post(ana, lobby, *"abc")
+    await lobby.arefresh_from_db()
+    start = Cursor(lobby.epoch, lobby.head, lobby.run)
+    bodies = "xyz"[:more]
+    await lose_between_pages(
+        monkeypatch, ana, lobby, "page", lambda: [messages.post(by=ana, room_id=lobby.pk, body=each) for each in bodies]
+    )
+    connection, _ = rig.connect(ana)
+    assert await rig.catch_up.sync(connection, {str(lobby.pk): start}) == {str(lobby.pk): "reset"}
+
+
+async def test_a_feed_that_reads_two_pages_with_a_loss_between_them_resets_its_followers(
+    rig: LiveRig, ana: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+):
+    await post(ana, lobby, *"abc")
+    socket = await follow(rig, ana, lobby)
+    rig.holds_mail = True
+    await lose_between_pages(
+        monkeypatch, ana, lobby, "for_feed", lambda: messages.post(by=ana, room_id=lobby.pk, body="stored")
+    )
+    rig.postbox.clear()
+    await rig.reconciler.compare_all()
+    await socket.until(lambda it: it.of_type("reset"))
+    await lobby.arefresh_from_db()
+    assert socket.of_type("reset")[0]["seq"] == lobby.head
+
+
+async def test_what_is_read_for_a_feed_says_how_far_the_reading_goes(
+    rig: LiveRig, ana: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+):
+    """A client that has only a part of it must not take that for all that there was."""
+    await post(ana, lobby, *"abc")
+    await lobby.arefresh_from_db()
+    before = lobby.head
+    for number in (1, 2, 3):
+        await edit(ana, lobby, number, "new")
+
+    def reading() -> list[tuple[int, int | None]]:
+        page = changes.for_feed(lobby.pk, before)
+        assert page is not None
+        events = [json.loads(each.encoded) for each in changes.as_events(page, before)]
+        return [(each["seq"], each.get("upto")) for each in events]
+
+    whole = [(before + 1, before + 3), (before + 2, before + 3), (before + 3, None)]
+    assert await sync_to_async(reading)() == whole
+    monkeypatch.setattr(changes, "PAGE_THINGS", 2)
+    assert await sync_to_async(reading)() == whole[:2]

@@ -37,8 +37,7 @@ def names() -> list[tuple[str, list[str]]]:
             elif isinstance(each, URLPattern) and each.name:
                 yield space + each.name, list(each.pattern.converters) or list(each.pattern.regex.groupindex)
 
-    found = {name: arguments for name, arguments in walk(get_resolver().url_patterns, "")}
-    return sorted(found.items())
+    return sorted(dict(walk(get_resolver().url_patterns, "")).items())
 
 
 @pytest.fixture

@@ -44,9 +44,22 @@ class RoomCursor:
     is_syncing: bool = False
     _held: dict[int, RoomEvent] = field(default_factory=dict)
     _head: int = 0
+    _whole: Cursor | None = None
+    """The position before the first event of a reading of which more is to come."""
+    _upto: int = 0
+    """The seq that this reading reaches to."""
     _missing_at: float | None = None
     _waited_from: int = -1
     _demanded_at: float | None = None
+
+    @property
+    def sync_from(self) -> Cursor | None:
+        """The cursor to send with ``sync``, and to keep: what lies before it has come whole.
+
+        It is behind the position while events come that were read from the room's later state: a change that is not
+        among them stands in one that is still to come, and would be missed if the database lost that one.
+        """
+        return self._whole or self.position
 
     @property
     def sync_at(self) -> float | None:
@@ -77,12 +90,12 @@ class RoomCursor:
         """End a catch-up, and return the held events to apply now. Live events may have come further meanwhile."""
         here = self.position
         if here is None or here.epoch != position.epoch or here.seq <= position.seq:
-            self.position = position
+            self.position, self._whole, self._upto = position, None, 0
         return self._release(now)
 
     def reset(self, position: Cursor) -> None:
         """Start the room over at ``position``: nothing that was seen of it before counts."""
-        self.position = position
+        self.position, self._whole, self._upto = position, None, 0
         self._forget()
 
     def want_sync(self, at: float) -> None:
@@ -108,7 +121,12 @@ class RoomCursor:
     def _advance(self, event: RoomEvent) -> RoomEvent:
         assert self.position is not None
         run = self.position.run if event.run is UNSET else event.run
+        if isinstance(event.upto, int) and event.upto > event.seq:
+            self._whole = self._whole or self.position
+            self._upto = max(self._upto, event.upto)
         self.position = Cursor(self.position.epoch, event.seq, run)
+        if event.seq >= self._upto:
+            self._whole, self._upto = None, 0
         return event
 
     def _hold(self, event: RoomEvent) -> None:

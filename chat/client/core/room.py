@@ -94,7 +94,7 @@ class RoomCore:
 
         Messages do not count: the next run finds them by their numbers.
         """
-        return self._settled if self.inbox.has_news else self.cursor.position
+        return self._settled if self.inbox.has_news else self.cursor.sync_from
 
     # Connections -----------------------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class RoomCore:
     def handle(self, event: protocol.Event, now: float) -> None:
         """Apply an event of this room."""
         if not self.inbox.has_news:
-            self._settled = self.cursor.position
+            self._settled = self.cursor.sync_from
         if isinstance(event, protocol.RoomEvent):
             for each in self.cursor.take(event, now):
                 self._apply(each)

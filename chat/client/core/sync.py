@@ -67,9 +67,9 @@ class Syncs:
         for room in due.values():
             del self._alarms[room]
             room.cursor.sync_started()
-        together = {each.id: each.cursor.position for each in due.values() if each.id not in self._alone}
+        together = {each.id: each.cursor.sync_from for each in due.values() if each.id not in self._alone}
         parts = chunks(together, limits)
-        parts += [{each.id: each.cursor.position} for each in due.values() if each.id in self._alone]
+        parts += [{each.id: each.cursor.sync_from} for each in due.values() if each.id in self._alone]
         for part in parts:
             command = protocol.Sync(ref=1, rooms=part)
             self.requests.add(Request(command, partial(self._answered, [due[room] for room in part])))

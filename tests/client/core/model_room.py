@@ -66,9 +66,11 @@ class ModelRoom:
         kind = protocol.MemberLeft if is_present else protocol.MemberJoined
         return kind(member=member, **self.link(self.head - 1, self.head))
 
-    def link(self, prev: int, seq: int) -> dict[str, Any]:
-        """What a numbered event says of its place."""
+    def link(self, prev: int, seq: int, upto: int = 0) -> dict[str, Any]:
+        """What a numbered event says of its place. ``upto``: the last one of the reading that it comes from."""
         fields: dict[str, Any] = {"room": self.id, "seq": seq}
+        if upto > seq:
+            fields["upto"] = upto
         if prev != seq - 1:
             fields["prev"] = prev
         if self.run_at(prev) != self.run_at(seq):

@@ -25,6 +25,8 @@ class SyncJob:
     epoch: str
     seq: int
     run: str
+    seen: tuple[int, str] | None = None
+    """Where the room stood when the last page was read, and the run of that seq."""
 
 
 class ModelServer:
@@ -85,7 +87,7 @@ class ModelServer:
         self.channel = [event for event in self.channel if event.room != room_id]
         prev = min(event.seq for event in held) - 1
         for seq, thing in room.changed_after(prev):
-            link = room.link(prev, seq)
+            link = room.link(prev, seq, room.head)
             if isinstance(thing, Message):
                 self.channel.append(protocol.MessageChanged(message=thing, **link))
             else:
@@ -169,7 +171,10 @@ class ModelServer:
         """Send the next page of the catch-up in progress."""
         job = self.jobs[0]
         room = self.rooms[job.room]
-        if room.is_of_another(Cursor(job.epoch, job.seq, job.run)) or room.is_of_another(self.greeted[room.id]):
+        known = [Cursor(job.epoch, job.seq, job.run), self.greeted[room.id]]
+        if job.seen is not None:
+            known.append(Cursor(job.epoch, *job.seen))
+        if any(map(room.is_of_another, known)):
             self.jobs.pop(0)
             self._reset(room, "epoch")
             self._reply(job.ref, {"rooms": {room.id: "reset"}})
@@ -180,6 +185,7 @@ class ModelServer:
             self.outgoing.append(room.changes(page))
             job.seq = page[-1][0]
             job.run = room.run_at(job.seq)
+            job.seen = (room.head, room.run_at(room.head))
         if len(changed) > len(page):
             return
         self.jobs.pop(0)

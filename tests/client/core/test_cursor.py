@@ -82,3 +82,30 @@ def test_the_number_of_held_events_is_bounded() -> None:
         cursor.take(each, 0)
     assert len(cursor._held) == 500
     assert cursor.sync_at is not None
+
+
+def test_until_a_reading_has_come_whole_the_client_syncs_from_before_it() -> None:
+    cursor, (_, made) = standing_at(1), events(6)
+    start = cursor.position
+    first, second, last = (
+        msgspec.structs.replace(made[at], prev=prev, upto=5) for at, prev in ((2, 1), (3, 3), (4, 4))
+    )
+    cursor.take(first, 0)
+    cursor.take(second, 0)
+    assert (cursor.position, cursor.sync_from) == (Cursor("e1", 4), start)
+    cursor.disconnected()
+    assert cursor.sync_from == start
+    cursor.take(msgspec.structs.replace(last, upto=msgspec.UNSET), 0)
+    assert cursor.sync_from == cursor.position == Cursor("e1", 5)
+    cursor.take(made[5], 0)
+    assert cursor.sync_from == Cursor("e1", 6)
+
+
+def test_a_catch_up_ends_a_reading_that_was_cut_off() -> None:
+    cursor, (_, made) = standing_at(1), events(6)
+    cursor.take(msgspec.structs.replace(made[2], prev=1, upto=5), 0)
+    cursor.synced(Cursor("e1", 6), 0)
+    assert cursor.sync_from == Cursor("e1", 6)
+    cursor.take(msgspec.structs.replace(made[5], seq=9, prev=6, upto=11), 0)
+    cursor.reset(Cursor("e2", 3))
+    assert cursor.sync_from == Cursor("e2", 3)

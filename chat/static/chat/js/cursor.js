@@ -40,6 +40,10 @@ export async function isReached(page, cursor, clock, isWanted) {
 export class Cursor {
   /** @type {Position | null} */
   #position = null
+  /** @type {Position | null} the position before the first event of a reading of which more is to come */
+  #whole = null
+  /** The seq that this reading reaches to. */
+  #upto = 0
   #held = []
   #head = 0
   #timer = null
@@ -62,6 +66,15 @@ export class Cursor {
 
   get position() {
     return this.#position
+  }
+
+  /**
+   * The cursor to send with `sync`: what lies before it has come whole. It is behind the position while events come that
+   * were read from the room's later state: a change that is not among them stands in one that is still to come, and
+   * would be missed if the database lost that one.
+   */
+  get syncFrom() {
+    return this.#whole ?? this.#position
   }
 
   // Callbacks: what arrives
@@ -91,14 +104,14 @@ export class Cursor {
   /** Moves the cursor to the end of a complete catch-up, unless live events have moved it further meanwhile. */
   synced({ epoch, seq, run }) {
     const further = this.#position?.epoch === epoch && this.#position.seq > seq
-    if (!further) this.#position = { epoch, seq, run: run ?? undefined }
+    if (!further) this.#moveTo({ epoch, seq, run: run ?? undefined })
     this.#release()
     this.#watch()
   }
 
   /** Starts over at this position: nothing that came before counts. */
   reset({ epoch, seq, run }) {
-    this.#position = { epoch, seq, run: run ?? undefined }
+    this.#moveTo({ epoch, seq, run: run ?? undefined })
     this.#forget()
   }
 
@@ -128,8 +141,20 @@ export class Cursor {
     return this.#position !== null && event.prev <= this.#position.seq && event.seq > this.#position.seq
   }
 
+  #moveTo(position) {
+    this.#position = position
+    this.#whole = null
+    this.#upto = 0
+  }
+
   #advance(event) {
-    this.#position = { epoch: this.#position.epoch, seq: event.seq, run: event.run ?? this.#position.run }
+    const position = { epoch: this.#position.epoch, seq: event.seq, run: event.run ?? this.#position.run }
+    if (event.upto > event.seq) {
+      this.#whole ??= this.#position
+      this.#upto = Math.max(this.#upto, event.upto)
+    }
+    if (event.seq >= this.#upto) this.#moveTo(position)
+    else this.#position = position
     this.#apply(event)
   }
 

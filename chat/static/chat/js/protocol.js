@@ -151,7 +151,7 @@ const mineOf = tableOf(texts)
 
 /** Makes a reader of a numbered event. Without `prev`, the event follows the seq before its own. */
 const numbered = (fields) => {
-  const read = shape({ room: text, seq: whole, prev: optional(whole), run: optional(text), ...fields })
+  const read = shape({ room: text, seq: whole, prev: optional(whole), run: optional(text), upto: optional(whole), ...fields })
   return (e) => {
     const event = read(e)
     event.prev ??= event.seq - 1

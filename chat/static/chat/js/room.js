@@ -73,6 +73,11 @@ export class Room extends Emitter {
     return this.#cursor.position
   }
 
+  /** The cursor to send with `sync`, see Cursor. */
+  get syncFrom() {
+    return this.#cursor.syncFrom
+  }
+
   /** @returns {"pending" | "live" | "denied" | "removed"} whether this person may follow the room */
   get access() {
     return this.#access

@@ -46,7 +46,7 @@ export class SyncBatch {
   }
 
   async #sync(rooms) {
-    const cursors = new Map(rooms.map((room) => [room.id, room.cursor]))
+    const cursors = new Map(rooms.map((room) => [room.id, room.syncFrom]))
     const underWay = this.#underWay
     rooms.forEach(({ id }) => underWay.add(id))
     // Whatever failed, null lets each room ask again in a moment.
