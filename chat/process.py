@@ -41,7 +41,7 @@ class Process:
         self.catch_up = CatchUp(self.hub, self.background)
         self.heartbeat = Heartbeat(self.hub)
         self.reconciler = Reconciler(self.hub, self.catch_up, self.background, rooms.renew_epoch)
-        self.presence = Presence(self.hub, lambda: self._subscription.arrived_at)
+        self.presence = Presence(self.hub, lambda: self._subscription.all_heard_at)
         self.revalidation = Revalidation(self.hub, self.background)
         self.stalls = Stalls(elapsed.now)
 
@@ -55,6 +55,7 @@ class Process:
         self.background.repeat(lambda: 1.0, self.heartbeat.second)
         self.background.repeat(lambda: 1.0, _tell_rates)
         self.background.repeat(lambda: 1.0, self.presence.second)
+        self.background.repeat(lambda: 1.0, self.presence.read)
         self.background.repeat(lambda: conf.revalidate_s, self.revalidation.everybody)
         pauses = chain((0.0,), repeat(PROFILES_S))
         self.background.repeat(lambda: next(pauses), _fill_profiles)
@@ -88,8 +89,8 @@ class Process:
     def people_moved(self, room_id: int) -> None:
         self.presence.people_moved(room_id)
 
-    def moved(self, user_id: str) -> None:
-        self.presence.read_rights_soon(user_id)
+    def moved(self, user_id: str, room_id: int) -> None:
+        self.presence.moved(user_id, room_id)
 
     def rights_read(self, user_id: str, rights: dict[int, bool]) -> None:
         self.presence.rights_read(user_id, rights)

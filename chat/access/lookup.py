@@ -96,6 +96,11 @@ def may_watch(by: Any, entry: Entry) -> bool:
     return rules.can_see(by, entry.room, entry.membership) and rules.can_watch(by, entry.room, entry.membership)
 
 
+def may_see_presence(user: Any, entry: Entry) -> bool:
+    """Whether ``user`` may see which members of the room are connected. Who may not read it may not see this either."""
+    return may_watch(user, entry) and policy().can_see_presence(user, entry.room, entry.membership)
+
+
 def seen(user: Any, rows: list[Room]) -> list[Entry]:
     """Those of the rooms that ``user`` may see, in their order. One query."""
     mine = _memberships(user, {each.pk: each for each in rows})
@@ -126,8 +131,7 @@ def watched_by_each(wanted: Sequence[tuple[Any, Collection[int]]]) -> list[dict[
 
     def rights(user: Any, room_ids: Collection[int]) -> dict[int, bool]:
         found = (Entry(rooms[each], memberships.get((str(user.pk), each))) for each in room_ids if each in rooms)
-        watched = (each for each in found if may_watch(user, each))
-        return {each.room.pk: policy().can_see_presence(user, each.room, each.membership) for each in watched}
+        return {each.room.pk: may_see_presence(user, each) for each in found if may_watch(user, each)}
 
     return [rights(user, room_ids) for user, room_ids in wanted]
 

@@ -115,7 +115,7 @@ def _states(
 ) -> list[protocol.RoomState]:
     mentions = _mentions(user, [each.membership for each in entries if each.membership is not None])
     named = display_names.of_direct_rooms(user, [each.room.pk for each in entries if each.room.is_direct])
-    shown = [each.room for each in entries if policy().can_see_presence(user, each.room, each.membership)]
+    shown = [each.room for each in entries if lookup.may_see_presence(user, each)]
     online = count(shown)
     return [
         serializers.room_state(
@@ -177,15 +177,27 @@ def _after(wire_id: str | None) -> int:
 # A room's people -----------------------------------------------------------------------------------------------
 
 
-def people_of(room_ids: Iterable[int], most: int) -> dict[int, frozenset[str]]:
-    """The wire ids of the present members of each room; rooms with more than ``most`` members are left out."""
-    rooms = Room.objects.filter(pk__in=list(room_ids), member_count__lte=most)
+def people_of(room_ids: Iterable[int], most: int, most_together: int) -> tuple[dict[int, frozenset[str]], list[int]]:
+    """The wire ids of the present members of each room, and the rooms that were left for another call.
+
+    Rooms that are missing, or have more than ``most`` members, are in neither. Past the first room, as many are read
+    as have ``most_together`` members.
+    """
+    rooms = Room.objects.filter(pk__in=list(room_ids), member_count__lte=most).order_by("member_count")
     with snapshot():
-        found: dict[int, set[str]] = {pk: set() for pk in rooms.values_list("pk", flat=True)}
+        found: dict[int, set[str]] = {}
+        left: list[int] = []
+        total = 0
+        for pk, count in rooms.values_list("pk", "member_count"):
+            total += count
+            if found and total > most_together:
+                left.append(pk)
+            else:
+                found[pk] = set()
         rows = Membership.objects.present().filter(room__in=list(found)).values_list("room_id", "user_key")
         for room_id, user_key in rows.iterator():
             found[room_id].add(user_key)
-    return {room_id: frozenset(people) for room_id, people in found.items()}
+    return {room_id: frozenset(people) for room_id, people in found.items()}, left
 
 
 def members(user: Any, room_id: int, *, after: str | None = None, limit: int | None = None) -> protocol.MemberPage:

@@ -131,17 +131,12 @@ class ChatClient(Engine):
         """How many members of a room that the client follows are connected; None if it is not known."""
         return self.core.presence.online(room_id)
 
-    async def set_presence(self, status: Literal["online", "away"]) -> None:
+    def set_presence(self, status: Literal["online", "away"]) -> None:
         """Say whether the user sits in front of this client. It holds over reconnections, until it is said anew.
 
-        Does nothing but note it while there is no connection, and with a server that knows no presence.
-
-        Raises:
-            ChatError: The server refused it.
+        Without a connection it is said on the next one; a server that knows no presence is not told.
         """
-        self.core.presence.own = status
-        if self.state == "live" and self.core.tells_presence:
-            await self.call(protocol.SetPresence(ref=1, status=status))
+        self._do(self.core.set_presence(status, self._now()))
 
     @property
     def cursors(self) -> Positions:

@@ -9,6 +9,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, get_args
 
+import msgspec
+
 from chat.wire.feed_event import FeedEvent
 
 ALL = "chat.all"
@@ -24,6 +26,17 @@ def user_group(user_id: str) -> str:
     if not PLAIN_KEY.fullmatch(user_id):
         user_id = hashlib.sha256(user_id.encode()).hexdigest()
     return f"chat.user.{user_id}"
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+class _Moved(msgspec.Struct):
+    """What ``room.added`` and ``room.removed`` say of the room."""
+
+    room: str | None = None
+    state: _Id | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,11 @@ class RoomsMoved(_ToPerson):
     kind: ClassVar[str] = "user.rooms"
     encoded: bytes
     rooms_version: int
+
+    @property
+    def room_id(self) -> int:
+        event = msgspec.json.decode(self.encoded, type=_Moved)
+        return int(event.room or (event.state.id if event.state else 0))
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,8 @@ class HubOwner(Protocol):
     def people_moved(self, room_id: int) -> None:
         """Somebody has joined or left a room that somebody follows here."""
 
-    def moved(self, user_id: str) -> None:
-        """This person has joined or left a room."""
+    def moved(self, user_id: str, room_id: int) -> None:
+        """This person has joined or left the room."""
 
     def rights_read(self, user_id: str, rights: dict[int, bool]) -> None:
         """The rooms that this person may watch, of those that they follow, and whether they may see who is there."""
@@ -267,7 +267,7 @@ class Hub:
                             self.send(connection, hint.encoded)
                 case RoomsMoved():
                     self.learn_version(hint.user_id, hint.rooms_version)
-                    self.owner.moved(hint.user_id)
+                    self.owner.moved(hint.user_id, hint.room_id)
                     for connection in self.users.get(hint.user_id, ()):
                         self.send(connection, hint.encoded)
                 case Recheck():

@@ -32,6 +32,8 @@ subscribes anew: a subscription can die silently on both sides, and redis-py doe
 pings."""
 PROBE = "chat.probe"
 ROOM_PREFIX = "chat.room."
+TO_ALL_PREFIX = "everybody."
+"""Of the types of hints that all processes are told."""
 
 
 class LayerSubscriber(AsyncConsumer):
@@ -49,8 +51,8 @@ class LayerSubscriber(AsyncConsumer):
         self._joined: set[str] = set()
         self._changed = asyncio.Event()
         self._heard_at = hub.loop.time()
-        self.arrived_at: float | None = None
-        """When the layer last delivered anything."""
+        self.all_heard_at: float | None = None
+        """When something last came that all processes are told."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Differs from Channels' own in its layer, and in ending when the subscription is lost."""
@@ -65,7 +67,9 @@ class LayerSubscriber(AsyncConsumer):
             group.create_task(self._probe())
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        self._heard_at = self.arrived_at = self._hub.loop.time()
+        self._heard_at = self._hub.loop.time()
+        if message["type"].startswith(TO_ALL_PREFIX):
+            self.all_heard_at = self._heard_at
         is_own = message.get("origin") == origin()
         if message["type"] == PROBE or (is_own and message["type"] != PresenceAsked.kind):
             return
@@ -144,9 +148,10 @@ class LayerSubscription:
         self._tell()
 
     @property
-    def arrived_at(self) -> float | None:
-        """When the layer last delivered anything, by the loop's clock; None: not since the present subscription."""
-        return self._subscriber.arrived_at if self._subscriber is not None else None
+    def all_heard_at(self) -> float | None:
+        """When something last came that all processes are told, by the loop's clock; None: not since this process has
+        subscribed last."""
+        return self._subscriber.all_heard_at if self._subscriber is not None else None
 
     def _tell(self) -> None:
         if self._subscriber is not None:

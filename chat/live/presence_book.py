@@ -13,8 +13,10 @@ Shown = Literal["online", "away", "offline", "unknown"]
 
 LINGER_S = 5.0
 """How long people count as connected after their last connection has ended. A reload of the page takes less."""
-SETTLE_S = 3.0
-"""How long the other processes may take to tell who they have, once the layer is there."""
+ANSWER_S = 3.0
+"""How often a process tells the others everybody whom it has, whoever asks."""
+SETTLE_S = 2 * ANSWER_S
+"""How long the other processes may take to tell whom they have, once the layer is there."""
 PEOPLE_PER_HINT = 1_000
 PROCESSES_AT_MOST = 1_000
 PEOPLE_AT_MOST = 100_000

@@ -56,7 +56,7 @@ def display_name(user: Any) -> str:
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     error_messages = {  # noqa: RUF012
         **DefaultAccountAdapter.error_messages,
-        "username_taken": _("Somebody else has this user name."),
+        "username_taken": _("Somebody else has this user name, or one that looks the same."),
         "email_taken": _("There is an account with this e-mail address already."),
         "email_password_mismatch": _("This e-mail address and password don't belong together."),
         "username_password_mismatch": _("This user name and password don't belong together."),

@@ -103,7 +103,7 @@ class Invitation(models.Model):
 
 
 class NameSkeleton(models.Model):
-    """What a user name looks like (``skeletons.py``); most people have one, nobody more than two."""
+    """What a user name looks like (``skeletons.py``); nobody has more than three."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     skeleton = models.CharField(max_length=150, db_index=True)

@@ -13,7 +13,9 @@ from project.accounts.models import NameSkeleton
 
 
 @receiver(post_save, sender=get_user_model())
-def keep_the_look_of_the_name(instance: Any, update_fields: Any, **_: Any) -> None:
+def keep_the_look_of_the_name(instance: Any, raw: bool, update_fields: Any, **_: Any) -> None:
+    if raw:
+        return  # a dump that is loaded has its own rows
     if update_fields is None or get_user_model().USERNAME_FIELD in update_fields:
         skeletons.keep(instance)
 

@@ -17,16 +17,19 @@ from chat.rendering.name_keys import name_key
 from project.accounts.models import NameSkeleton
 
 PEOPLE_PER_QUERY = 200
+LONGEST = 150
 DIRECTION = "\u200e"
 """The data put it around letters that are written from right to left."""
 
 
 def skeletons(name: str) -> set[str]:
-    """What ``name`` looks like, as it is spelt and in small letters: "Ida" looks like "lda", "ida" does not.
+    """What ``name`` looks like. Names that have one in common look the same, or are the same but for letter case.
 
-    Names that have one in common look the same, or are the same but for the case of letters.
+    As it is spelt, with a mark before it: "Ian" looks like "lan", and so is taken from it, but not from "Lan". Without
+    regard to case: only letters of other alphabets are replaced, so that "ΟΡΕ" in Greek is "ope".
     """
-    return {_skeleton(name), _skeleton(name_key(name))}
+    foreign = "".join(each if each.isascii() else _skeleton(each) for each in normalize("NFD", name))
+    return {f"={_skeleton(name)}"[:LONGEST], name_key(foreign), name_key(_skeleton(name_key(name)))}
 
 
 def is_taken(name: str, *, besides: Any = None) -> bool:
@@ -59,7 +62,7 @@ def _rows(person: Any) -> list[NameSkeleton]:
 
 def _skeleton(name: str) -> str:
     prototypes = _prototypes()
-    return name_key("".join(prototypes.get(each, each) for each in normalize("NFD", name)))
+    return normalize("NFKC", "".join(prototypes.get(each, each) for each in normalize("NFD", name)))
 
 
 @cache

@@ -54,7 +54,7 @@ async def test_people_see_who_is_there_and_who_is_away(site: Site) -> None:
         await lobby.join()
         bens = site.user("ben").id
         for status in ("online", "away"):
-            await ben.set_presence(status)
+            ben.set_presence(status)
             async with asyncio.timeout(30):
                 async for news in ana.events():
                     if isinstance(news, PresenceTold) and (ana.status_of(bens), ana.online(made.id)) == (status, 2):

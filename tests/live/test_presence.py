@@ -7,11 +7,12 @@ from unittest.mock import patch
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
+from django.db import OperationalError
 
 from chat.access.policy import SITE, Policy
 from chat.live import presence
 from chat.live.connection import Connection
-from chat.live.hints import PresenceChanged
+from chat.live.hints import PresenceAsked, PresenceChanged, PresenceState
 from chat.live.presence_book import LINGER_S
 from chat.models import Room
 from chat.services import memberships, rooms
@@ -51,6 +52,9 @@ async def seconds(rig: LiveRig, count: int = 1) -> None:
     await settled(rig)
     before = rig.process.presence._now
     rig.process.presence._now = lambda: before() + count
+    await rig.process.presence.second()
+    await settled(rig)
+    await rig.process.presence.read()
     await rig.process.presence.second()
     await settled(rig)
 
@@ -165,7 +169,9 @@ async def test_news_that_wait_for_a_slow_reader_are_not_told_once_the_room_is_lo
         await seconds(rig)
     await sync_to_async(memberships.remove)(by=ana, room_id=room.pk, user_id=str(eve.pk))
     await seconds(rig)
-    assert told(eves)[str(ben.pk)] == "offline"
+    of_ben = [each["users"].get(str(ben.pk)) for each in eves.of_type("presence")]
+    assert of_ben == ["offline", "unknown"], "what was said before does not stand for ever, and nothing else is said"
+    assert online(eves, room) is None
 
 
 async def test_a_slow_reader_is_told_the_present_state_once_it_has_caught_up(
@@ -207,9 +213,11 @@ async def test_a_large_room_tells_how_many_are_there_and_names_nobody(
     assert told(anas) == {} and online(anas, lobby) == 1
     connection = rig.connect(ben)[0]
     await seconds(rig)
+    assert online(anas, lobby) == 1, "everybody in it is told: not each second"
+    await seconds(rig, round(presence.COUNT_S))
     assert online(anas, lobby) == 2
     rig.hub.close(connection)
-    await seconds(rig, round(LINGER_S) + 1)
+    await seconds(rig, round(LINGER_S + presence.COUNT_S))
     assert online(anas, lobby) == 1
     await sync_to_async(memberships.leave)(by=ben, room_id=lobby.pk)
     await seconds(rig)
@@ -261,3 +269,138 @@ async def test_a_state_of_a_room_says_how_many_are_there(rig: LiveRig, ana: Any,
     await settled(rig)
     (reset,) = bens.of_type("reset")
     assert protocol.convert_result(reset["state"], protocol.RoomState).online == 1
+
+
+# What a reader of the code found ------------------------------------------------------------------------------------
+
+
+async def test_counts_stay_right_whatever_happens_while_members_are_read(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, anas = await join(rig, ana, lobby.pk)
+    await seconds(rig)
+    other = await sync_to_async(rooms.open_direct)(by=ana, user_ids=[str(ben.pk)])
+    read = presence.reads.people_of
+    came: list[Connection] = []
+
+    def while_ben_comes(*arguments: Any) -> Any:
+        found = read(*arguments)
+        rig.loop.call_soon_threadsafe(lambda: came.append(rig.connect(ben)[0]))
+        return found
+
+    monkeypatch.setattr(presence.reads, "people_of", while_ben_comes)
+    await follow(rig, next(iter(rig.hub.users[str(ana.pk)])), other.pk)
+    await seconds(rig)
+    monkeypatch.setattr(presence.reads, "people_of", read)
+    await seconds(rig)
+    assert online(anas, lobby) == online(anas, other) == 2
+    for each in came:
+        rig.hub.close(each)
+    await seconds(rig, round(LINGER_S) + 1)
+    assert online(anas, lobby) == online(anas, other) == 1
+
+
+async def test_a_room_that_could_not_be_read_at_once_is_told_once_it_is(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with patch.object(presence.reads, "people_of", side_effect=OperationalError):
+        _, anas = await join(rig, ana, lobby.pk)
+        await seconds(rig)
+        assert anas.of_type("presence") == []
+    await seconds(rig)
+    assert told(anas)[str(ben.pk)] == "offline" and online(anas, lobby) == 1
+
+
+async def test_rooms_with_many_members_together_are_read_in_parts(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "KEYS_PER_READ", 3)
+    made = [lobby.pk]
+    for number in range(4):
+        keys = [str(ben.pk)]
+        room = await sync_to_async(rooms.create)(
+            by=ana, name=f"{number}", kind="private", user_ids=keys, invited_by=SITE
+        )
+        made.append(room.pk)
+    _, anas = await join(rig, ana, *made)
+    await seconds(rig)
+    assert {int(room_id) for event in anas.of_type("presence") for room_id in event["online"]} == set(made)
+
+
+async def test_a_room_that_is_too_large_to_count_is_not_known(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await join(rig, ana, lobby.pk)
+    await seconds(rig)
+    monkeypatch.setattr(presence, "COUNTED_AT_MOST", 1)
+    rig.process.presence.people_moved(lobby.pk)
+    await seconds(rig)
+    assert rig.process.presence.count(lobby.pk) is None
+
+
+async def test_who_comes_and_goes_all_the_time_does_not_have_a_large_room_read_each_second(
+    rig: LiveRig, ana: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence._Room, "pause_s", 30.0)
+    await join(rig, ana, lobby.pk)
+    await seconds(rig)
+    with patch.object(presence.reads, "people_of", wraps=presence.reads.people_of) as read:
+        for _ in range(10):
+            rig.process.presence.people_moved(lobby.pk)
+            await seconds(rig)
+        assert read.call_count == 0
+        await seconds(rig, 30)
+        assert read.call_count == 1
+
+
+async def test_who_joins_while_the_members_are_read_is_not_missed(
+    rig: LiveRig, ana: Any, eve: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = presence.reads.people_of
+
+    def while_eve_joins(*arguments: Any) -> Any:
+        found = read(*arguments)
+        memberships.join(by=eve, room_id=lobby.pk)
+        return found
+
+    monkeypatch.setattr(presence.reads, "people_of", while_eve_joins)
+    _, anas = await join(rig, ana, lobby.pk)
+    await seconds(rig)
+    monkeypatch.setattr(presence.reads, "people_of", read)
+    await seconds(rig)
+    assert told(anas)[str(eve.pk)] == "offline"
+
+
+async def test_people_of_a_room_that_grows_too_large_to_name_them_are_said_to_be_unknown(
+    rig: LiveRig, ana: Any, ben: Any, eve: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, anas = await join(rig, ana, lobby.pk)
+    await seconds(rig)
+    monkeypatch.setattr(presence, "NAMED_AT_MOST", 2)
+    await sync_to_async(memberships.join)(by=eve, room_id=lobby.pk)
+    await seconds(rig)
+    assert set(told(anas).values()) == {"unknown"} and online(anas, lobby) == 1
+
+
+async def test_whoever_lets_go_of_a_room_is_told_that_its_people_are_unknown(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room
+) -> None:
+    connection, anas = await join(rig, ana, lobby.pk)
+    await seconds(rig)
+    rig.hub.detach(connection, lobby.pk)
+    await seconds(rig, round(presence.LOST_ROOMS_S))
+    assert set(told(anas).values()) == {"unknown"} and online(anas, lobby) is None
+
+
+async def test_an_answer_that_comes_before_the_next_second_counts(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process has asked the others whom they have; its question comes back, and the answer after it."""
+    monkeypatch.setattr(presence, "reaches_other_processes", lambda: True)
+    monkeypatch.setattr(presence, "publish_elsewhere", lambda hints: None)
+    rig.process.presence = presence.Presence(rig.hub, lambda: rig.process.presence._now())
+    _, anas = await join(rig, ana, lobby.pk)
+    rig.hub.take([PresenceAsked(rig.hub.incarnation), PresenceState("there", 0, 1, {str(ben.pk): "online"})])
+    for _ in range(10):
+        await seconds(rig)
+    assert told(anas)[str(ben.pk)] == "online" and online(anas, lobby) == 2

@@ -24,6 +24,7 @@ from chat.client.core.connection import ClientConnection
 from chat.client.core.errors import error_from
 from chat.client.core.outbox import OutboxItem
 from chat.client.core.page_loads import PAGE
+from chat.client.core.presence import Status
 from chat.client.core.requests import Request
 from chat.client.core.results import after_loss
 from chat.client.core.room import Load, RoomCore
@@ -132,6 +133,13 @@ class ClientCore(ClientConnection):
                 on_stop=lambda: self._actions.append(Answered(tag, error=Stopped())),
             )
         )
+        return self._flush(now)
+
+    def set_presence(self, status: Status, now: float) -> list[Action]:
+        """Say whether the user sits in front of this client: now, and on each connection until it is said anew."""
+        self.presence.own = status
+        if self.is_live:
+            self._tell_presence()
         return self._flush(now)
 
     def tell(self, command: protocol.Typing) -> list[Action]:

@@ -110,11 +110,6 @@ class ClientConnection:
         return self._link.state == "live"
 
     @property
-    def tells_presence(self) -> bool:
-        """Whether the server says who is connected."""
-        return "presence" in self._features
-
-    @property
     def _probed(self) -> float | None:
         """Since when an answer is missing. An older server answers ``ping`` in its turn, which proves nothing."""
         return self._requests.oldest_at if "ping" in self._features else None
@@ -268,8 +263,12 @@ class ClientConnection:
                     self._sync(room, now)
                     self._loads.restart(room)
             self._actions += [SignedIn(hello.user), Tell(ConnectionChanged("live"))]
-            if self.presence.own != "online" and self.tells_presence:
-                self._request(protocol.SetPresence(ref=1, status=self.presence.own), _no_matter)
+            if self.presence.own != "online":
+                self._tell_presence()
+
+    def _tell_presence(self) -> None:
+        if "presence" in self._features:
+            self._request(protocol.SetPresence(ref=1, status=self.presence.own), _no_matter)
 
     def _heads(self, event: protocol.Heads, now: float) -> None:
         self._rooms.heard(event.rooms_version, now)

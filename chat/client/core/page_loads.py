@@ -86,7 +86,7 @@ class Loads:
         position, is_new = room.cursor.position, load.held is not page
         load.held = None
         if not load.is_stale(page, position):
-            if position is None or not is_past(page, position):
+            if position is None or room.access in ("denied", "removed") or not is_past(page, position):
                 room.put_page(load, page)
                 return
             load.held = page
@@ -100,6 +100,8 @@ class Loads:
 
     def _waited(self, room: RoomCore, load: Load, page: HistoryPage | MemberPage, now: float) -> None:
         if load in room.loads and load.held is page:
+            room.cursor.want_sync(now)  # whatever keeps the events from coming, the server knows
+            self.watch(room)
             self._ask(room, load)
 
     def _refused(self, room: RoomCore, load: Load, body: protocol.ErrorBody, now: float) -> None:

@@ -20,7 +20,7 @@ REPLY_WITHIN_S = 60.0
 """A command that has no answer after this time will not get one, so the client reconnects and repeats what it may.
 ``sync`` is exempt: its answer follows a catch-up that goes as fast as the client reads."""
 
-READS = (protocol.History, protocol.ListMembers, protocol.ListRooms)
+READS = (protocol.History, protocol.ListMembers, protocol.ListRooms, protocol.SetPresence)
 """Commands that only read, which have one limit together. One that is over it is sent again when the server says so.
 ``sync`` has a limit and a back-off of its own (``sync.py``); to repeat a change is for its caller to decide."""
 LEAST_WAIT_S = 0.1

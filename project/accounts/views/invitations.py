@@ -1,5 +1,6 @@
 """The page of invitations, where they are made, shared and revoked."""
 
+from functools import lru_cache
 from typing import Any
 
 import segno
@@ -83,6 +84,7 @@ def _shown(request: HttpRequest, invitation: Invitation) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=500)  # drawing one takes 8 ms, and a page may show a hundred
 def qr_code(text: str) -> SafeString:
     """An inline SVG without style attributes, which the Content Security Policy would block."""
     drawn = segno.make(text, error="m", boost_error=False).svg_inline(

@@ -129,8 +129,10 @@ def test_a_page_that_stays_ahead_is_asked_for_again() -> None:
     page = msgspec.structs.replace(talk.newest(), seq=12, run="r1")
     talk.answer(ask, page)
     assert talk.sent(talk.core.tick(4.9)) == []
-    (again,) = talk.sent(talk.core.tick(5.1))
-    assert any(isinstance(each, Answered) for each in talk.answer(again, msgspec.structs.replace(page, seq=10)))
+    again = {type(each): each for each in talk.sent(talk.core.tick(5.1))}
+    assert again.keys() == {protocol.History, protocol.Sync}, "whatever keeps the events from coming, the server knows"
+    page = msgspec.structs.replace(page, seq=10)
+    assert any(isinstance(each, Answered) for each in talk.answer(again[protocol.History], page))
 
 
 def test_a_page_of_a_server_that_names_no_run_is_taken_at_once() -> None:
@@ -168,7 +170,9 @@ def test_who_is_connected_is_known_as_it_was_told_last_and_not_without_a_connect
 @pytest.mark.parametrize(("features", "told"), [(["presence"], ["away"]), ([], [])])
 def test_away_is_said_again_on_a_new_connection_to_a_server_that_knows_it(features: list[str], told: list[str]) -> None:
     talk = Conversation("presence")
-    talk.core.presence.own = "away"
+    talk.core.set_presence("online", 0.0)
+    (said,) = talk.sent(talk.core.set_presence("away", 0.5))
+    assert said.status == "away"
     talk.core.closed(1006, 1.0)
     talk.core.tick(100.0)
     talk.core.opened(100.0, token="t")
@@ -178,6 +182,29 @@ def test_away_is_said_again_on_a_new_connection_to_a_server_that_knows_it(featur
     )  # fmt: skip
     said = [each.status for each in talk.sent(talk.hear(hello)) if isinstance(each, protocol.SetPresence)]
     assert said == told
+
+
+def test_what_was_said_last_holds_also_if_it_was_said_between_two_connections() -> None:
+    talk = Conversation("presence")
+    talk.core.set_presence("away", 0.5)
+    talk.core.closed(1006, 1.0)
+    assert talk.core.set_presence("online", 2.0) == []
+    talk.core.tick(100.0)
+    talk.core.opened(100.0, token="t")
+    hello = protocol.Hello(
+        protocol=1, user=ME, server="s", heartbeat_s=20, limits=LIMITS, flow=None,
+        rooms=[talk.room.state()], rooms_version=1, features=["presence"],
+    )  # fmt: skip
+    assert not any(isinstance(each, protocol.SetPresence) for each in talk.sent(talk.hear(hello)))
+
+
+def test_a_page_of_a_room_that_one_has_left_is_taken_though_no_event_will_come() -> None:
+    talk = Conversation()
+    talk.hear(protocol.Reset(room="1", epoch="e1", seq=10, reason="epoch", state=talk.room.state(), run="r1"))
+    talk.hear(protocol.RoomRemoved(room="1", rooms_version=2))
+    (ask,) = talk.sent(talk.core.load("1", protocol.History(ref=1, room="1"), "tag", 0.0))
+    page = msgspec.structs.replace(talk.newest(), seq=12, run="r1")
+    assert any(isinstance(each, Answered) for each in talk.answer(ask, page))
 
 
 # Replies that hold nothing usable ------------------------------------------------------------------------------

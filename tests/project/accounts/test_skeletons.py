@@ -18,6 +18,8 @@ ALIKE = [
     ("ida", "İda"),
     ("ida", "ıda"),
     ("Ida", "lda"),
+    ("Erna", "Ema"),
+    ("ope", "ОРЕ"),  # Cyrillic
     ("cop", "сор"),  # Cyrillic
     ("ope", "ΟΡΕ"),  # Greek
     ("ana", "ꓮꓠꓮ"),  # Lisu
@@ -28,7 +30,16 @@ ALIKE = [
     ("josé", "jose\u0301"),
     ("γιώργος", "ΓΙΏΡΓΟΣ"),
 ]
-UNLIKE = [("weiß", "weiss"), ("jose", "josé"), ("bill", "bjll"), ("田中", "田中2"), ("ida", "lda"), ("иван", "ivan")]
+UNLIKE = [
+    ("weiß", "weiss"),
+    ("jose", "josé"),
+    ("bill", "bjll"),
+    ("田中", "田中2"),
+    ("ida", "lda"),
+    ("иван", "ivan"),
+    ("Ian", "Lan"),
+    ("ian", "lan"),
+]
 
 
 @pytest.fixture

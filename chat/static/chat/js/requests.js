@@ -7,7 +7,7 @@ const OVERDUE_MS = 10_000
 const SYNC_REPLY_MS = 90_000
 
 /** Commands that are sent again after `rate.limited`, and the limit that each belongs to. */
-const LIMITS = { history: "reads", "member.list": "reads", "room.list": "reads", sync: "syncs" }
+const LIMITS = { history: "reads", "member.list": "reads", "room.list": "reads", "presence.set": "reads", sync: "syncs" }
 
 export const disconnected = () =>
   new ChatError({ code: "client.disconnected", message: "There is no connection right now.", retry: true })
