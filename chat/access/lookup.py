@@ -82,9 +82,16 @@ def watched_room(by: Any, room_id: int, *, lock: bool = False) -> Entry:
 def _entry(by: Any, room_id: int, *, lock: bool) -> Entry:
     rooms = Room.objects.select_for_update() if lock else Room.objects.all()
     row = rooms.filter(pk=room_id).first()
+    membership = _membership(by, room_id)  # of a missing room too, so that a hidden one does not take longer
     if row is None:
         raise RoomNotFound
-    return Entry(row, membership_of(by, row))
+    return _entry_of(row, membership)
+
+
+def _entry_of(row: Room, membership: Membership | None) -> Entry:
+    if membership is not None:
+        membership.room = row
+    return Entry(row, membership)
 
 
 def may_watch(by: Any, entry: Entry) -> bool:
@@ -142,9 +149,7 @@ def message(by: Any, message_id: int, *, lock: bool = False) -> tuple[Message, E
     Raises:
         MessageNotFound: Missing, or in a room that ``by`` may not read.
     """
-    room_id = Message.objects.filter(pk=message_id).values_list("room_id", flat=True).first()
-    if room_id is None:
-        raise MessageNotFound
+    room_id = Message.objects.filter(pk=message_id).values_list("room_id", flat=True).first() or 0
     try:
         entry = watched_room(by, room_id, lock=lock)
     except RoomNotFound:
@@ -158,12 +163,13 @@ def message(by: Any, message_id: int, *, lock: bool = False) -> tuple[Message, E
 
 def membership_of(by: Any, row: Room) -> Membership | None:
     """The present membership of the one who acts, or None: ``SITE`` and visitors have none."""
+    return _entry_of(row, _membership(by, row.pk)).membership
+
+
+def _membership(by: Any, room_id: int) -> Membership | None:
     if by is None or by.pk is None:
         return None
-    membership = Membership.objects.present().of(by).filter(room=row).first()
-    if membership is not None:
-        membership.room = row
-    return membership
+    return Membership.objects.present().of(by).filter(room=room_id).first()
 
 
 def _memberships(user: Any, rooms: dict[int, Room]) -> dict[int, Membership]:

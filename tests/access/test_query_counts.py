@@ -13,6 +13,7 @@ from chat.access import changes, headcounts, lookup, reads
 from chat.access.policy import SITE
 from chat.models import Room
 from chat.services import messages, reactions, rooms
+from chat.wire.errors import MessageNotFound, RoomNotFound
 
 
 def count(work: Callable[[], Any]) -> int:
@@ -65,6 +66,21 @@ def test_hello_counts_who_is_connected_in_one_more_query(writer: Any, reader: An
         assert count(lambda: reads.room_state(reader, made[1].pk)) <= 5, "a change reads no members for it"
         here.is_certain = False
         assert {each.online for each in reads.hello(reader)[0]} == {None}
+
+
+def test_what_is_hidden_takes_as_many_queries_as_what_is_missing(writer: Any, reader: Any):
+    hidden = rooms.create(by=writer, name="Not the reader's", kind="private")
+    message = int(messages.post(by=writer, room_id=hidden.pk, body="hi").id)
+
+    def refused(look: Callable[[Any, int], Any], key: int) -> int:
+        def ask() -> None:
+            with pytest.raises((RoomNotFound, MessageNotFound)):
+                look(reader, key)
+
+        return count(ask)
+
+    for look, key in [(lookup.room, hidden.pk), (lookup.watched_room, hidden.pk), (lookup.message, message)]:
+        assert refused(look, key) == refused(look, 10**9) == refused(look, 0) > 0
 
 
 @pytest.mark.parametrize("number", [1, 30])

@@ -174,6 +174,7 @@ async def read_everything(talk: Talk, room: str, token: str) -> None:
         "history": {"room": room},
         "sync": {"rooms": {room: None}},
         "unsync": {"rooms": [room]},
+        "presence.set": {"status": "away"},
     }
     results = {kind: await talk.call(kind, **fields) for kind, fields in sent.items()}
     assert [each["body"] for each in results["history"]["messages"]] == ["hello"]

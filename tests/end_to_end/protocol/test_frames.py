@@ -42,7 +42,7 @@ async def test_a_bad_command_is_answered_under_its_ref_and_names_the_field(ana: 
     assert (error["code"], error["field"]) == ("command.invalid", "client_id")
     assert (await ana.refused("nonsense"))["code"] == "command.unknown"
     assert (await ana.refused("ping", nonsense=1))["code"] == "command.invalid"
-    assert (await ana.refused("presence.set", status="online"))["code"] == "command.unknown"
+    assert (await ana.refused("presence.set", status="asleep"))["field"] == "status"
 
 
 async def test_twenty_bad_frames_in_ten_seconds_close_the_socket(ana: Talk):
