@@ -189,9 +189,10 @@ def positions(held: Mapping[int, tuple[int, str]]) -> dict[int, tuple[Position, 
 
 def _read(room: Room, cursor: int) -> Page:
     changed = {"room": room, "changed_seq__gt": cursor}
-    messages = list(
-        Message.objects.filter(**changed).select_related("author").order_by("changed_seq")[: PAGE_THINGS + 1]
-    )
+    rows = Message.objects.filter(**changed).select_related("author").order_by("changed_seq")
+    messages = list(rows[: reads.SLICE])
+    if len(messages) == reads.SLICE and sum(map(reads.size_of, messages)) <= reads.PAGE_BYTES:
+        messages += rows[reads.SLICE : PAGE_THINGS + 1]  # otherwise the page ends before these
     members = list(Membership.objects.filter(**changed).with_people().order_by("changed_seq")[: PAGE_THINGS + 1])
     upto = _cut(room.head, messages, members)
     return Page(

@@ -1,7 +1,7 @@
 """Reads that cross models: what a person sees of their rooms, a room's history, its members."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.db.models import Count, F, QuerySet, Sum
@@ -19,6 +19,8 @@ PAGE = 50
 """Things in one page of a list when the caller names no limit."""
 PAGE_AT_MOST = 200
 """Things in one page of a list, whatever limit the caller names: with the longest names it stays below 900 KiB."""
+SLICE = 25
+"""Messages of a page that are read at once; a page of the longest holds a dozen."""
 PAGE_BYTES = 200 * 1024
 """Message text in one page; with the JSON around it a frame stays below 256 KiB."""
 
@@ -252,14 +254,16 @@ def history(
         entry = lookup.watched_room(user, room_id)
         rows = Message.objects.filter(room=entry.room).select_related("author")
         if after is not None:
-            page = _bounded(rows.filter(number__gt=after).order_by("number")[:limit])
+            page = _bounded(_first(rows.filter(number__gt=after).order_by("number"), limit))
         elif around is not None:
-            older = _bounded(rows.filter(number__lte=around).order_by("-number")[: (limit + 1) // 2], PAGE_BYTES // 2)
-            newer = _bounded(rows.filter(number__gt=around).order_by("number")[: limit // 2], PAGE_BYTES // 2)
+            older = _bounded(
+                _first(rows.filter(number__lte=around).order_by("-number"), (limit + 1) // 2), PAGE_BYTES // 2
+            )
+            newer = _bounded(_first(rows.filter(number__gt=around).order_by("number"), limit // 2), PAGE_BYTES // 2)
             page = older[::-1] + newer
         else:
             top = before if before is not None else entry.room.last_number + 1
-            page = _bounded(rows.filter(number__lt=top).order_by("-number")[:limit])[::-1]
+            page = _bounded(_first(rows.filter(number__lt=top).order_by("-number"), limit))[::-1]
         return _history_page(user, entry.room, page, before, after)
 
 
@@ -321,6 +325,15 @@ def size_of(message: Message) -> int:
     characters = len(message.body) + len(message.html)
     reactions = sum(80 + 16 * len(each["users"]) for each in message.reactions)
     return 600 + reactions + (characters if message.body.isascii() else 3 * characters)
+
+
+def _first(rows: QuerySet[Message], most: int) -> Iterator[Message]:
+    """The first rows, in one query if they are few and two if they are many: where messages are long, a page holds few
+    of them, and the others need not be read."""
+    first = list(rows[: min(most, SLICE)])
+    yield from first
+    if len(first) == SLICE < most:
+        yield from rows[SLICE:most]
 
 
 def _bounded(rows: Iterable[Message], most_bytes: int = PAGE_BYTES, *, at_least: int = 1) -> list[Message]:
