@@ -19,8 +19,8 @@ PAGE = 50
 """Things in one page of a list when the caller names no limit."""
 PAGE_AT_MOST = 200
 """Things in one page of a list, whatever limit the caller names: with the longest names it stays below 900 KiB."""
-SLICE = 25
-"""Messages of a page that are read at once; a page of the longest holds a dozen."""
+SLICE = 50
+"""Messages of a page that are read at once: all of an ordinary page. One of the longest messages holds a dozen."""
 PAGE_BYTES = 200 * 1024
 """Message text in one page; with the JSON around it a frame stays below 256 KiB."""
 

@@ -138,7 +138,7 @@ def test_quotes_take_one_query_more_however_many(writer: Any, reader: Any, numbe
 
 def test_long_messages_that_no_page_has_room_for_are_not_read(writer: Any, reader: Any, settings: Any):
     room = rooms.create(by=writer, name="Room", kind="private", user_ids=[str(reader.pk)], invited_by=SITE)
-    for place in range(60):
+    for place in range(80):
         messages.post(by=writer, room_id=room.pk, body=f"{place}" + "x" * 9_000)
     made: list[Any] = []
 
