@@ -52,7 +52,7 @@ EXPIRES_IN_STATES = 3
 """What another process has told counts until so many of its states should have come."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Room:
     live: LiveRoom
     people: frozenset[str]
@@ -74,7 +74,7 @@ class _Room:
         return min(30.0, len(self.people) / 100)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Watch:
     """What one connection sees of others' presence, and what it has been told."""
 
