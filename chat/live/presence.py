@@ -35,6 +35,8 @@ WATCHED_AT_MOST = 200
 """People of whom one connection is told by name. Those of its smaller rooms come first."""
 COUNTED_AT_MOST = 50_000
 """Members of a room that are counted; of a larger room it is not known how many are connected."""
+KEPT_AT_MOST = 1_000_000
+"""Members of all large rooms together whose ids are kept (about 80 MB). Of rooms beyond, no count is known."""
 KEYS_PER_READ = 50_000
 """Members that are read at once, of as many rooms as have no more together, or of one."""
 ASKED_PER_READ = 50
@@ -301,6 +303,9 @@ class Presence:
         """Take in who the members of a room are; None: they are too many, or the room is gone."""
         before = self._drop(room_id)
         if people is None or self._hub.rooms.get(room_id) is not live:
+            return
+        kept = sum(len(self._rooms[each].people) for each in self._large)
+        if len(people) > NAMED_AT_MOST and kept + len(people) > KEPT_AT_MOST:
             return
         room = self._rooms[room_id] = _Room(live, people, len(people & self._connected), now)
         if room.is_named:

@@ -338,6 +338,18 @@ async def test_a_room_that_is_too_large_to_count_is_not_known(
     assert rig.process.presence.count(lobby.pk) is None
 
 
+async def test_the_ids_of_members_that_are_kept_are_bounded(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "NAMED_AT_MOST", 1)
+    monkeypatch.setattr(presence, "KEPT_AT_MOST", 3)
+    make = sync_to_async(rooms.create)
+    other = await make(by=ana, name="Other", kind="private", user_ids=[str(ben.pk)], invited_by=SITE)
+    await join(rig, ana, lobby.pk, other.pk)
+    await seconds(rig)
+    assert sorted((rig.process.presence.count(each.pk) or 0) for each in (lobby, other)) == [0, 1]
+
+
 async def test_who_comes_and_goes_all_the_time_does_not_have_a_large_room_read_each_second(
     rig: LiveRig, ana: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
