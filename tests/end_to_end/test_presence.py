@@ -7,14 +7,13 @@ import pytest
 
 from tests.end_to_end.talk import Talk, talk_as
 from tests.rig.factory import SiteFactory
-from tests.rig.four import BACKENDS, Backend
+from tests.rig.four import Backend
 from tests.rig.redis_server import RedisServer
 from tests.rig.site import Site
 
 STATE_S = 2.0
 WITHIN_S = 30.0
 """Silence of the layer is noticed after 4 s, and after 6 s the absence of a process; the rest is for a busy machine."""
-WITH_REDIS = [each for each in BACKENDS if each.layer == "redis"]
 
 
 def shown(talk: Talk, user_id: str) -> str | None:
@@ -71,7 +70,7 @@ async def bens_tab(two: Site, process: int = 1) -> Talk:
 
 
 @pytest.mark.parametrize("state_s", [3600.0])
-@pytest.mark.parametrize("backend", WITH_REDIS, ids=str, indirect=True)
+@pytest.mark.parametrize("backend", [Backend("postgresql", "redis")], ids=str, indirect=True)
 async def test_three_tabs_over_two_processes_are_one_person(two: Site, room: str, ana: Talk) -> None:
     ben = two.user("ben").id
     await becomes(ana, two.user("ana").id, "online")

@@ -330,7 +330,7 @@ PAGES = [
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_of_the_site_has_a_limit_for_a_person_and_is_refused_before_it_is_made(
-    olga: Any, ana: Any, sign_in: Any, settings: Any, page: str
+    fast_hashes: None, olga: Any, ana: Any, sign_in: Any, settings: Any, page: str
 ) -> None:
     slow = {"PAGE_RATE": 0.001, "PAGE_BURST": 2, "CHANGE_RATE": 0.001, "CHANGE_BURST": 2}
     browser, anas = sign_in(olga), sign_in(ana)

@@ -42,6 +42,11 @@ UNLIKE = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def fast_hashes(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
+
+
 @pytest.fixture
 def visitor(olga: Any) -> Client:
     """Somebody in front of an open site."""
