@@ -221,7 +221,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_once_the_layer_is_sound_all_processes_agree_with_the_truth(steps: list[Any]) -> None:
     processes = Processes(3)
     truth: dict[tuple[int, str], str | None] = {}
