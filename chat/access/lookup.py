@@ -138,7 +138,8 @@ def watched_by_each(wanted: Sequence[tuple[Any, Collection[int]]]) -> list[dict[
 
     def rights(user: Any, room_ids: Collection[int]) -> dict[int, bool]:
         found = (Entry(rooms[each], memberships.get((str(user.pk), each))) for each in room_ids if each in rooms)
-        return {each.room.pk: may_see_presence(user, each) for each in found if may_watch(user, each)}
+        watched = (each for each in found if may_watch(user, each))
+        return {each.room.pk: policy().can_see_presence(user, each.room, each.membership) for each in watched}
 
     return [rights(user, room_ids) for user, room_ids in wanted]
 

@@ -132,9 +132,9 @@ class ChatClient(Engine):
         return self.core.presence.online(room_id)
 
     def set_presence(self, status: Literal["online", "away"]) -> None:
-        """Say whether the user sits in front of this client. It holds over reconnections, until it is said anew.
+        """Set the user's status on this client. It survives reconnects.
 
-        Without a connection it is said on the next one; a server that knows no presence is not told.
+        Without a connection it is sent on the next one, and never to a server without presence.
         """
         self._do(self.core.set_presence(status, self._now()))
 

@@ -81,7 +81,7 @@ class ClientCore(ClientConnection):
             self._syncs.watch(room)
             room.give_up_loads(Stopped("The room is not followed any more."))
             if self.is_live:
-                self._request(protocol.Unsync(ref=1, rooms=[room_id]), lambda _reply, _now: None)
+                self._request(protocol.Unsync(ref=1, rooms=[room_id]))
         return self._flush(now)
 
     def take(self, room_id: str, now: float) -> tuple[RoomNews | None, list[Action]]:
@@ -136,7 +136,7 @@ class ClientCore(ClientConnection):
         return self._flush(now)
 
     def set_presence(self, status: Status, now: float) -> list[Action]:
-        """Say whether the user sits in front of this client: now, and on each connection until it is said anew."""
+        """Set the user's status. It is sent now, and again after each reconnect, until it changes."""
         self.presence.own = status
         if self.is_live:
             self._tell_presence()

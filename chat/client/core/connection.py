@@ -268,7 +268,7 @@ class ClientConnection:
 
     def _tell_presence(self) -> None:
         if "presence" in self._features:
-            self._request(protocol.SetPresence(ref=1, status=self.presence.own), _no_matter)
+            self._request(protocol.SetPresence(ref=1, status=self.presence.own))
 
     def _heads(self, event: protocol.Heads, now: float) -> None:
         self._rooms.heard(event.rooms_version, now)
@@ -341,7 +341,7 @@ class ClientConnection:
         if room_id in self.followed:
             self._changed[room_id] = None
 
-    def _request(self, command: protocol.Command, on_reply: OnReply) -> None:
+    def _request(self, command: protocol.Command, on_reply: OnReply = lambda _reply, _now: None) -> None:
         self._requests.add(Request(command, on_reply))
 
     def _authenticate(self, token: str | None) -> None:
@@ -408,7 +408,3 @@ class ClientConnection:
             actions += [RoomNewsReady(room) for room in self._changed]
             self._changed = {}
         return actions
-
-
-def _no_matter(reply: protocol.ReplyEvent, now: float) -> None:
-    """Take an answer that changes nothing."""

@@ -190,7 +190,7 @@ export class ChatClient extends Emitter {
   }
 
   /**
-   * Says whether the person sits in front of this page. It holds over reconnections, until it is said anew.
+   * Sets the person's status on this page. It survives reconnects.
    * @param {boolean} isAway
    */
   setAway(isAway) {
