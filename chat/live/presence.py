@@ -301,11 +301,15 @@ class Presence:
 
     def _put(self, room_id: int, live: LiveRoom, people: frozenset[str] | None, now: float) -> None:
         """Take in who the members of a room are; None: they are too many, or the room is gone."""
+        kept = sum(len(self._rooms[each].people) for each in self._large - {room_id})
+        if people is not None and len(people) > NAMED_AT_MOST and kept + len(people) > KEPT_AT_MOST:
+            people = None
+        if people is None:
+            for connection, watch in self._watches.items():
+                if room_id in watch.rooms:
+                    self._lose(connection, watch, {room_id})
         before = self._drop(room_id)
         if people is None or self._hub.rooms.get(room_id) is not live:
-            return
-        kept = sum(len(self._rooms[each].people) for each in self._large)
-        if len(people) > NAMED_AT_MOST and kept + len(people) > KEPT_AT_MOST:
             return
         room = self._rooms[room_id] = _Room(live, people, len(people & self._connected), now)
         if room.is_named:
@@ -443,7 +447,8 @@ class Presence:
         """What is new for a connection, of the people that are due. It may have lost a room since they became so."""
         rooms = [self._rooms[each] for each in watch.rooms & connection.rooms.keys() & self._rooms.keys()]
         visible: set[str] = set().union(*(each.people for each in rooms if each.is_named))
-        news: dict[str, Shown] = dict.fromkeys(watch.due - visible & watch.told.keys(), "unknown")
+        unseen = watch.due.intersection(watch.told) - visible
+        news: dict[str, Shown] = dict.fromkeys(unseen, "unknown")
         for user_id in news:
             del watch.told[user_id]
         due: Iterable[str] = watch.due & visible

@@ -91,15 +91,14 @@ class PresenceBook:
 
     # The layer ---------------------------------------------------------------------------------------------------
 
-    def layer_is(self, there: bool, now: float) -> bool:
-        """Note whether the layer carries messages now; return True if it has just come back."""
-        is_back = there and self._layer_since is None
-        if is_back:
-            self._layer_since = now
-        elif not there and self._layer_since is not None:
+    def layer_is(self, there: bool, now: float) -> None:
+        """Note whether the layer carries messages now."""
+        if not there:
+            if self._layer_since is not None:
+                self._changed.update(*(each.people for each in self._others.values()))
             self._layer_since = None
-            self._changed.update(*(each.people for each in self._others.values()))
-        return is_back
+        elif self._layer_since is None:
+            self._layer_since = now
 
     def settle(self, now: float) -> bool:
         """Forget processes that have not been heard for too long; return True if it has just become certain, or

@@ -330,12 +330,13 @@ async def test_rooms_with_many_members_together_are_read_in_parts(
 async def test_a_room_that_is_too_large_to_count_is_not_known(
     rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await join(rig, ana, lobby.pk)
+    _, anas = await join(rig, ana, lobby.pk)
     await seconds(rig)
     monkeypatch.setattr(presence, "COUNTED_AT_MOST", 1)
     rig.process.presence.people_moved(lobby.pk)
     await seconds(rig)
     assert rig.process.presence.count(lobby.pk) is None
+    assert online(anas, lobby) is None and set(told(anas).values()) == {"unknown"}, "the last word does not stand"
 
 
 async def test_the_ids_of_members_that_are_kept_are_bounded(

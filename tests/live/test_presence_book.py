@@ -27,7 +27,7 @@ class Processes:
     def __post_init__(self) -> None:
         self.books = [PresenceBook(is_shared=True, expires_s=EXPIRES_S) for _ in range(self.count)]
         self.state_at = [0.0] * self.count
-        self.asking: set[int] = set(range(self.count))
+        self.there = [False] * self.count
 
     def set(self, place: int, user_id: str, status: Any) -> None:
         self.books[place].set_own(user_id, status, self.now)
@@ -42,8 +42,9 @@ class Processes:
             if place in self.dead:
                 continue
             news = book.news(self.now)
-            if book.layer_is(self.layer, self.now):
-                self.state_at[place] = 0.0
+            book.layer_is(self.layer, self.now)
+            is_back, self.there[place] = self.layer and not self.there[place], self.layer
+            if is_back:
                 for other in range(self.count):
                     self.state_at[other] = 0.0  # it asks
             is_state = self.now >= self.state_at[place]
