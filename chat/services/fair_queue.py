@@ -20,11 +20,15 @@ class FairQueue(Generic[Item]):
     Args:
         most: How many items may wait.
         cost: What an item takes of the budget of one ``take``.
+        is_single: Whether an item is one of which a ``take`` returns only one for each person.
     """
 
-    def __init__(self, most: int, cost: Callable[[Item], float]):
+    def __init__(
+        self, most: int, cost: Callable[[Item], float], is_single: Callable[[Item], bool] = lambda item: False
+    ):
         self._most = most
         self._cost = cost
+        self._is_single = is_single
         self._people: OrderedDict[str, deque[Item]] = OrderedDict()
         self._waiting = 0
         self._is_closed = False
@@ -67,8 +71,15 @@ class FairQueue(Generic[Item]):
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closed, timeout)
             taken: list[Item] = []
+            had_single: set[str] = set()
+            later: dict[str, deque[Item]] = {}
             while self._people:
                 person, items = next(iter(self._people.items()))
+                if self._is_single(items[0]):
+                    if person in had_single:
+                        later[person] = self._people.pop(person)
+                        continue
+                    had_single.add(person)
                 budget -= self._cost(items[0])
                 if taken and budget < 0:
                     break
@@ -78,4 +89,5 @@ class FairQueue(Generic[Item]):
                     self._people.move_to_end(person)
                 else:
                     del self._people[person]
+            self._people.update(later)
             return taken

@@ -1,9 +1,9 @@
 """Group commit: one thread per process stores what arrives, many changes in one transaction (``batch``).
 
 A transaction for each post would flush to disk for each post; a batch shares one flush. The thread takes what waits,
-without waiting for more: one change of each person in turn, at most ``CHAT["BATCH_POSTS"]`` posts and a few others,
-because whoever comes next waits for all of them. Changes that need a lock which another process holds wait aside, and
-are tried again with each batch.
+without waiting for more: one change of each person in turn, at most ``CHAT["BATCH_POSTS"]`` posts and a few others, of
+which a person has one, because whoever comes next waits for all of them. Changes that need a lock which another process
+holds wait aside, and are tried again with each batch.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from chat.conf import conf
 from chat.models import runs
 from chat.runtime import pools
 from chat.services import batch, changes
-from chat.services.changes import Change, Job
+from chat.services.changes import Call, Change, Job
 from chat.services.fair_queue import FairQueue, Full
 from chat.services.posting import Post
 from chat.wire.errors import ServerBusy
@@ -92,7 +92,7 @@ class Writer:
         if self._queue is None:
             with self._starting:
                 if self._queue is None:
-                    waiting: FairQueue[_Submitted] = FairQueue(conf.writer_queue, _cost)
+                    waiting: FairQueue[_Submitted] = FairQueue(conf.writer_queue, _cost, _is_call)
                     self._thread = threading.Thread(target=self._run, args=(waiting,), name="chat-writer", daemon=True)
                     self._thread.start()
                     self._queue = waiting
@@ -171,6 +171,10 @@ def _next(waiting: FairQueue[_Submitted], locked: list[_Submitted]) -> list[_Sub
 
 def _cost(job: _Submitted) -> float:
     return 1.0 if isinstance(job.change, Post) else conf.batch_posts / CALLS_AT_MOST
+
+
+def _is_call(job: _Submitted) -> bool:
+    return isinstance(job.change, Call)
 
 
 def _answer(answered: list[tuple[_Submitted, Any]]) -> None:

@@ -8,8 +8,8 @@ from chat.services.fair_queue import FairQueue, Full
 
 
 def queue_of(*items: str, most: int = 100) -> FairQueue[str]:
-    """Each item is a person and a number; one with an exclamation mark costs ten."""
-    queue: FairQueue[str] = FairQueue(most, lambda item: 10.0 if "!" in item else 1.0)
+    """Each item is a person and a number; one with an exclamation mark costs ten, one with an equals sign is single."""
+    queue: FairQueue[str] = FairQueue(most, lambda item: 10.0 if "!" in item else 1.0, lambda item: "=" in item)
     for item in items:
         queue.put(item[0], item)
     return queue
@@ -33,6 +33,13 @@ def test_a_batch_ends_with_its_budget_and_holds_one_item_at_least() -> None:
     assert queue.take(12) == ["a!"]
     assert queue.take(1) == ["b!"]
     assert queue.take(2) == ["c1", "d1"]
+
+
+def test_of_what_is_single_each_person_has_one_in_a_batch_and_what_follows_it_waits_too() -> None:
+    queue = queue_of("a1=", "a2=", "a3", "b1=", "b2", "b3=", "c1")
+    assert queue.take(100) == ["a1=", "b1=", "c1", "b2"]
+    queue.put("d", "d1")
+    assert queue.take(100) == ["a2=", "b3=", "d1", "a3"]
 
 
 def test_a_full_queue_takes_nothing_in_and_loses_nothing() -> None:
