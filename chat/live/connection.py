@@ -69,6 +69,9 @@ class Transport(Protocol):
     def unsent_bytes(self) -> int:
         """What the server has been given and the kernel has not taken yet."""
 
+    def pause_reading(self, seconds: float) -> None:
+        """Take nothing from the client for a while: what they send waits on their side."""
+
     def stop_reading(self) -> None:
         """Take nothing more from the client."""
 
@@ -78,6 +81,9 @@ class UnknownTransport:
 
     def unsent_bytes(self) -> int:
         return 0
+
+    def pause_reading(self, seconds: float) -> None:
+        pass
 
     def stop_reading(self) -> None:
         pass

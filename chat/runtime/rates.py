@@ -35,10 +35,17 @@ class RateLimit:
                 self._taken[key] = self._taken.get(key, 0.0) + cost
         return 0.0
 
+    def owe(self, key: Hashable, now: float, cost: float) -> float:
+        """Take ``cost`` tokens, be they there or not, and return the seconds until none is owed. A key owes ``burst``
+        tokens at most."""
+        with self._lock:
+            level = max(-float(self.burst), self._level(key, now) - cost)
+            self._put(key, level, now)
+        return max(0.0, -level / self.rate)
+
     def take_elsewhere(self, key: Hashable, cost: float, now: float) -> None:
         """Take ``cost`` tokens that were used in another process. A key owes ``burst`` tokens at most."""
-        with self._lock:
-            self._put(key, max(-float(self.burst), self._level(key, now) - cost), now)
+        self.owe(key, now, cost)
 
     def taken(self) -> list[tuple[Hashable, float]]:
         """What each key has taken here since the last call, most first; without those that took little.

@@ -1,5 +1,6 @@
 """daphne's TCP connections, for the chat to look at and to stop. On other servers the chat works without them."""
 
+import asyncio
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,8 @@ class DaphneTransport:
 
     def __init__(self, protocol: Any):
         self._protocol = protocol
+        self._resumes: asyncio.TimerHandle | None = None
+        self._is_stopped = False
 
     def unsent_bytes(self) -> int:
         """What was handed to daphne and not yet taken by the kernel; 0 where TLS ends in daphne itself."""
@@ -20,9 +23,21 @@ class DaphneTransport:
         except AttributeError:
             return 0
 
+    def pause_reading(self, seconds: float) -> None:
+        """Read nothing from the client for a while. A pause that is on already ends with the later of both."""
+        if self._is_stopped:
+            return
+        if self._resumes is not None:
+            self._resumes.cancel()
+        self._resumes = asyncio.get_running_loop().call_later(seconds, self._protocol.transport.resumeProducing)
+        self._protocol.transport.pauseProducing()
+
     def stop_reading(self) -> None:
         """Read nothing more from the client. Otherwise daphne waits a second for the closing handshake, and unmasks and
         parses everything that comes in that time."""
+        self._is_stopped = True
+        if self._resumes is not None:
+            self._resumes.cancel()
         self._protocol.transport.pauseProducing()
 
 

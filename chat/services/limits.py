@@ -58,6 +58,10 @@ TOLD_AT_MOST = 500
 """Entries of one message to the other processes."""
 PASSWORD_RATE, PASSWORD_BURST = 1 / 60, 5
 """How often one person may give their password again."""
+TEXT_RATE, TEXT_BURST = 128 * 1024, 512 * 1024
+"""Characters a second that are read of one person in the long run, and at once. To unmask and decode 10,000 characters
+takes the event loop half a millisecond, so 20 sockets full of them held up everybody for half a second. An outbox of a
+day, or the cursors of 200 rooms on 20 sockets, come at once."""
 REFUSAL_RATE, REFUSAL_BURST = 0.5, 5
 """How often one person is refused a page with another page. It takes as long to render as most, so a flood of requests
 is answered with a line of text."""
@@ -111,6 +115,11 @@ def may_send(sender: str) -> bool:
     return not _frames().wait_s(sender, time.monotonic())
 
 
+def pause_s(sender: str, size: int) -> float:
+    """Count the characters of a frame, and return for how many seconds no more should be read of this socket."""
+    return _text().owe(sender, time.monotonic(), size)
+
+
 def taken() -> list[tuple[str, str, float]]:
     """What people have used of their limits in this process since the last call, as (limit, person, cost).
 
@@ -155,13 +164,18 @@ def _frames() -> RateLimit:
 
 
 @cache
+def _text() -> RateLimit:
+    return RateLimit(TEXT_RATE, TEXT_BURST)
+
+
+@cache
 def _refusals() -> RateLimit:
     return RateLimit(REFUSAL_RATE, REFUSAL_BURST)
 
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CHAT":
-        for each in (_limits, _frames, _refusals):
+        for each in (_limits, _frames, _text, _refusals):
             each.cache_clear()
 
 

@@ -38,6 +38,8 @@ class Inbox:
         sender = self._connection.user_id or self._connection.id
         if len(self._frames) > conf.queued_frames or not limits.may_send(sender):
             self._connection.close(Close.FLOODING)
+        elif pause_s := limits.pause_s(sender, len(frame)):
+            self._connection.transport.pause_reading(pause_s)
 
     def clear(self) -> None:
         self._frames.clear()

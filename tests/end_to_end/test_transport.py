@@ -5,11 +5,13 @@ from typing import Any
 
 from websockets.asyncio.client import connect
 
-from tests.end_to_end.socket_probe import BIG
+from tests.end_to_end.socket_probe import BIG, PAUSE_S
 from tests.rig.factory import SiteFactory
 
 
-async def test_daphne_shows_what_is_unsent_and_stops_reading_when_told_to(make_site: SiteFactory, monkeypatch: Any):
+async def test_daphne_shows_what_is_unsent_and_pauses_and_stops_reading_when_told_to(
+    make_site: SiteFactory, monkeypatch: Any
+):
     site = make_site(processes=0)
     monkeypatch.setattr(site, "application", "tests.end_to_end.socket_probe:application")
     site.start()
@@ -18,6 +20,9 @@ async def test_daphne_shows_what_is_unsent_and_stops_reading_when_told_to(make_s
         told = json.loads(await socket.recv())
         assert BIG <= told["unsent"] <= BIG + 1_000
         await socket.send("first")
-        assert await socket.recv() == "stopped"
+        assert await socket.recv() == "paused"
         await socket.send("second")
+        assert json.loads(await socket.recv())["paused_s"] >= PAUSE_S
+        assert await socket.recv() == "stopped"
+        await socket.send("third")
         assert json.loads(await socket.recv()) == {"read_on": False}

@@ -104,6 +104,14 @@ def test_what_was_used_elsewhere_is_owed_here_up_to_one_burst() -> None:
     assert limit.wait_s("ben", 0.0) == 0.0
 
 
+def test_what_cannot_be_refused_is_owed_and_says_how_long_it_takes_to_pay() -> None:
+    limit = RateLimit(rate=5.0, burst=10)
+    assert limit.owe("ana", 0.0, 10.0) == 0.0
+    assert limit.owe("ana", 0.0, 5.0) == pytest.approx(1.0)
+    assert limit.owe("ana", 1.0, 0.0) == 0.0
+    assert limit.owe("ana", 1.0, 1e9) == pytest.approx(2.0), "nobody owes more than a burst"
+
+
 def test_only_keys_that_use_much_of_their_rate_are_told_and_each_use_once() -> None:
     limit = RateLimit(rate=4.0, burst=10)
     for key, times in (("ana", 3), ("ben", 1)):

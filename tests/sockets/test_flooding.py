@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
@@ -11,7 +12,7 @@ from asgiref.testing import ApplicationCommunicator
 from chat.conf import conf
 from chat.live.connection import TRANSPORT
 from chat.runtime import pools
-from chat.services import tokens
+from chat.services import limits, tokens
 from chat.sockets.consumers import ChatConsumer
 from tests.sockets.socket import WAIT_S, socket_of
 
@@ -24,9 +25,13 @@ class Wire:
     def __init__(self) -> None:
         self.unsent = 0
         self.is_read = True
+        self.paused_s = 0.0
 
     def unsent_bytes(self) -> int:
         return self.unsent
+
+    def pause_reading(self, seconds: float) -> None:
+        self.paused_s = seconds
 
     def stop_reading(self) -> None:
         self.is_read = False
@@ -118,6 +123,26 @@ async def test_who_sends_frames_without_end_is_cut_off_whatever_they_hold(ana: A
     await tell(sender, {"type": "ping", "ref": 31})
     assert await code_of_end(sender) == 4029
     await leave(sender, beside)
+
+
+async def test_from_who_sends_much_text_the_rest_is_read_later_and_nothing_is_refused(ana: Any, ben: Any) -> None:
+    sender, beside, other = Wire(), Wire(), Wire()
+    first, second, bens = await opened(ana, sender), await opened(ana, beside), await opened(ben, other)
+    for each in (first, second, bens):
+        assert await first_output(each) == "hello"
+    frame = {"type": "message.post", "room": "0", "body": "x" * 9_000, "client_id": str(uuid4())}
+    sent = 0
+    while not sender.paused_s:
+        sent += 1
+        await tell(first, {**frame, "ref": sent})
+        assert await first_output(first) == "reply"
+    assert sent * 9_100 == pytest.approx(limits.TEXT_BURST, rel=0.1)
+    await tell(second, {"type": "ping", "ref": 1})
+    await tell(bens, {"type": "ping", "ref": 1})
+    assert await first_output(second) == await first_output(bens) == "reply"
+    assert beside.paused_s > 0, "all sockets of one person count together"
+    assert other.paused_s == 0
+    await leave(first, second, bens)
 
 
 async def test_who_opens_sockets_without_end_is_told_to_wait(ana: Any, ben: Any, settings: Any) -> None:
