@@ -49,7 +49,9 @@ class CatchUp:
         """
         await connection.room_for_page()
         greeted, connection.greeted = connection.greeted, {}
-        standings = await pools.readers.run(changes.standings, connection.user, cursors, greeted)
+        standings = await pools.readers.run_for(
+            connection.user_id, changes.standings, connection.user, cursors, greeted
+        )
         outcomes: dict[str, Outcome] = {}
         for wire_id, cursor in cursors.items():
             standing = standings.get(wire_id)
@@ -94,7 +96,9 @@ class CatchUp:
             return "live"
         # There are at most as many changed things as seqs between the cursor and the head.
         is_far = standing.at.seq - cursor.seq > conf.catch_up
-        if is_far and await pools.readers.run(changes.is_more_than, room_id, cursor.seq, conf.catch_up):
+        if is_far and await pools.readers.run_for(
+            connection.user_id, changes.is_more_than, room_id, cursor.seq, conf.catch_up
+        ):
             return await self._reset(connection, room_id, "too_far")
         if (reading := self._first_reads.get(room_id)) is not None:
             # After a restart all clients come at once, from about the same place: one read serves them all.
@@ -135,7 +139,7 @@ class CatchUp:
             await connection.room_for_page()
             if connection.is_closed:
                 return "denied"
-            read = await self._read(connection.user, room_id, seq)
+            read = await self._read(connection, room_id, seq)
             if read is None:
                 return "denied"
             page, encoded, events = read
@@ -158,14 +162,15 @@ class CatchUp:
                 return "live"
         raise ServerBusy
 
-    async def _read(self, user: Any, room_id: int, seq: int) -> "_Read | None":
+    async def _read(self, connection: Connection, room_id: int, seq: int) -> "_Read | None":
         """A page of changes, and the events to fill the feed's ring with if this is the first read of the room."""
+        read = _read_page, connection.user, room_id, seq
         room = self._hub.rooms.get(room_id)
         if room_id in self._first_reads or (room is not None and room.feed.has_memory):
-            return await pools.readers.run(_read_page, user, room_id, seq, for_memory=False)
+            return await pools.readers.run_for(connection.user_id, *read, for_memory=False)
         done = self._first_reads[room_id] = self._hub.loop.create_future()
         try:
-            return await pools.readers.run(_read_page, user, room_id, seq, for_memory=True)
+            return await pools.readers.run_for(connection.user_id, *read, for_memory=True)
         finally:
             del self._first_reads[room_id]
             # The connections that wait go on in a later turn of the loop, after this page's own attachment.
@@ -174,7 +179,7 @@ class CatchUp:
     async def _reset(self, connection: Connection, room_id: int, reason: Reason) -> Outcome:
         for _ in range(JOINS_AT_MOST):
             await connection.room_for_page()
-            read = await pools.readers.run(changes.reset_state, connection.user, room_id)
+            read = await pools.readers.run_for(connection.user_id, changes.reset_state, connection.user, room_id)
             if read is None:
                 return "denied"
             state, at = read

@@ -4,14 +4,17 @@ Channels' own bridge runs everything in one thread of the process, so one slow q
 a 3 s query held up an unrelated socket for 2.8 s. Here reads, sign-ins and rendering each have threads of their own,
 and so does the writer (chat/services/writer.py). Threads live long and keep their database connection; a connection
 that came from a pool is given back after each call.
+
+People take turns, and have one call at a time in a pool: what one person asks for on twenty sockets keeps one thread
+busy, and delays the others by one call.
 """
 
 import asyncio
 import os
 import socket
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -22,6 +25,8 @@ from django.db.backends.signals import connection_created
 from chat.conf import conf
 from chat.models import database
 from chat.models.database_errors import is_connection_lost, is_unavailable
+from chat.runtime.switching import giving_way
+from chat.runtime.turns import Turns
 from chat.wire.errors import ServerBusy
 
 T = TypeVar("T")
@@ -47,25 +52,58 @@ class Pool:
     def forget(self) -> None:
         """Reset after fork(): the threads live only in the parent, which still does their work."""
         self._pool: ThreadPoolExecutor | None = None
-        self._waiting = 0
+        self._turns: Turns[tuple[Future[Any], Callable[[], Any]]] = Turns(of_one=lambda person: 1)
+        self._lock = threading.Lock()
 
     async def run(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Run ``work(*args, **kwargs)`` in one of the pool's threads, and return the result.
+        """Run ``work(*args, **kwargs)`` in one of the pool's threads, on behalf of nobody, and return the result.
 
         Work that finds its database connection dead is run once more on a new one.
 
         Raises:
             ServerBusy: Too many calls wait already.
         """
-        if self._waiting >= WAITING_PER_POOL:
-            raise ServerBusy
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads(), f"chat-{self.name}", use_own_thread)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: _call(work, args, kwargs))
-        finally:
-            self._waiting -= 1
+        return await self.run_for(object(), work, *args, **kwargs)
+
+    async def run_for(self, person: Hashable, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """The same on behalf of a person, when it is their turn."""
+        answer: Future[T] = Future()
+        with self._lock:
+            if len(self._turns) >= WAITING_PER_POOL:
+                raise ServerBusy
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads(), f"chat-{self.name}", use_own_thread)
+            self._turns.put(person, (answer, lambda: _call(work, args, kwargs)))
+            pool = self._pool
+        pool.submit(self._run_waiting)
+        return await asyncio.wrap_future(answer)
+
+    def _run_waiting(self) -> None:
+        """Run calls until none is left whose turn it is. What then waits, waits for one under way of the same person,
+        and the thread that runs that goes on with it."""
+        while True:
+            with self._lock:
+                taken = self._turns.take()
+            if taken is None:
+                return
+            person, (answer, call) = taken
+            try:
+                _answer(answer, call)
+            finally:
+                with self._lock:
+                    self._turns.finish(person)
+
+
+def _answer(answer: "Future[Any]", call: Callable[[], Any]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return  # nobody waits for it any more
+    try:
+        with giving_way():
+            result = call()
+    except BaseException as error:
+        answer.set_exception(error)
+    else:
+        answer.set_result(result)
 
 
 def _call(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:

@@ -29,7 +29,7 @@ class Greeting:
 
 async def greeting(process: Process, user: Any) -> Greeting:
     """Read what ``hello`` tells a person."""
-    person, (states, more, version) = await pools.readers.run(_read, user)
+    person, (states, more, version) = await pools.readers.run_for(str(user.pk), _read, user)
     event = protocol.Hello(
         protocol=protocol.VERSION,
         user=person,

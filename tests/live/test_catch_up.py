@@ -63,13 +63,13 @@ async def test_a_sync_racing_with_live_posts_leaves_no_hole_and_no_repeat(
     """A barrier between each read and what follows from it: posts commit there, and their hints come before the
     attachment, after it, or not at all until the heads are compared."""
     rig.holds_mail = True
-    read = pools.readers.run
+    read = pools.readers.run_for
     dice = random.Random()
     raced = 0
 
-    async def read_then_race(work: Any, *arguments: Any, **keywords: Any) -> Any:
+    async def read_then_race(person: Any, work: Any, *arguments: Any, **keywords: Any) -> Any:
         nonlocal raced
-        result = await read(work, *arguments, **keywords)
+        result = await read(person, work, *arguments, **keywords)
         if work in racing and dice.random() < 0.7:
             raced += 1
             await sync_to_async(post)(ana, lobby, dice.randrange(1, 3))
@@ -80,7 +80,7 @@ async def test_a_sync_racing_with_live_posts_leaves_no_hole_and_no_repeat(
         return result
 
     racing = {changes.standings, catch_up._read_page, changes.is_more_than, changes.reset_state}
-    monkeypatch.setattr(pools.readers, "run", read_then_race)
+    monkeypatch.setattr(pools.readers, "run_for", read_then_race)
     await sync_to_async(post)(ana, lobby, 8)
     for seed in range(SEEDS // 2):
         dice.seed(seed)
@@ -129,12 +129,12 @@ async def test_a_person_removed_between_read_and_attach_gets_nothing_after_the_c
 ):
     other, _ = rig.connect(ana)
     await rig.catch_up.sync(other, {str(lobby.pk): None})
-    read = pools.readers.run
+    read = pools.readers.run_for
 
-    async def read_then_remove(work: Any, *arguments: Any, **keywords: Any) -> Any:
-        result = await read(work, *arguments, **keywords)
+    async def read_then_remove(person: Any, work: Any, *arguments: Any, **keywords: Any) -> Any:
+        result = await read(person, work, *arguments, **keywords)
         if work is changes.reset_state:
-            monkeypatch.setattr(pools.readers, "run", read)
+            monkeypatch.setattr(pools.readers, "run_for", read)
 
             def remove_and_post() -> None:
                 memberships.remove(by=ana, room_id=lobby.pk, user_id=str(ben.pk))
@@ -144,7 +144,7 @@ async def test_a_person_removed_between_read_and_attach_gets_nothing_after_the_c
         return result
 
     connection, socket = rig.connect(ben)
-    monkeypatch.setattr(pools.readers, "run", read_then_remove)
+    monkeypatch.setattr(pools.readers, "run_for", read_then_remove)
     await rig.catch_up.sync(connection, {str(lobby.pk): None})
     await socket.until(lambda it: it.events and it.of_type("member.left") and it.events[-1]["type"] == "room.removed")
     assert not socket.of_type("message.posted")

@@ -179,7 +179,7 @@ async def test_a_policy_that_fails_on_one_person_lets_nobody_else_stay(
 async def test_a_person_whose_right_ends_during_a_catch_up_loses_the_room(
     rig: LiveRig, eve: Any, quiet: Room, hall: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, review = pools.readers.run, rig.revalidation._review_rooms
+    read, review = pools.readers.run_for, rig.revalidation._review_rooms
     connection, socket = rig.connect(eve, token_id=await token_of(eve))
     was_reviewed = asyncio.Event()
 
@@ -187,8 +187,8 @@ async def test_a_person_whose_right_ends_during_a_catch_up_loses_the_room(
         await review(user_ids)
         was_reviewed.set()
 
-    async def read_then_bar(work: Any, *arguments: Any, **keywords: Any) -> Any:
-        result = await read(work, *arguments, **keywords)
+    async def read_then_bar(person: Any, work: Any, *arguments: Any, **keywords: Any) -> Any:
+        result = await read(person, work, *arguments, **keywords)
         if work is changes.standings:
             BARRED.add(("eve", hall.pk))
             await sync_to_async(api.recheck)(room=hall)
@@ -196,7 +196,7 @@ async def test_a_person_whose_right_ends_during_a_catch_up_loses_the_room(
         return result
 
     monkeypatch.setattr(rig.revalidation, "_review_rooms", reviewed)
-    monkeypatch.setattr(pools.readers, "run", read_then_bar)
+    monkeypatch.setattr(pools.readers, "run_for", read_then_bar)
     command = protocol.Sync(ref=1, rooms=cursor(hall))
     context = Context(connection, rig.process, SignIn(connection, rig.process))
     assert await sync(context, command) == {"rooms": {str(hall.pk): "live"}}

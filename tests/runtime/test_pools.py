@@ -1,5 +1,8 @@
-"""Threads of the chat's own and a host's connection pool: a dead connection is not the first of many."""
+"""Threads of the chat's own: people take turns, and a dead connection of a host's pool is not the first of many."""
 
+import asyncio
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,6 +11,10 @@ from django.db import OperationalError, connection, connections
 
 from chat.models import database
 from chat.runtime import pools
+from chat.runtime.switching import SWITCH_S, giving_way
+from chat.wire.errors import ServerBusy
+
+WAIT_S = 20.0
 
 
 def in_a_thread(work: Any) -> Any:
@@ -53,3 +60,75 @@ def test_what_waits_in_a_pool_is_replaced_when_one_of_its_connections_is_found_d
     monkeypatch.setattr(connections, "all", lambda initialized_only: [Wrapper()])
     assert pools._call(work, (), {}) == "read"
     assert happened == ["called", "closed", "drained", "called", "closed"]
+
+
+async def test_one_persons_calls_keep_one_thread_busy_and_others_go_between_them() -> None:
+    pool = pools.Pool("test", lambda: 2)
+    goes_on, under_way, done = threading.Event(), threading.Semaphore(0), []
+
+    def work(name: str) -> str:
+        under_way.release()
+        if name == "ana 0":
+            assert goes_on.wait(WAIT_S)
+        done.append(name)
+        return name
+
+    anas = [asyncio.ensure_future(pool.run_for("ana", work, f"ana {each}")) for each in range(3)]
+    await asyncio.to_thread(under_way.acquire)
+    assert await pool.run_for("ben", work, "ben") == "ben", "a thread is free for him"
+    assert await pool.run(work, "nobody's") == "nobody's"
+    goes_on.set()
+    assert await asyncio.gather(*anas) == ["ana 0", "ana 1", "ana 2"]
+    assert done == ["ben", "nobody's", "ana 0", "ana 1", "ana 2"]
+
+
+async def test_a_call_that_nobody_waits_for_any_more_is_not_made_and_a_failed_one_is_told() -> None:
+    pool = pools.Pool("test", lambda: 1)
+    goes_on, done = threading.Event(), []
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    first = asyncio.ensure_future(pool.run_for("ana", goes_on.wait, WAIT_S))
+    given_up = asyncio.ensure_future(pool.run_for("ana", done.append, "given up"))
+    failed = asyncio.ensure_future(pool.run_for("ana", fail))
+    last = asyncio.ensure_future(pool.run_for("ana", done.append, "last"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.sleep(0)
+    goes_on.set()
+    with pytest.raises(ValueError, match="no"):
+        await failed
+    await asyncio.gather(first, last)
+    assert done == ["last"]
+
+
+async def test_calls_beyond_the_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "WAITING_PER_POOL", 1)
+    pool = pools.Pool("test", lambda: 1)
+    goes_on, begun = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        assert goes_on.wait(WAIT_S)
+
+    first = asyncio.ensure_future(pool.run(work))
+    await asyncio.to_thread(begun.wait, WAIT_S)
+    second = asyncio.ensure_future(pool.run(lambda: None))
+    await asyncio.sleep(0)
+    with pytest.raises(ServerBusy):
+        await pool.run(lambda: None)
+    goes_on.set()
+    await asyncio.gather(first, second)
+
+
+async def test_threads_switch_often_while_one_of_a_pool_computes_and_only_then() -> None:
+    before = sys.getswitchinterval()
+    pool = pools.Pool("test", lambda: 1)
+    assert await pool.run(sys.getswitchinterval) == pytest.approx(SWITCH_S)
+    assert sys.getswitchinterval() == before
+    with giving_way():
+        with giving_way():
+            pass
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
+    assert sys.getswitchinterval() == before

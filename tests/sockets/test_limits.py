@@ -90,7 +90,7 @@ async def test_reads_have_one_limit_together_over_all_sockets(ana: Any, ben: Any
         assert await two.code_of("ping") == ""
         for _ in range(6):
             await one.call("history", room=NOWHERE)
-        with patch.object(pools.readers, "run", side_effect=AssertionError("read")):
+        with patch.object(pools.readers, "run_for", side_effect=AssertionError("read")):
             assert await two.code_of(kind, **READS[kind]) == "rate.limited"
         assert await bens.code_of(kind, **READS[kind]) != "rate.limited"
         assert await two.code_of("ping") == ""
@@ -113,7 +113,7 @@ async def test_syncs_have_a_limit_over_all_sockets_and_following_less_has_none(
         assert await two.code_of("ping") == ""
         for _ in range(2):
             assert await one.code_of("sync", **SYNC) == ""
-        with patch.object(pools.readers, "run", side_effect=AssertionError("read")):
+        with patch.object(pools.readers, "run_for", side_effect=AssertionError("read")):
             assert await two.code_of("sync", **SYNC) == "rate.limited"
         assert await bens.code_of("sync", **SYNC) == ""
         assert await two.code_of("unsync", rooms=[NOWHERE]) == ""
@@ -142,7 +142,7 @@ async def test_over_the_limit_nothing_is_rendered_or_queued(ana: Any, lobby: Roo
         assert (await socket.call("message.post", client_id=str(uuid4()), **post))["number"] == 2
         assert "seq" in await socket.call("message.edit", **edit)
         with (
-            patch.object(pools.render, "run", side_effect=AssertionError("rendered")),
+            patch.object(pools.render, "run_for", side_effect=AssertionError("rendered")),
             patch.object(writer, "submit", side_effect=AssertionError("queued")),
         ):
             assert await socket.code_of("message.post", client_id=str(uuid4()), **post) == "rate.limited"

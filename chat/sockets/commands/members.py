@@ -12,7 +12,9 @@ from chat.wire import protocol
 
 async def list_members(context: Context, command: protocol.ListMembers) -> protocol.MemberPage:
     room_id = lookup.key(command.room)
-    return await pools.readers.run(reads.members, context.user, room_id, after=command.after, limit=command.limit)
+    return await pools.readers.run_for(
+        context.connection.user_id, reads.members, context.user, room_id, after=command.after, limit=command.limit
+    )
 
 
 async def add(context: Context, command: protocol.AddMember) -> Change:

@@ -48,7 +48,8 @@ async def delete(context: Context, command: protocol.DeleteMessage) -> Change:
 
 
 async def history(context: Context, command: protocol.History) -> protocol.HistoryPage:
-    return await pools.readers.run(
+    return await pools.readers.run_for(
+        context.connection.user_id,
         reads.history,
         context.user,
         lookup.key(command.room),
@@ -68,7 +69,7 @@ async def _rendered(context: Context, render: Callable[[int, str], Rendered], pl
         raise ServerBusy
     _rendering[person] += 1
     try:
-        return await pools.render.run(render, place, body)
+        return await pools.render.run_for(person, render, place, body)
     finally:
         _rendering[person] -= 1
         if not _rendering[person]:

@@ -16,7 +16,9 @@ from chat.wire import protocol
 
 async def list_rooms(context: Context, command: protocol.ListRooms) -> Any:
     pages: Callable[..., Any] = reads.own_rooms if command.scope == "mine" else reads.open_rooms
-    found, more = await pools.readers.run(pages, context.user, after=command.after, limit=command.limit)
+    found, more = await pools.readers.run_for(
+        context.connection.user_id, pages, context.user, after=command.after, limit=command.limit
+    )
     return {"rooms": found, "more": more}
 
 

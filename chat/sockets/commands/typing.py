@@ -22,7 +22,9 @@ async def tell(context: Context, command: protocol.Typing) -> None:
     if _rate.wait_s(context.connection.user_id, time.monotonic()):
         return
     try:
-        room_id = await pools.readers.run(_writable, context.user, lookup.key(command.room))
+        room_id = await pools.readers.run_for(
+            context.connection.user_id, _writable, context.user, lookup.key(command.room)
+        )
     except ChatError:
         return
     told = protocol.TypingChanged(room=str(room_id), user=context.connection.user_id, active=command.active)
