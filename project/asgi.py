@@ -6,10 +6,15 @@ import os
 from chat.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-application = get_asgi_application()
+site = get_asgi_application()
 
-# Import this only now: it needs Django to be set up.
-from project import startup
+# Import these only now: they need Django to be set up.
+from django.conf import settings
+
+from chat.web.fair_pages import FairPages
+from project import health, startup
+
+application = FairPages(site, trusted_proxies=settings.TRUSTED_PROXIES, at_once=health.PATHS)
 
 startup.verify()
 

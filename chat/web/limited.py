@@ -10,6 +10,7 @@ from django.template import TemplateDoesNotExist
 from django.utils.translation import gettext as _
 
 from chat.services import limits
+from chat.web import fair_pages
 
 View = Callable[..., HttpResponse]
 
@@ -27,7 +28,9 @@ def limited(view: View) -> View:
         if request.user.is_authenticated and not getattr(request, "chat_is_counted", False):
             is_act = request.method not in ("GET", "HEAD")
             user_id = str(request.user.pk)
-            if wait_s := limits.page_wait_s(user_id, is_act=is_act):
+            wait_s = limits.page_wait_s(user_id, is_act=is_act)
+            fair_pages.tell(request, user_id, refused_for_s=wait_s)
+            if wait_s:
                 return _too_many(request, user_id, wait_s)
             request.chat_is_counted = True  # type: ignore[attr-defined]
         return view(request, *args, **options)

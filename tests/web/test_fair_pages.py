@@ -1,0 +1,256 @@
+"""People take turns at a site's pages, and who goes on after a refusal waits for the next without asking the site."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from django.conf import settings as django_settings
+from django.core.asgi import get_asgi_application
+from django.test import Client
+
+from chat.web import fair_pages
+from chat.web.fair_pages import OF_ADDRESS, OF_ONE, SCOPE_KEY, FairPages
+
+WAIT_S = 20.0
+
+
+class Site:
+    """An application whose pages are ready when the test says so. Whose they are, the session's name tells."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ready = asyncio.Event()
+        self.refused_for_s = 0.0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        name = scope["path"]
+        self.begun.append(name)
+        if (person := name.strip("/").split("-")[0]) in ("ana", "ben"):
+            scope[SCOPE_KEY].person, scope[SCOPE_KEY].refused_for_s = person, self.refused_for_s
+        if name.endswith("!"):
+            raise RuntimeError("broken")
+        await self.ready.wait()
+        await send({"type": "http.response.start", "status": 429 if self.refused_for_s else 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"page"})
+
+
+Ask = Callable[..., Awaitable[ApplicationCommunicator]]
+
+
+def request_for(
+    path: str, *, session: str = "", address: str = "192.0.2.1", method: str = "GET", **headers: str
+) -> Any:
+    given = {**({"cookie": f"{django_settings.SESSION_COOKIE_NAME}={session}"} if session else {}), **headers}
+    return {
+        "type": "http",
+        "path": path,
+        "method": method,
+        "client": (address, 1),
+        "query_string": b"",
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in given.items()],
+    }
+
+
+async def ask(pages: FairPages, path: str, **of: Any) -> ApplicationCommunicator:
+    """Request a page, whole, and let the application run as far as it can."""
+    asked = ApplicationCommunicator(pages, request_for(path, **of))
+    await asked.send_input({"type": "http.request", "body": b"", "more_body": False})
+    await settled()
+    return asked
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def status_of(asked: ApplicationCommunicator) -> int:
+    return int((await asked.receive_output(WAIT_S))["status"])
+
+
+async def known(pages: FairPages, site: Site, *people: str) -> None:
+    """Let each have a page, so that the session is known for theirs."""
+    site.ready.set()
+    for person in people:
+        assert await status_of(await ask(pages, f"/{person}", session=person)) == 200
+        await settled()
+    site.ready.clear()
+    site.begun.clear()
+
+
+async def test_one_persons_requests_wait_for_each_other_and_not_others_for_them() -> None:
+    site = Site()
+    pages = FairPages(site)
+    await known(pages, site, "ana", "ben")
+    anas = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_ONE + 2)]
+    bens = await ask(pages, "/ben-0", session="ben")
+    assert site.begun == [*(f"/ana-{each}" for each in range(OF_ONE)), "/ben-0"]
+    site.ready.set()
+    assert [await status_of(each) for each in [*anas, bens]] == [200] * (OF_ONE + 3)
+    assert site.begun[-2:] == [f"/ana-{OF_ONE}", f"/ana-{OF_ONE + 1}"]
+
+
+async def test_sessions_that_nobody_is_signed_in_with_share_the_turns_of_their_address() -> None:
+    site = Site()
+    pages = FairPages(site, trusted_proxies=1)
+    far = {"address": "10.0.0.1"}
+    kept = [
+        await ask(pages, f"/x-{each}", session=f"made-up-{each}", x_forwarded_for=f"9.9.9.{each}, 192.0.2.7", **far)
+        for each in range(OF_ADDRESS + 2)
+    ]
+    assert len(site.begun) == OF_ADDRESS
+    kept.append(await ask(pages, "/elsewhere", x_forwarded_for="192.0.2.8", **far))
+    assert site.begun[-1] == "/elsewhere"
+    site.ready.set()
+    assert [await status_of(each) for each in kept] == [200] * len(kept)
+
+
+async def test_a_turn_begins_with_the_whole_request_and_ends_with_the_first_of_its_response() -> None:
+    site = Site()
+    pages = FairPages(site)
+    await known(pages, site, "ana")
+    slow = [ApplicationCommunicator(pages, request_for("/ana-slow", session="ana")) for _ in range(OF_ONE)]
+    for each in slow:
+        await each.send_input({"type": "http.request", "body": b"a part", "more_body": True})
+    quick = await ask(pages, "/ana-quick", session="ana")
+    assert site.begun == ["/ana-quick"]
+    site.ready.set()
+    assert await status_of(quick) == 200
+    for each in slow:
+        await each.send_input({"type": "http.request", "body": b"the rest", "more_body": False})
+        assert await status_of(each) == 200
+
+
+async def test_a_turn_comes_back_from_who_leaves_while_waiting_or_under_way_and_from_a_page_that_breaks() -> None:
+    site = Site()
+    pages = FairPages(site)
+    await known(pages, site, "ana")
+    under_way = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_ONE)]
+    waiting = await ask(pages, "/ana-waiting", session="ana")
+    broken = await ask(pages, "/ana-broken!", session="ana")
+    for each in [waiting, *under_way]:
+        each.future.cancel()
+        with suppress(asyncio.CancelledError):
+            await each.future
+    await settled()
+    with pytest.raises(RuntimeError):
+        await broken.wait(WAIT_S)
+    site.ready.set()
+    for each in range(3):
+        assert await status_of(await ask(pages, f"/ana-after-{each}", session="ana")) == 200
+    assert "/ana-waiting" not in site.begun
+    assert not pages._under_way
+
+
+async def test_who_was_refused_is_refused_on_all_sessions_later_and_without_the_site_until_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(fair_pages.time, "monotonic", lambda: now[0])
+    site = Site()
+    pages = FairPages(site)
+    await known(pages, site, "ana", "ben")
+    site.ready.set()
+    assert await status_of(await ask(pages, "/ana-second", session="ana2")) == 200
+    site.refused_for_s = 3.5
+    assert await status_of(await ask(pages, "/ana-much", session="ana")) == 429
+    site.refused_for_s = 0
+    await settled()
+    site.begun.clear()
+    monkeypatch.setattr(fair_pages.asyncio, "sleep", sleep)
+
+    german = await asked_at_once(pages, "/ana-more", session="ana2", accept_language="de")
+    start, body = german
+    headers = dict(start["headers"])
+    assert (start["status"], headers[b"retry-after"]) == (429, b"4")
+    assert "schnell" in body["body"].decode()
+    assert len(body["body"]) == int(headers[b"content-length"])
+    assert slept == [fair_pages.REFUSED_AFTER_S]
+    assert site.begun == []
+
+    assert (await asked_at_once(pages, "/ana-act", session="ana", method="POST"))[0]["status"] == 200, "counts apart"
+    assert (await asked_at_once(pages, "/static/site.css", session="ana"))[0]["status"] == 200
+    assert (await asked_at_once(pages, "/ben-1", session="ben"))[0]["status"] == 200
+    now[0] += 3.6
+    assert (await asked_at_once(pages, "/ana-again", session="ana"))[0]["status"] == 200
+
+
+async def asked_at_once(pages: FairPages, path: str, **of: Any) -> list[Any]:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    await pages(request_for(path, **of), receive, send)
+    return sent
+
+
+async def test_requests_beyond_the_bound_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fair_pages, "WAITING_OF_ONE", 1)
+    site = Site()
+    pages = FairPages(site)
+    await known(pages, site, "ana", "ben")
+    kept = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_ONE + 1)]
+    assert await status_of(await ask(pages, "/ana-too-many", session="ana")) == 429
+    kept.append(await ask(pages, "/ben-0", session="ben"))
+    assert site.begun[-1] == "/ben-0"
+    site.ready.set()
+    assert [await status_of(each) for each in kept] == [200] * len(kept)
+
+
+async def test_a_path_for_the_proxy_takes_no_turn_and_sockets_neither() -> None:
+    site = Site()
+    pages = FairPages(site, at_once=["/healthz"])
+    kept = [await ask(pages, f"/x-{each}") for each in range(OF_ADDRESS + 1)]
+    kept.append(await ask(pages, "/healthz"))
+    assert site.begun[-1] == "/healthz"
+    site.ready.set()
+    assert [await status_of(each) for each in kept] == [200] * len(kept)
+    seen: list[str] = []
+
+    async def other(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    await FairPages(other)({"type": "websocket", "path": "/ws/"}, None, None)
+    assert seen == ["websocket"]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_real_site_tells_whose_request_it_was_and_is_not_asked_again_after_its_refusal(
+    ana: Any, browser_of: Callable[[Any], Client], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fair_pages, "REFUSED_AFTER_S", 0.0)
+    settings.CHAT = {**settings.CHAT, "PAGE_RATE": 0.001, "PAGE_BURST": 2}
+    settings.ALLOWED_HOSTS = ["testserver"]
+    asked: list[str] = []
+    site = get_asgi_application()
+
+    async def counted(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        await site(scope, receive, send)
+
+    pages = FairPages(counted)
+    browser = await sync_to_async(browser_of)(ana)
+    session = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    told = []
+    for _ in range(4):
+        application = ApplicationCommunicator(pages, request_for("/people/", session=session, host="testserver"))
+        await application.send_input({"type": "http.request", "body": b"", "more_body": False})
+        told.append(await status_of(application))
+        await application.wait(WAIT_S)
+    assert told == [200, 200, 429, 429]
+    assert len(asked) == 3
