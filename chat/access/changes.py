@@ -5,7 +5,7 @@
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -164,14 +164,12 @@ def for_feed(room_id: int, cursor: int) -> Page | None:
         return _read(room, cursor) if room and room.private_seq <= cursor else None
 
 
-def reset_state(user: Any, room_id: int) -> tuple[protocol.RoomState, Position] | None:
-    """The room's present state, for a reset, and its position; None if ``user`` may not watch it."""
+def reset_states(user: Any, room_ids: Collection[int]) -> dict[int, tuple[protocol.RoomState, Position]]:
+    """The rooms' present states, for resets, and their positions. Those that ``user`` may not watch are left out."""
     with snapshot():
-        try:
-            entry = lookup.watched_room(user, room_id)
-        except RoomNotFound:
-            return None
-        return reads.state_of(user, entry), entry.room.position
+        entries = list(lookup.watched_rooms(user, map(str, room_ids)).values())
+        states = reads.states_of(user, entries)
+    return {each.room.pk: (state, each.room.position) for each, state in zip(entries, states, strict=True)}
 
 
 def positions(held: Mapping[int, tuple[int, str]]) -> dict[int, tuple[Position, bool]]:

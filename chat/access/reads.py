@@ -70,7 +70,12 @@ def room_state(user: Any, room_id: int) -> protocol.RoomState:
 
 def state_of(user: Any, entry: lookup.Entry) -> protocol.RoomState:
     """The same of a room that was found to be for the person to see, in the same snapshot."""
-    return _states(user, [entry])[0]
+    return states_of(user, [entry])[0]
+
+
+def states_of(user: Any, entries: list[lookup.Entry]) -> list[protocol.RoomState]:
+    """The same of many rooms, in as many queries."""
+    return _states(user, entries, count=headcounts.known)
 
 
 def rooms_version(user: Any) -> int:
@@ -113,7 +118,7 @@ def _states(
     user: Any,
     entries: list[lookup.Entry],
     *,
-    count: Callable[[Iterable[Room]], dict[int, int]] = headcounts.known,
+    count: Callable[[Iterable[Room]], dict[int, int]],
 ) -> list[protocol.RoomState]:
     mentions = _mentions(user, [each.membership for each in entries if each.membership is not None])
     named = display_names.of_direct_rooms(user, [each.room.pk for each in entries if each.room.is_direct])

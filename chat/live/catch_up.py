@@ -7,6 +7,7 @@ own head is looked at; feed events up to that seq don't concern the connection (
 import asyncio
 import logging
 import time
+from collections import deque
 from typing import Any, Literal
 
 from msgspec import UNSET
@@ -29,6 +30,8 @@ Reason = Literal["new", "too_far", "epoch"]
 STANDING_S = 1.0
 """How long an answer to "may they?" is good for. A sync waits for its client, and
 rights may be revoked meanwhile."""
+STATES_AT_ONCE = 20
+"""Rooms of which the states are read together."""
 JOINS_AT_MOST = 20
 """How often a page is read again because the feed has moved past it. A room that needs more outruns the database."""
 
@@ -52,13 +55,15 @@ class CatchUp:
         standings = await pools.readers.run_for(
             connection.user_id, changes.standings, connection.user, cursors, greeted
         )
+        new = [standings[each].room_id for each, cursor in cursors.items() if cursor is None and each in standings]
+        states = _States(connection, new)
         outcomes: dict[str, Outcome] = {}
         for wire_id, cursor in cursors.items():
             standing = standings.get(wire_id)
             outcomes[wire_id] = "denied"
             if standing:
                 told = greeted.get(standing.room_id)
-                outcomes[wire_id] = await self._bring(connection, standing, cursor, told)
+                outcomes[wire_id] = await self._bring(connection, standing, cursor, told, states)
             if outcomes[wire_id] == "denied" and (room_id := lookup.key(wire_id)):
                 self._hub.detach(connection, room_id)
         return outcomes
@@ -85,13 +90,14 @@ class CatchUp:
         standing: changes.Standing,
         cursor: protocol.Cursor | None,
         told: Position | None,
+        states: "_States",
     ) -> Outcome:
         room_id = standing.room_id
         await connection.room_for_page()
         if cursor is None:
-            return await self._reset(connection, room_id, "new")
+            return await self._reset(connection, room_id, "new", states)
         if cursor.epoch != standing.at.epoch or cursor.seq > standing.at.seq or standing.is_superseded:
-            return await self._reset(connection, room_id, "epoch")
+            return await self._reset(connection, room_id, "epoch", states)
         if self._join(connection, room_id, standing, cursor.seq):
             return "live"
         # There are at most as many changed things as seqs between the cursor and the head.
@@ -99,13 +105,13 @@ class CatchUp:
         if is_far and await pools.readers.run_for(
             connection.user_id, changes.is_more_than, room_id, cursor.seq, conf.catch_up
         ):
-            return await self._reset(connection, room_id, "too_far")
+            return await self._reset(connection, room_id, "too_far", states)
         if (reading := self._first_reads.get(room_id)) is not None:
             # After a restart all clients come at once, from about the same place: one read serves them all.
             await asyncio.wait([reading])
             if self._join(connection, room_id, standing, cursor.seq):
                 return "live"
-        return await self._pages(connection, room_id, cursor, told)
+        return await self._pages(connection, room_id, cursor, told, states)
 
     def _join(self, connection: Connection, room_id: int, standing: changes.Standing, seq: int) -> bool:
         """Join without reading, if the cursor is the head already or the feed's ring holds all that is missing.
@@ -130,7 +136,12 @@ class CatchUp:
         return self._hub.attach(connection, room_id, room.feed.position, _synced(room_id, room.feed.position))
 
     async def _pages(
-        self, connection: Connection, room_id: int, cursor: protocol.Cursor, told: Position | None
+        self,
+        connection: Connection,
+        room_id: int,
+        cursor: protocol.Cursor,
+        told: Position | None,
+        states: "_States",
     ) -> Outcome:
         seq, run = cursor.seq, cursor.run
         seen: Position | None = None
@@ -151,7 +162,7 @@ class CatchUp:
                     is_kept = is_kept and page.holds(known.seq, known.run)
             seen = page.at
             if page.at.epoch != cursor.epoch or page.at.seq < seq or not is_kept:
-                return await self._reset(connection, room_id, "epoch")
+                return await self._reset(connection, room_id, "epoch", states)
             if not page.is_empty:
                 self._hub.send(connection, encoded)
             seq, run = page.upto, page.run_at(page.upto) or UNSET
@@ -176,10 +187,10 @@ class CatchUp:
             # The connections that wait go on in a later turn of the loop, after this page's own attachment.
             self._hub.loop.call_soon(done.set_result, None)
 
-    async def _reset(self, connection: Connection, room_id: int, reason: Reason) -> Outcome:
+    async def _reset(self, connection: Connection, room_id: int, reason: Reason, states: "_States") -> Outcome:
         for _ in range(JOINS_AT_MOST):
             await connection.room_for_page()
-            read = await pools.readers.run_for(connection.user_id, changes.reset_state, connection.user, room_id)
+            read = await states.take(room_id)
             if read is None:
                 return "denied"
             state, at = read
@@ -189,6 +200,33 @@ class CatchUp:
             if self._hub.attach(connection, room_id, at, protocol.encode(told)):
                 return "reset"
         raise ServerBusy
+
+
+_State = tuple[protocol.RoomState, Position]
+
+
+class _States:
+    """The states of a sync's rooms that begin with a reset, ``STATES_AT_ONCE`` read together: a person who opens the
+    chat on many rooms asks for hundreds."""
+
+    def __init__(self, connection: Connection, new: list[int]):
+        self._connection = connection
+        self._new = deque(new)
+        self._read: dict[int, tuple[float, _State]] = {}
+
+    async def take(self, room_id: int) -> _State | None:
+        """The room's state, of a moment ago at most; each time it is asked for, a newer one. None if the person may
+        not watch it."""
+        read_at, state = self._read.pop(room_id, (-STANDING_S, None))
+        if time.monotonic() - read_at < STANDING_S:
+            return state
+        wanted = {room_id}
+        while self._new and len(wanted) < STATES_AT_ONCE:
+            wanted.add(self._new.popleft())
+        user, now = self._connection.user, time.monotonic()
+        found = await pools.readers.run_for(self._connection.user_id, changes.reset_states, user, wanted)
+        self._read.update({each: (now, state) for each, state in found.items()})
+        return self._read.pop(room_id, (now, None))[1]
 
 
 _Read = tuple[changes.Page, bytes, list[FeedEvent]]

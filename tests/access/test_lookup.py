@@ -105,7 +105,7 @@ def test_a_removed_member_is_an_outsider_again(ana: Any, ben: Any, staff: Room) 
     for act in ON_MESSAGES:
         assert refusal(ON_MESSAGES[act], ben, str(message.pk))[0] is MessageNotFound
     assert changes.page(ben, staff.pk, 0) is None
-    assert changes.reset_state(ben, staff.pk) is None
+    assert changes.reset_states(ben, [staff.pk]) == {}
     assert changes.standings(ben, {str(staff.pk): None}) == {}
 
 

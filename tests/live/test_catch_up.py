@@ -10,7 +10,7 @@ from chat.access import changes
 from chat.live import catch_up
 from chat.models import Message, Room
 from chat.runtime import pools
-from chat.services import memberships, messages
+from chat.services import memberships, messages, rooms
 from chat.wire.protocol import Cursor
 from tests.live.rig import LiveRig, Socket
 
@@ -79,7 +79,7 @@ async def test_a_sync_racing_with_live_posts_leaves_no_hole_and_no_repeat(
                 rig.deliver(lose=lambda hint: dice.random() < 0.2)
         return result
 
-    racing = {changes.standings, catch_up._read_page, changes.is_more_than, changes.reset_state}
+    racing = {changes.standings, catch_up._read_page, changes.is_more_than, changes.reset_states}
     monkeypatch.setattr(pools.readers, "run_for", read_then_race)
     await sync_to_async(post)(ana, lobby, 8)
     for seed in range(SEEDS // 2):
@@ -133,7 +133,7 @@ async def test_a_person_removed_between_read_and_attach_gets_nothing_after_the_c
 
     async def read_then_remove(person: Any, work: Any, *arguments: Any, **keywords: Any) -> Any:
         result = await read(person, work, *arguments, **keywords)
-        if work is changes.reset_state:
+        if work is changes.reset_states:
             monkeypatch.setattr(pools.readers, "run_for", read)
 
             def remove_and_post() -> None:
@@ -149,6 +149,43 @@ async def test_a_person_removed_between_read_and_attach_gets_nothing_after_the_c
     await socket.until(lambda it: it.events and it.of_type("member.left") and it.events[-1]["type"] == "room.removed")
     assert not socket.of_type("message.posted")
     assert lobby.pk not in connection.rooms
+
+
+async def test_the_states_of_many_new_rooms_are_read_together_and_a_room_that_is_lost_meanwhile_is_cut(
+    rig: LiveRig, ana: Any, ben: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(catch_up, "STATES_AT_ONCE", 4)
+
+    def make_rooms() -> list[Room]:
+        made = [rooms.create(by=ana, name=f"Room {place}", kind="private") for place in range(6)]
+        for room in made:
+            memberships.add(by=ana, room_id=room.pk, user_id=str(ben.pk))
+        return made
+
+    made = await sync_to_async(make_rooms)()
+    lost, posted_in = made[2], made[3]
+    other, _ = rig.connect(ana)
+    await rig.catch_up.sync(other, {str(room.pk): None for room in made})
+    read, reads = pools.readers.run_for, list[int]()
+
+    async def read_then_remove(person: Any, work: Any, *arguments: Any, **keywords: Any) -> Any:
+        result = await read(person, work, *arguments, **keywords)
+        if work is changes.reset_states:
+            reads.append(len(result))
+            if len(reads) == 1:
+                await sync_to_async(memberships.remove)(by=ana, room_id=lost.pk, user_id=str(ben.pk))
+                for room in (lost, posted_in):
+                    await sync_to_async(post)(ana, room, 1)
+        return result
+
+    connection, socket = rig.connect(ben)
+    monkeypatch.setattr(pools.readers, "run_for", read_then_remove)
+    outcomes = await rig.catch_up.sync(connection, {str(room.pk): None for room in made})
+    assert reads == [4, 2]
+    assert outcomes == {str(room.pk): "reset" for room in made}
+    await socket.until(lambda it: it.events[-1] == {**it.events[-1], "type": "room.removed", "room": str(lost.pk)})
+    assert lost.pk not in connection.rooms
+    assert [each["room"] for each in socket.of_type("message.posted")] == [str(posted_in.pk)]
 
 
 async def test_the_member_count_is_the_same_live_and_after_catching_up(

@@ -85,7 +85,7 @@ def test_every_door_treats_it_as_missing(ana: Any, eve: Any, lobby: Room) -> Non
             lookup.message(who, message.pk)
         assert changes.standings(who, {str(lobby.pk): None}) == {}
         assert changes.page(who, lobby.pk, 0) is None
-        assert changes.reset_state(who, lobby.pk) is None
+        assert changes.reset_states(who, [lobby.pk]) == {}
         assert reads.open_rooms(who)[0] == []
     assert changes.for_feed(lobby.pk, 0) is None
     assert changes.positions({lobby.pk: (1, "")}) == {}
