@@ -132,6 +132,11 @@ class ChatSettings:
     """Frames a second that one person may send in the long run, in one process; the next closes the socket (4029)."""
     frame_burst: int = 1_000
     """Frames that one person may send at once."""
+    text_rate: float = 131_072.0
+    """Characters a second that are read of one person's sockets in the long run, in one process; the rest is read later
+    (where the server can pause a socket, as daphne can). Raise it with ``POST_RATE``."""
+    text_burst: int = 262_144
+    """Characters of one person that are read at once."""
     socket_rate: float = 1.0
     """New sockets a second that one person may open in the long run; the next is refused with 4029."""
     socket_burst: int = 60

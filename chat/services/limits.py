@@ -58,10 +58,6 @@ TOLD_AT_MOST = 500
 """Entries of one message to the other processes."""
 PASSWORD_RATE, PASSWORD_BURST = 1 / 60, 5
 """How often one person may give their password again."""
-TEXT_RATE, TEXT_BURST = 128 * 1024, 256 * 1024
-"""Characters a second that are read of one person in the long run, and at once. To unmask and decode 10,000 characters
-takes the event loop half a millisecond, so 20 sockets full of them held up everybody for half a second. An outbox of a
-day comes at once."""
 REFUSAL_RATE, REFUSAL_BURST = 0.5, 5
 """How often one person is refused a page with another page. It takes as long to render as most, so a flood of requests
 is answered with a line of text."""
@@ -116,7 +112,11 @@ def may_send(sender: str) -> bool:
 
 
 def pause_s(sender: str, size: int) -> float:
-    """Count the characters of a frame, and return for how many seconds no more should be read of this socket."""
+    """Count the characters of a frame, and return for how many seconds no more should be read of this socket.
+
+    To unmask and decode 10,000 characters takes the event loop half a millisecond: 20 sockets full of them held up
+    everybody for half a second.
+    """
     return _text().owe(sender, time.monotonic(), size)
 
 
@@ -165,7 +165,7 @@ def _frames() -> RateLimit:
 
 @cache
 def _text() -> RateLimit:
-    return RateLimit(TEXT_RATE, TEXT_BURST)
+    return RateLimit(conf.text_rate, conf.text_burst)
 
 
 @cache

@@ -12,7 +12,7 @@ from asgiref.testing import ApplicationCommunicator
 from chat.conf import conf
 from chat.live.connection import TRANSPORT
 from chat.runtime import pools
-from chat.services import limits, tokens
+from chat.services import tokens
 from chat.sockets.consumers import ChatConsumer
 from tests.sockets.socket import WAIT_S, socket_of
 
@@ -125,7 +125,10 @@ async def test_who_sends_frames_without_end_is_cut_off_whatever_they_hold(ana: A
     await leave(sender, beside)
 
 
-async def test_from_who_sends_much_text_the_rest_is_read_later_and_nothing_is_refused(ana: Any, ben: Any) -> None:
+async def test_from_who_sends_much_text_the_rest_is_read_later_and_nothing_is_refused(
+    ana: Any, ben: Any, settings: Any
+) -> None:
+    settings.CHAT = {**settings.CHAT, "TEXT_RATE": 1000.0, "TEXT_BURST": 100_000}
     sender, beside, other = Wire(), Wire(), Wire()
     first, second, bens = await opened(ana, sender), await opened(ana, beside), await opened(ben, other)
     for each in (first, second, bens):
@@ -136,7 +139,7 @@ async def test_from_who_sends_much_text_the_rest_is_read_later_and_nothing_is_re
         sent += 1
         await tell(first, {**frame, "ref": sent})
         assert await first_output(first) == "reply"
-    assert sent * 9_100 == pytest.approx(limits.TEXT_BURST, rel=0.1)
+    assert sent * 9_100 == pytest.approx(100_000, rel=0.1)
     await tell(second, {"type": "ping", "ref": 1})
     await tell(bens, {"type": "ping", "ref": 1})
     assert await first_output(second) == await first_output(bens) == "reply"
