@@ -150,6 +150,13 @@ async def test_over_the_limit_nothing_is_rendered_or_queued(ana: Any, lobby: Roo
     assert await pools.site.run(numbers, lobby) == [1, 2]
 
 
+async def test_plain_text_waits_for_no_renderer_whatever_space_is_around_it(ana: Any, lobby: Room) -> None:
+    post = {"room": str(lobby.pk), "body": " a line, and the next\nof it \n\n"}
+    async with socket_of(ana) as socket:
+        with patch.object(pools.render, "run_for", side_effect=AssertionError("rendered")):
+            assert (await socket.call("message.post", client_id=str(uuid4()), **post))["number"] == 1
+
+
 async def test_a_repeat_that_finds_the_limit_used_up_is_answered_after_the_wait_it_is_told(
     ana: Any, lobby: Room, settings: Any
 ) -> None:

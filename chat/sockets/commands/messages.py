@@ -62,7 +62,7 @@ async def history(context: Context, command: protocol.History) -> protocol.Histo
 
 async def _rendered(context: Context, render: Callable[[int, str], Rendered], place: int, body: str) -> Rendered | None:
     """The rendered text, made before the writer's turn; None for plain text, which costs the writer next to nothing."""
-    if markdown.is_plain(body) or not message_bodies.is_acceptable(body):
+    if markdown.is_plain(body.strip()) or not message_bodies.is_acceptable(body):
         return None
     person = context.connection.user_id
     if _rendering[person] >= RENDERED_AT_ONCE:
