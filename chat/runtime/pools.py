@@ -13,6 +13,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -33,6 +34,7 @@ T = TypeVar("T")
 KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """A peer that has answered nothing for 11 s (or for 10,000 ms, if data was sent) counts as gone."""
 _this_thread = threading.local()
+REST_AT_MOST_S = 0.05
 WAITING_PER_POOL = 20_000
 """Calls that may wait for one pool, as when a herd of sockets reconnects; any more are refused."""
 
@@ -42,11 +44,15 @@ class Pool:
 
     Args:
         threads: How many calls run at once; a callable is asked at first use, so that settings may decide.
+        rests: Whether a thread rests after a call, for as long as that took. Two people who read all that they have
+            missed would otherwise take half of the interpreter from the loop and the writer, and acknowledgements four
+            times as long. Nobody waits for the thread meanwhile but who has had their answer, unless all threads rest.
     """
 
-    def __init__(self, name: str, threads: Callable[[], int]):
+    def __init__(self, name: str, threads: Callable[[], int], *, rests: bool = False):
         self.name = name
         self._threads = threads
+        self._rests = rests
         self.forget()
 
     def forget(self) -> None:
@@ -87,8 +93,11 @@ class Pool:
             if taken is None:
                 return
             person, (answer, call) = taken
+            began = time.monotonic()
             try:
                 _answer(answer, call)
+                if self._rests:
+                    time.sleep(min(time.monotonic() - began, REST_AT_MOST_S))
             finally:
                 with self._lock:
                     self._turns.finish(person)
@@ -177,7 +186,7 @@ def close_connections() -> None:
         connection.close()
 
 
-readers = Pool("readers", lambda: conf.reader_threads)
+readers = Pool("readers", lambda: conf.reader_threads, rests=True)
 """Reads for sockets: sync, history, lists."""
 site = Pool("site", lambda: 2)
 """Changes on behalf of the site's own coroutines: on SQLite they may wait for the write lock, and reads must not."""

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +16,7 @@ from chat.runtime.switching import SWITCH_S, giving_way
 from chat.wire.errors import ServerBusy
 
 WAIT_S = 20.0
+WORK_S = 0.03
 
 
 def in_a_thread(work: Any) -> Any:
@@ -132,3 +134,18 @@ async def test_threads_switch_often_while_one_of_a_pool_computes_and_only_then()
             pass
         assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
     assert sys.getswitchinterval() == before
+
+
+async def test_a_thread_of_a_pool_that_rests_leaves_as_much_time_as_it_took() -> None:
+    pool = pools.Pool("test", lambda: 1, rests=True)
+    began: list[float] = []
+
+    def work() -> None:
+        began.append(time.monotonic())
+        time.sleep(WORK_S)
+
+    first, second = (asyncio.ensure_future(pool.run_for("ana", work)) for _ in range(2))
+    await first
+    assert len(began) == 1, "it is answered before the thread has rested"
+    await second
+    assert began[1] - began[0] >= 2 * WORK_S
