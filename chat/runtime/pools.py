@@ -44,9 +44,9 @@ class Pool:
 
     Args:
         threads: How many calls run at once; a callable is asked at first use, so that settings may decide.
-        rests: Whether a thread rests after a call, for as long as that took. Two people who read all that they have
+        rests: Whether a thread rests after a call, for as long as that computed. Two people who read all that they have
             missed would otherwise take half of the interpreter from the loop and the writer, and acknowledgements four
-            times as long. Nobody waits for the thread meanwhile but who has had their answer, unless all threads rest.
+            times as long. Meanwhile only the person who has just been answered waits, unless all threads rest.
     """
 
     def __init__(self, name: str, threads: Callable[[], int], *, rests: bool = False):
@@ -93,11 +93,11 @@ class Pool:
             if taken is None:
                 return
             person, (answer, call) = taken
-            began = time.monotonic()
+            began = time.thread_time()
             try:
                 _answer(answer, call)
                 if self._rests:
-                    time.sleep(min(time.monotonic() - began, REST_AT_MOST_S))
+                    time.sleep(min(time.thread_time() - began, REST_AT_MOST_S))
             finally:
                 with self._lock:
                     self._turns.finish(person)

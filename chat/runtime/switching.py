@@ -1,5 +1,6 @@
 """How long a thread that computes may keep the event loop and the writer waiting for the interpreter."""
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,3 +33,14 @@ def giving_way() -> Iterator[None]:
             _busy -= 1
             if not _busy:
                 sys.setswitchinterval(_own_s)
+
+
+def _forget() -> None:
+    """Reset after fork(): the threads that compute live only in the parent."""
+    global _lock, _busy
+    if _busy:
+        sys.setswitchinterval(_own_s)
+    _lock, _busy = threading.Lock(), 0
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -30,11 +30,13 @@ class DaphneTransport:
 
     def pause_reading(self, seconds: float) -> None:
         """Read nothing from the client for a while. A pause that is on already ends with the later of both."""
-        if self._is_stopped:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        if self._is_stopped or (self._resumes is not None and self._resumes.when() >= until):
             return
         if self._resumes is not None:
             self._resumes.cancel()
-        self._resumes = asyncio.get_running_loop().call_later(seconds, self._protocol.transport.resumeProducing)
+        self._resumes = loop.call_at(until, self._protocol.transport.resumeProducing)
         self._protocol.transport.pauseProducing()
 
     def stop_reading(self) -> None:

@@ -70,7 +70,8 @@ class ChatConsumer(AsyncConsumer):
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         # A binary frame is no JSON text; the empty string is refused as such when its turn comes.
-        self._inbox.put(message.get("text") or "")
+        text = message.get("text") or ""
+        self._inbox.put(text, len(text or message.get("bytes") or ""))
 
     async def websocket_disconnect(self, message: dict[str, Any]) -> None:
         raise StopConsumer

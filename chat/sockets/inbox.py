@@ -27,8 +27,12 @@ class Inbox:
         self._frames: deque[str] = deque()
         self._bad_at: deque[float] = deque()
 
-    def put(self, frame: str) -> None:
-        """Keep a frame until its turn in the loop; a flood of frames closes the connection (4029)."""
+    def put(self, frame: str, size: int) -> None:
+        """Keep a frame until its turn in the loop; a flood of frames closes the connection (4029).
+
+        Args:
+            size: What was read for it, in characters or bytes.
+        """
         if self._connection.is_closed:
             return
         if not self._frames:
@@ -38,7 +42,7 @@ class Inbox:
         sender = self._connection.user_id or self._connection.id
         if len(self._frames) > conf.queued_frames or not limits.may_send(sender):
             self._connection.close(Close.FLOODING)
-        elif pause_s := limits.pause_s(sender, len(frame)):
+        elif pause_s := limits.pause_s(sender, size):
             self._connection.transport.pause_reading(pause_s)
 
     def clear(self) -> None:

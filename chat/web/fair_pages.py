@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
@@ -37,8 +37,8 @@ WAITING = 2_000
 REFUSED_AFTER_S = 1.0
 """After how long whoever goes on is refused. A client that sends its next request after the answer sends one a second;
 refused at once, forty of them kept the event loop busy."""
-HELD = 1_000
-"""Refusals that may wait for that; any more are answered at once."""
+HELD_OF_ONE, HELD = 50, 1_000
+"""Refusals that may wait for that, of one person and in all; any more are answered at once."""
 SESSIONS_KNOWN = 10_000
 SCOPE_KEY = "chat.asker"
 
@@ -59,7 +59,7 @@ def tell(request: HttpRequest, person: str, *, refused_for_s: float) -> None:
 
 
 class FairPages:
-    """Let people take turns at the pages of ``app``, and refuse those who go on after 429 without asking ``app``.
+    """Let people take turns at the pages of ``app``, and refuse, without asking ``app``, those who go on after a 429.
 
     A turn begins when the whole request has come, and ends when its response begins, so neither a slow sender nor a
     long response holds one. A view of your site that waits before it responds (long polling) does: leave this out then.
@@ -84,7 +84,7 @@ class FairPages:
         if scope["type"] != "http" or scope["path"] in self._at_once:
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers = _joined(scope["headers"])
         session = _session_of(headers)
         key = self._people.get(session) or self._address_of(scope, headers)
         kind = (key, scope["method"] in ("GET", "HEAD"))
@@ -145,7 +145,7 @@ class FairPages:
 
     async def _refuse_later(self, kind: tuple[Hashable, bool], scope: Any, send: Any) -> None:
         wait_s = self._refused_until[kind] - time.monotonic()
-        if self._held.total() < HELD:
+        if self._held[kind] < HELD_OF_ONE and self._held.total() < HELD:
             self._held[kind] += 1
             try:
                 await asyncio.sleep(REFUSED_AFTER_S)
@@ -162,6 +162,15 @@ class FairPages:
         return str((scope.get("client") or [""])[0]).encode()
 
 
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The values of each name together, as Django reads them."""
+    joined: dict[bytes, bytes] = {}
+    for name, value in headers:
+        separator = b"; " if name == b"cookie" else b", "
+        joined[name] = joined[name] + separator + value if name in joined else value
+    return joined
+
+
 def _session_of(headers: dict[bytes, bytes]) -> bytes:
     """What tells a session from others, without being its key; nothing where there is no session."""
     cookie = headers.get(b"cookie", b"").decode("latin1")
@@ -170,7 +179,8 @@ def _session_of(headers: dict[bytes, bytes]) -> bytes:
 
 
 def _is_static(scope: Any) -> bool:
-    return bool(settings.STATIC_URL) and scope["path"].startswith(settings.STATIC_URL)
+    is_read = scope["method"] in ("GET", "HEAD")
+    return is_read and bool(settings.STATIC_URL) and scope["path"].startswith(settings.STATIC_URL)
 
 
 def _put(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:

@@ -1,6 +1,7 @@
 """Threads of the chat's own: people take turns, and a dead connection of a host's pool is not the first of many."""
 
 import asyncio
+import os
 import sys
 import threading
 import time
@@ -11,7 +12,7 @@ import pytest
 from django.db import OperationalError, connection, connections
 
 from chat.models import database
-from chat.runtime import pools
+from chat.runtime import pools, switching
 from chat.runtime.switching import SWITCH_S, giving_way
 from chat.wire.errors import ServerBusy
 
@@ -136,16 +137,28 @@ async def test_threads_switch_often_while_one_of_a_pool_computes_and_only_then()
     assert sys.getswitchinterval() == before
 
 
-async def test_a_thread_of_a_pool_that_rests_leaves_as_much_time_as_it_took() -> None:
+async def test_a_thread_of_a_pool_that_rests_leaves_as_much_time_as_it_computed() -> None:
     pool = pools.Pool("test", lambda: 1, rests=True)
     began: list[float] = []
 
     def work() -> None:
         began.append(time.monotonic())
-        time.sleep(WORK_S)
+        until = time.thread_time() + WORK_S
+        while time.thread_time() < until:
+            pass
 
     first, second = (asyncio.ensure_future(pool.run_for("ana", work)) for _ in range(2))
     await first
     assert len(began) == 1, "it is answered before the thread has rested"
     await second
     assert began[1] - began[0] >= 2 * WORK_S
+
+
+def test_a_child_of_a_process_that_computes_switches_as_python_does_and_waits_for_nobody() -> None:
+    before = sys.getswitchinterval()
+    with giving_way(), switching._lock:
+        child = os.fork()
+        if not child:
+            is_own = sys.getswitchinterval() == before and not switching._lock.locked() and not switching._busy
+            os._exit(0 if is_own else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -140,6 +140,9 @@ async def test_from_who_sends_much_text_the_rest_is_read_later_and_nothing_is_re
         await tell(first, {**frame, "ref": sent})
         assert await first_output(first) == "reply"
     assert sent * 9_100 == pytest.approx(100_000, rel=0.1)
+    await second.send_input({"type": "websocket.receive", "bytes": b"x" * 9_000})
+    assert await first_output(second) == "error"
+    assert beside.paused_s > sender.paused_s, "what is no text counts too"
     await tell(second, {"type": "ping", "ref": 1})
     await tell(bens, {"type": "ping", "ref": 1})
     assert await first_output(second) == await first_output(bens) == "reply"

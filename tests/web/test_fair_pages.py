@@ -178,15 +178,23 @@ async def test_who_was_refused_is_refused_on_all_sessions_later_and_without_the_
     assert len(body["body"]) == int(headers[b"content-length"])
     assert slept == [fair_pages.REFUSED_AFTER_S]
     assert site.begun == []
+    site.refused_for_s = 9.0
+    await asked_at_once(pages, "/ana-acts", session="ana", method="POST")
+    site.refused_for_s = 0
+    assert (await asked_at_once(pages, "/static/x", session="ana", method="POST"))[0]["status"] == 429
+    pages._refused_until.pop(("ana", False))
 
     assert (await asked_at_once(pages, "/ana-act", session="ana", method="POST"))[0]["status"] == 200, "counts apart"
+    two_headers = request_for("/ana-hidden", session="ana")
+    two_headers["headers"].append((b"cookie", b"x=y"))
+    assert (await asked_at_once(pages, two_headers))[0]["status"] == 429
     assert (await asked_at_once(pages, "/static/site.css", session="ana"))[0]["status"] == 200
     assert (await asked_at_once(pages, "/ben-1", session="ben"))[0]["status"] == 200
     now[0] += 3.6
     assert (await asked_at_once(pages, "/ana-again", session="ana"))[0]["status"] == 200
 
 
-async def asked_at_once(pages: FairPages, path: str, **of: Any) -> list[Any]:
+async def asked_at_once(pages: FairPages, path: Any, **of: Any) -> list[Any]:
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -195,7 +203,7 @@ async def asked_at_once(pages: FairPages, path: str, **of: Any) -> list[Any]:
     async def send(event: Any) -> None:
         sent.append(event)
 
-    await pages(request_for(path, **of), receive, send)
+    await pages(request_for(path, **of) if isinstance(path, str) else path, receive, send)
     return sent
 
 
