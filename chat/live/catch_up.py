@@ -213,21 +213,27 @@ class _States:
     def __init__(self, connection: Connection, new: list[int]):
         self._connection = connection
         self._new = deque(new)
-        self._read: dict[int, tuple[float, _State]] = {}
+        self._read: dict[int, _State] = {}
+        self._read_at = 0.0
+        self._told = 0
 
     async def take(self, room_id: int) -> _State | None:
         """The room's state, of a moment ago at most; each time it is asked for, a newer one. None if the person may
-        not watch it."""
-        read_at, state = self._read.pop(room_id, (-STANDING_S, None))
-        if time.monotonic() - read_at < STANDING_S:
-            return state
-        wanted = {room_id}
-        while self._new and len(wanted) < STATES_AT_ONCE:
-            wanted.add(self._new.popleft())
-        user, now = self._connection.user, time.monotonic()
-        found = await pools.readers.run_for(self._connection.user_id, changes.reset_states, user, wanted)
-        self._read.update({each: (now, state) for each, state in found.items()})
-        return self._read.pop(room_id, (now, None))[1]
+        not watch it.
+
+        What was read ahead is read again once the person has been told something of their own, such as where their
+        read pointer is now: no position says which of the two is newer.
+        """
+        if self._told != self._connection.told or time.monotonic() - self._read_at >= STANDING_S:
+            self._new.extendleft(self._read)
+            self._read.clear()
+        if room_id not in self._read:
+            wanted = {room_id, *self._read}
+            while self._new and len(wanted) < STATES_AT_ONCE:
+                wanted.add(self._new.popleft())
+            user, self._read_at, self._told = self._connection.user, time.monotonic(), self._connection.told
+            self._read = await pools.readers.run_for(self._connection.user_id, changes.reset_states, user, wanted)
+        return self._read.pop(room_id, None)
 
 
 _Read = tuple[changes.Page, bytes, list[FeedEvent]]

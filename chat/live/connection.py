@@ -110,6 +110,8 @@ class Connection:
         self.rooms: dict[int, FollowedRoom] = {}
         self.greeted: dict[int, Position] = {}
         """What ``hello`` said of the rooms, until the first sync."""
+        self.told = 0
+        """How many events for its person alone have come to this process."""
         self.syncing: dict[str, asyncio.Future[None]] = {}
         self.status: Literal["online", "away"] = "online"
         """What the client has last said of its person."""

@@ -263,6 +263,7 @@ class Hub:
                     self.owner.recheck_soon(audience if hint.user_ids is None else audience.intersection(hint.user_ids))
                 case ToUser():
                     for connection in self.users.get(hint.user_id, ()):
+                        connection.told += 1
                         if connection.id != hint.except_connection:
                             self.send(connection, hint.encoded)
                 case RoomsMoved():

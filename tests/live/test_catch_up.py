@@ -8,9 +8,10 @@ from asgiref.sync import sync_to_async
 
 from chat.access import changes
 from chat.live import catch_up
+from chat.live.hints import ToUser
 from chat.models import Message, Room
 from chat.runtime import pools
-from chat.services import memberships, messages, rooms
+from chat.services import memberships, messages, read_pointers, rooms
 from chat.wire.protocol import Cursor
 from tests.live.rig import LiveRig, Socket
 
@@ -164,6 +165,7 @@ async def test_the_states_of_many_new_rooms_are_read_together_and_a_room_that_is
 
     made = await sync_to_async(make_rooms)()
     lost, posted_in = made[2], made[3]
+    rig.holds_mail = True
     other, _ = rig.connect(ana)
     await rig.catch_up.sync(other, {str(room.pk): None for room in made})
     read, reads = pools.readers.run_for, list[int]()
@@ -183,9 +185,48 @@ async def test_the_states_of_many_new_rooms_are_read_together_and_a_room_that_is
     outcomes = await rig.catch_up.sync(connection, {str(room.pk): None for room in made})
     assert reads == [4, 2]
     assert outcomes == {str(room.pk): "reset" for room in made}
-    await socket.until(lambda it: it.events[-1] == {**it.events[-1], "type": "room.removed", "room": str(lost.pk)})
+    rig.deliver()
+    await socket.until(lambda it: it.of_type("message.posted") and it.of_type("member.left"))
     assert lost.pk not in connection.rooms
+    assert [each["room"] for each in socket.of_type("room.removed")] == [str(lost.pk)]
     assert [each["room"] for each in socket.of_type("message.posted")] == [str(posted_in.pk)]
+
+
+async def test_a_reset_that_was_read_ahead_is_no_older_than_the_read_pointer_that_its_person_was_told(
+    rig: LiveRig, ana: Any, ben: Any, monkeypatch: pytest.MonkeyPatch
+):
+    def make_rooms() -> list[Room]:
+        made = [rooms.create(by=ana, name=f"Room {place}", kind="private") for place in range(3)]
+        for room in made:
+            memberships.add(by=ana, room_id=room.pk, user_id=str(ben.pk))
+            post(ana, room, 2)
+        return made
+
+    made = await sync_to_async(make_rooms)()
+    last = made[-1]
+    connection, socket = rig.connect(ben)
+    attach = rig.hub.attach
+
+    def attach_and_move(to: Any, room_id: int, *rest: Any, **options: Any) -> bool:
+        if room_id == made[0].pk:
+            rig.hub.take([ToUser(connection.user_id, told)])
+        return attach(to, room_id, *rest, **options)
+
+    read = pools.readers.run_for
+
+    async def read_then_move(person: Any, work: Any, *arguments: Any, **keywords: Any) -> Any:
+        result = await read(person, work, *arguments, **keywords)
+        if work is changes.reset_states and last.pk in result and not moved:
+            moved.append(await sync_to_async(read_pointers.move)(by=ben, room_id=last.pk, number=2))
+        return result
+
+    moved: list[Any] = []
+    told = b'{"type":"read.changed"}'
+    monkeypatch.setattr(rig.hub, "attach", attach_and_move)
+    monkeypatch.setattr(pools.readers, "run_for", read_then_move)
+    await rig.catch_up.sync(connection, {str(room.pk): None for room in made})
+    await socket.until(lambda it: len(it.of_type("reset")) == 3)
+    assert [each["state"]["read"] for each in socket.of_type("reset")] == [0, 0, 2]
 
 
 async def test_the_member_count_is_the_same_live_and_after_catching_up(
