@@ -35,11 +35,11 @@ class RateLimit:
                 self._taken[key] = self._taken.get(key, 0.0) + cost
         return 0.0
 
-    def owe(self, key: Hashable, now: float, cost: float) -> float:
-        """Take ``cost`` tokens, be they there or not, and return the seconds until none is owed. A key owes ``burst``
-        tokens at most."""
+    def owe(self, key: Hashable, now: float, cost: float, *, bursts: float = 1.0) -> float:
+        """Take ``cost`` tokens, be they there or not, and return the seconds until none is owed. A key owes ``bursts``
+        times the burst at most."""
         with self._lock:
-            level = max(-float(self.burst), self._level(key, now) - cost)
+            level = max(-bursts * self.burst, self._level(key, now) - cost)
             self._put(key, level, now)
         return max(0.0, -level / self.rate)
 

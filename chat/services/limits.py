@@ -58,6 +58,9 @@ TOLD_AT_MOST = 500
 """Entries of one message to the other processes."""
 PASSWORD_RATE, PASSWORD_BURST = 1 / 60, 5
 """How often one person may give their password again."""
+TEXT_OWED = 40
+"""How many bursts of text somebody may owe: as much as 20 sockets can bring before each of them is paused, so that the
+rate holds for them all."""
 REFUSAL_RATE, REFUSAL_BURST = 0.5, 5
 """How often one person is refused a page with another page. It takes as long to render as most, so a flood of requests
 is answered with a line of text."""
@@ -117,7 +120,7 @@ def pause_s(sender: str, size: int) -> float:
     To unmask and decode 10,000 characters takes the event loop half a millisecond: 20 sockets full of them held up
     everybody for half a second.
     """
-    return _text().owe(sender, time.monotonic(), size)
+    return _text().owe(sender, time.monotonic(), size, bursts=TEXT_OWED)
 
 
 def taken() -> list[tuple[str, str, float]]:

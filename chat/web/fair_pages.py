@@ -13,6 +13,7 @@ from collections.abc import Collection, Hashable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -20,20 +21,21 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 from django.utils import translation
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 
 from chat.runtime.switching import giving_way
 from chat.runtime.turns import Turns
 
-OF_ONE, OF_ADDRESS = 2, 4
-"""Pages that are made at once for one person, and for one address where nobody is signed in. More would not be ready
-sooner: they share one interpreter."""
-AT_ONCE = 16
-"""Pages that are made at once. Few, because each has a thread; not as few as there are processors, because some wait
-for the database or for a mail server."""
-WAITING_OF_ONE = 200
-WAITING = 2_000
-"""Requests that may wait for their turn; any more are refused."""
+OF_PERSON, PEOPLE_AT_ONCE = 2, 16
+"""Pages that are made at once for one person, and for all who are signed in. More for one would not be ready sooner,
+because they share an interpreter; all together may be more than there are processors, because some wait for the
+database."""
+OF_ADDRESS, ADDRESSES_AT_ONCE = 4, 8
+"""The same for one address, and for all who are not signed in. They have turns of their own: forms of theirs may wait
+for a mail server that hangs, and people who are signed in must not wait with them."""
+WAITING_OF_ONE, WAITING, WAITING_AT_MOST = 200, 2_000, 20_000
+"""Requests that may wait for their turn: of one person or address; of all, before those who have one waiting already
+are refused; and of all, before anybody is."""
 REFUSED_AFTER_S = 1.0
 """After how long whoever goes on is refused. A client that sends its next request after the answer sends one a second;
 refused at once, forty of them kept the event loop busy."""
@@ -41,6 +43,7 @@ HELD_OF_ONE, HELD = 50, 1_000
 """Refusals that may wait for that, of one person and in all; any more are answered at once."""
 SESSIONS_KNOWN = 10_000
 SCOPE_KEY = "chat.asker"
+TOO_FAST = _("That was too fast. Wait a moment.")
 
 
 @dataclass
@@ -56,6 +59,42 @@ def tell(request: HttpRequest, person: str, *, refused_for_s: float) -> None:
     asker = getattr(request, "scope", {}).get(SCOPE_KEY)  # a request over WSGI has no scope
     if asker is not None:
         asker.person, asker.refused_for_s = person, refused_for_s
+
+
+class Gate:
+    """Lets requests through by turns, each under the key of who asks. Runs on one event loop."""
+
+    def __init__(self, *, of_one: int, at_once: int):
+        self._turns: Turns[asyncio.Future[None]] = Turns(lambda key: of_one)
+        self._at_once = at_once
+        self._under_way = 0
+
+    def is_full_for(self, key: Hashable) -> bool:
+        """Whether too many wait for one more of this key to wait."""
+        mine = self._turns.waiting_of(key)
+        return mine >= WAITING_OF_ONE or len(self._turns) >= (WAITING if mine else WAITING_AT_MOST)
+
+    def enter(self, key: Hashable) -> asyncio.Future[None]:
+        """A future that is done once it is this request's turn. Whoever cancels it before that has had none."""
+        begins: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns.put(key, begins)
+        self._start_next()
+        return begins
+
+    def leave(self, key: Hashable) -> None:
+        """End a turn."""
+        self._under_way -= 1
+        self._turns.finish(key)
+        self._start_next()
+
+    def _start_next(self) -> None:
+        while self._under_way < self._at_once and (taken := self._turns.take()) is not None:
+            key, begins = taken
+            if begins.done():  # its client has gone
+                self._turns.finish(key)
+            else:
+                self._under_way += 1
+                begins.set_result(None)
 
 
 class FairPages:
@@ -74,8 +113,10 @@ class FairPages:
         self._app = app
         self._proxies = trusted_proxies
         self._at_once = at_once
-        self._turns: Turns[asyncio.Future[None]] = Turns(lambda key: OF_ONE if isinstance(key, str) else OF_ADDRESS)
-        self._under_way = 0
+        self._gates = {
+            True: Gate(of_one=OF_PERSON, at_once=PEOPLE_AT_ONCE),
+            False: Gate(of_one=OF_ADDRESS, at_once=ADDRESSES_AT_ONCE),
+        }
         self._people: OrderedDict[bytes, str] = OrderedDict()
         self._refused_until: OrderedDict[tuple[Hashable, bool], float] = OrderedDict()
         self._held: Counter[Hashable] = Counter()
@@ -86,62 +127,53 @@ class FairPages:
             return
         headers = _joined(scope["headers"])
         session = _session_of(headers)
-        key = self._people.get(session) or self._address_of(scope, headers)
+        person = self._people.get(session)
+        key = person or self._address_of(scope, headers)
+        gate = self._gates[person is not None]
         kind = (key, scope["method"] in ("GET", "HEAD"))
         if self._refused_until.get(kind, 0.0) > time.monotonic() and not _is_static(scope):
             await self._refuse_later(kind, scope, send)
-        elif len(self._turns) >= WAITING or self._turns.waiting_of(key) >= WAITING_OF_ONE:
+        elif gate.is_full_for(key):
             await _refuse(1.0, scope, send)
         else:
             asker = Asker()
-            await self._answer(key, {**scope, SCOPE_KEY: asker}, receive, send)
+            await self._answer(gate, key, {**scope, SCOPE_KEY: asker}, receive, send)
             if asker.person and session:
                 _put(self._people, session, asker.person)
                 if asker.refused_for_s:
                     _put(self._refused_until, (asker.person, kind[1]), time.monotonic() + asker.refused_for_s)
 
-    async def _answer(self, key: Hashable, scope: Any, receive: Any, send: Any) -> None:
-        with ExitStack() as turn:
+    async def _answer(self, gate: Gate, key: Hashable, scope: Any, receive: Any, send: Any) -> None:
+        turn = ExitStack()
+        left: asyncio.Task[Any] | None = None
 
-            async def receive_and_wait() -> Any:
-                event = await receive()
-                if event["type"] == "http.request" and not event.get("more_body"):
-                    await self._begin(key)
-                    turn.callback(self._end, key)
-                    turn.enter_context(giving_way())
-                return event
+        async def receive_and_wait() -> Any:
+            nonlocal left
+            if left is not None:
+                return await left
+            event = await receive()
+            if event["type"] == "http.request" and not event.get("more_body"):
+                begins = gate.enter(key)
+                turn.callback(_give_back, gate, key, begins)
+                if not begins.done():
+                    left = asyncio.ensure_future(receive())
+                    await asyncio.wait({begins, left}, return_when=asyncio.FIRST_COMPLETED)
+                    if not begins.done():
+                        return await left  # the client has gone: nothing is made for it
+                turn.enter_context(giving_way())
+            return event
 
-            async def send_and_end(event: Any) -> None:
-                if event["type"] == "http.response.start":
-                    turn.close()
-                await send(event)
+        async def send_and_end(event: Any) -> None:
+            if event["type"] == "http.response.start":
+                turn.close()
+            await send(event)
 
-            await self._app(scope, receive_and_wait, send_and_end)
-
-    async def _begin(self, key: Hashable) -> None:
-        begins = asyncio.get_running_loop().create_future()
-        self._turns.put(key, begins)
-        self._start_next()
         try:
-            await begins
-        except asyncio.CancelledError:
-            if begins.done() and not begins.cancelled():
-                self._end(key)
-            raise
-
-    def _end(self, key: Hashable) -> None:
-        self._under_way -= 1
-        self._turns.finish(key)
-        self._start_next()
-
-    def _start_next(self) -> None:
-        while self._under_way < AT_ONCE and (taken := self._turns.take()) is not None:
-            key, begins = taken
-            if begins.done():  # its client has gone
-                self._turns.finish(key)
-            else:
-                self._under_way += 1
-                begins.set_result(None)
+            await self._app(scope, receive_and_wait, send_and_end)
+        finally:
+            turn.close()
+            if left is not None:
+                left.cancel()
 
     async def _refuse_later(self, kind: tuple[Hashable, bool], scope: Any, send: Any) -> None:
         wait_s = self._refused_until[kind] - time.monotonic()
@@ -156,10 +188,20 @@ class FairPages:
         await _refuse(wait_s, scope, send)
 
     def _address_of(self, scope: Any, headers: dict[bytes, bytes]) -> bytes:
-        if self._proxies:
-            hops = headers.get(b"x-forwarded-for", b"").split(b",")
-            return hops[-self._proxies].strip() if len(hops) >= self._proxies else b""
-        return str((scope.get("client") or [""])[0]).encode()
+        """The client's address; the network of an IPv6 address (/64), of which one client has as many as it likes."""
+        hops = headers.get(b"x-forwarded-for", b"").decode("latin1").split(",")
+        is_forwarded = 0 < self._proxies <= len(hops)
+        address = hops[-self._proxies].strip() if is_forwarded else str((scope.get("client") or [""])[0])
+        try:
+            known = ip_address(address)
+        except ValueError:
+            return address.encode()
+        return known.packed[:8] if known.version == 6 else known.packed
+
+
+def _give_back(gate: Gate, key: Hashable, begins: asyncio.Future[None]) -> None:
+    if not begins.cancel() and not begins.cancelled():
+        gate.leave(key)
 
 
 def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -192,7 +234,7 @@ def _put(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
 
 async def _refuse(wait_s: float, scope: Any, send: Any) -> None:
     with translation.override(translation.get_language_from_request(ASGIRequest(scope, BytesIO()))):
-        text = _("That was too fast. Wait a moment.").encode()
+        text = str(TOO_FAST).encode()
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(text)).encode()),

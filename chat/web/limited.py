@@ -7,7 +7,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
-from django.utils.translation import gettext as _
 
 from chat.services import limits
 from chat.web import fair_pages
@@ -41,9 +40,7 @@ def limited(view: View) -> View:
 def _too_many(request: HttpRequest, user_id: str, wait_s: float) -> HttpResponse:
     answer = _page(request) if limits.may_be_shown_refusal(user_id) else None
     if answer is None:
-        answer = HttpResponse(
-            _("That was too fast. Wait a moment."), status=429, content_type="text/plain; charset=utf-8"
-        )
+        answer = HttpResponse(fair_pages.TOO_FAST, status=429, content_type="text/plain; charset=utf-8")
     answer["Retry-After"] = str(int(wait_s) + 1)
     return answer
 

@@ -110,6 +110,7 @@ def test_what_cannot_be_refused_is_owed_and_says_how_long_it_takes_to_pay() -> N
     assert limit.owe("ana", 0.0, 5.0) == pytest.approx(1.0)
     assert limit.owe("ana", 1.0, 0.0) == 0.0
     assert limit.owe("ana", 1.0, 1e9) == pytest.approx(2.0), "nobody owes more than a burst"
+    assert limit.owe("ana", 1.0, 1e9, bursts=4.0) == pytest.approx(8.0), "unless the caller says so"
 
 
 def test_only_keys_that_use_much_of_their_rate_are_told_and_each_use_once() -> None:

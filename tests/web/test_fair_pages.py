@@ -13,7 +13,7 @@ from django.core.asgi import get_asgi_application
 from django.test import Client
 
 from chat.web import fair_pages
-from chat.web.fair_pages import OF_ADDRESS, OF_ONE, SCOPE_KEY, FairPages
+from chat.web.fair_pages import OF_ADDRESS, OF_PERSON, SCOPE_KEY, FairPages, Gate
 
 WAIT_S = 20.0
 
@@ -23,12 +23,17 @@ class Site:
 
     def __init__(self) -> None:
         self.begun: list[str] = []
+        self.received: list[str] = []
         self.ready = asyncio.Event()
         self.refused_for_s = 0.0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        while (await receive()).get("more_body"):
-            pass
+        event = {"more_body": True}
+        while event.get("more_body"):
+            event = await receive()
+        self.received.append(event["type"])
+        if event["type"] == "http.disconnect":
+            return
         name = scope["path"]
         self.begun.append(name)
         if (person := name.strip("/").split("-")[0]) in ("ana", "ben"):
@@ -88,12 +93,12 @@ async def test_one_persons_requests_wait_for_each_other_and_not_others_for_them(
     site = Site()
     pages = FairPages(site)
     await known(pages, site, "ana", "ben")
-    anas = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_ONE + 2)]
+    anas = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_PERSON + 2)]
     bens = await ask(pages, "/ben-0", session="ben")
-    assert site.begun == [*(f"/ana-{each}" for each in range(OF_ONE)), "/ben-0"]
+    assert site.begun == [*(f"/ana-{each}" for each in range(OF_PERSON)), "/ben-0"]
     site.ready.set()
-    assert [await status_of(each) for each in [*anas, bens]] == [200] * (OF_ONE + 3)
-    assert site.begun[-2:] == [f"/ana-{OF_ONE}", f"/ana-{OF_ONE + 1}"]
+    assert [await status_of(each) for each in [*anas, bens]] == [200] * (OF_PERSON + 3)
+    assert site.begun[-2:] == [f"/ana-{OF_PERSON}", f"/ana-{OF_PERSON + 1}"]
 
 
 async def test_sessions_that_nobody_is_signed_in_with_share_the_turns_of_their_address() -> None:
@@ -115,7 +120,7 @@ async def test_a_turn_begins_with_the_whole_request_and_ends_with_the_first_of_i
     site = Site()
     pages = FairPages(site)
     await known(pages, site, "ana")
-    slow = [ApplicationCommunicator(pages, request_for("/ana-slow", session="ana")) for _ in range(OF_ONE)]
+    slow = [ApplicationCommunicator(pages, request_for("/ana-slow", session="ana")) for _ in range(OF_PERSON)]
     for each in slow:
         await each.send_input({"type": "http.request", "body": b"a part", "more_body": True})
     quick = await ask(pages, "/ana-quick", session="ana")
@@ -131,7 +136,7 @@ async def test_a_turn_comes_back_from_who_leaves_while_waiting_or_under_way_and_
     site = Site()
     pages = FairPages(site)
     await known(pages, site, "ana")
-    under_way = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_ONE)]
+    under_way = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_PERSON)]
     waiting = await ask(pages, "/ana-waiting", session="ana")
     broken = await ask(pages, "/ana-broken!", session="ana")
     for each in [waiting, *under_way]:
@@ -145,7 +150,96 @@ async def test_a_turn_comes_back_from_who_leaves_while_waiting_or_under_way_and_
     for each in range(3):
         assert await status_of(await ask(pages, f"/ana-after-{each}", session="ana")) == 200
     assert "/ana-waiting" not in site.begun
-    assert not pages._under_way
+    assert all(not gate._under_way and not gate._turns for gate in pages._gates.values())
+
+
+async def test_nothing_is_made_for_who_has_gone_while_waiting() -> None:
+    site = Site()
+    pages = FairPages(site)
+    await known(pages, site, "ana")
+    under_way = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_PERSON)]
+    gone = await ask(pages, "/ana-gone", session="ana")
+    await gone.send_input({"type": "http.disconnect"})
+    await gone.wait(WAIT_S)
+    waiting = await ask(pages, "/ana-waiting", session="ana")
+    site.ready.set()
+    assert [await status_of(each) for each in [*under_way, waiting]] == [200] * (OF_PERSON + 1)
+    assert site.received[-2:] == ["http.disconnect", "http.request"], "the page that waits is made, the other is not"
+    assert all(not gate._under_way and not gate._turns for gate in pages._gates.values())
+
+
+async def test_a_page_that_has_waited_still_learns_that_its_client_has_gone() -> None:
+    told: list[str] = []
+    ready, gone = asyncio.Event(), asyncio.Event()
+
+    async def listening(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await ready.wait()
+        if scope["path"] == "/late":
+            told.append((await receive())["type"])
+            gone.set()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    pages = FairPages(listening)
+    kept = [await ask(pages, f"/{each}") for each in range(OF_ADDRESS)]
+    late = await ask(pages, "/late")
+    ready.set()
+    assert [await status_of(each) for each in kept] == [200] * OF_ADDRESS
+    await late.send_input({"type": "http.disconnect"})
+    async with asyncio.timeout(WAIT_S):
+        await gone.wait()
+    assert told == ["http.disconnect"]
+
+
+async def test_visitors_who_fill_all_their_turns_hold_up_nobody_who_is_signed_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = Site()
+    pages = FairPages(site)
+    await known(pages, site, "ana")
+    crowd = [await ask(pages, f"/x-{each}", address=f"192.0.2.{each}") for each in range(fair_pages.ADDRESSES_AT_ONCE)]
+    crowd.append(await ask(pages, "/x-waits", address="192.0.2.200"))
+    anas = await ask(pages, "/ana-0", session="ana")
+    assert (site.begun[-1], "/x-waits" in site.begun) == ("/ana-0", False)
+    site.ready.set()
+    assert [await status_of(each) for each in [*crowd, anas]] == [200] * (len(crowd) + 1)
+
+
+def test_when_many_wait_those_are_refused_first_who_have_a_request_waiting_already(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fair_pages, "WAITING", 3)
+    monkeypatch.setattr(fair_pages, "WAITING_AT_MOST", 4)
+
+    async def fill() -> list[tuple[bool, bool]]:
+        gate = Gate(of_one=1, at_once=1)
+        kept = [gate.enter(key) for key in ("ana", "ana", "ben")]
+        full = [(gate.is_full_for("ana"), gate.is_full_for("eve"))]
+        for key in ("cleo", "dan"):
+            kept.append(gate.enter(key))
+            full.append((gate.is_full_for("ana"), gate.is_full_for("eve")))
+        return full
+
+    assert asyncio.run(fill()) == [(False, False), (True, False), (True, True)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::7", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("no address", "no address", True),
+    ],
+)
+async def test_one_network_of_ipv6_is_one_client(one: str, other: str, together: bool) -> None:
+    site = Site()
+    pages = FairPages(site)
+    kept = [await ask(pages, f"/x-{each}", address=one) for each in range(OF_ADDRESS)]
+    kept.append(await ask(pages, "/other", address=other))
+    assert ("/other" not in site.begun) == together
+    site.ready.set()
+    assert [await status_of(each) for each in kept] == [200] * len(kept)
 
 
 async def test_who_was_refused_is_refused_on_all_sessions_later_and_without_the_site_until_the_time_is_over(
@@ -212,7 +306,7 @@ async def test_requests_beyond_the_bound_are_refused_at_once(monkeypatch: pytest
     site = Site()
     pages = FairPages(site)
     await known(pages, site, "ana", "ben")
-    kept = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_ONE + 1)]
+    kept = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_PERSON + 1)]
     assert await status_of(await ask(pages, "/ana-too-many", session="ana")) == 429
     kept.append(await ask(pages, "/ben-0", session="ben"))
     assert site.begun[-1] == "/ben-0"
