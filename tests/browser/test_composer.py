@@ -105,7 +105,7 @@ async def test_text_that_is_typed_before_the_scripts_run_is_kept(meet: Meet, kit
     scripts = await hold_scripts(ana)
     page = await ana.open("/rooms/kitchen/", wait_until="commit")
     box = page.get_by_label("Message", exact=True)
-    await box.fill("Typed early")
+    await box.fill("Typed early\n")
     await expect(page.get_by_role("button", name="Send")).to_be_disabled()
     # If the scripts never come, the page says so after a while.
     late = page.get_by_text("The page is not ready yet.")
@@ -117,9 +117,11 @@ async def test_text_that_is_typed_before_the_scripts_run_is_kept(meet: Meet, kit
     scripts.set()
     await is_live(page)
     await expect(late).to_be_hidden()
-    await expect(box).to_have_value("Typed early")
+    await expect(box).to_have_value("Typed early\n")
+    await box.press("Control+End")
+    await box.press_sequentially("and late")
     await page.get_by_role("button", name="Send").click()
-    await expect(messages(page)).to_have_text(["Typed early"])
+    await expect(messages(page)).to_have_text(["Typed early\nand late"], use_inner_text=True)
 
 
 async def test_the_menu_needs_no_mouse(meet: Meet, kitchen: Site) -> None:

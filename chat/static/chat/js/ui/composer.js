@@ -206,10 +206,10 @@ export class Composer {
     const draft = await this.#drafts.read()
     // The stored draft can't be read, so leave the field as it is.
     if (this.#drafts.isUnread) return
-    const typed = this.#parts.text.value.trimEnd()
+    const typed = this.#parts.text.value // whole: the next line may have begun
     if (draft) this.#show(draft)
-    if (typed === "" || typed === draft?.text) return
-    this.#parts.text.value = draft?.text ? `${draft.text}\n${typed}` : typed
+    if (typed.trimEnd() === "" || typed.trimEnd() === draft?.text.trimEnd()) return
+    if (draft) this.#parts.text.value = draft.text ? `${draft.text}\n${typed}` : typed
     this.#onInput()
   }
 
