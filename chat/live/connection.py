@@ -66,6 +66,10 @@ TRANSPORT = "chat.transport"
 class Transport(Protocol):
     """What lies below the ASGI server's ``send``, where the server shows it."""
 
+    def count_frames(self, count: Callable[[], None]) -> bool:
+        """Call ``count`` before each frame is read: for pings, pongs and parts of a message as well, of which an
+        application is told nothing. Return False where the server does not show them."""
+
     def unsent_bytes(self) -> int:
         """What the server has been given and the kernel has not taken yet."""
 
@@ -73,11 +77,14 @@ class Transport(Protocol):
         """Take nothing from the client for a while: what they send waits on their side."""
 
     def stop_reading(self) -> None:
-        """Take nothing more from the client."""
+        """Take nothing more from the client, and nothing of what has come and was not read."""
 
 
 class UnknownTransport:
     """The transport of a server that does not show it."""
+
+    def count_frames(self, count: Callable[[], None]) -> bool:
+        return False
 
     def unsent_bytes(self) -> int:
         return 0

@@ -18,7 +18,7 @@ BAD_FRAMES_S = 10.0
 class Inbox:
     """Turns frames into commands and hands them to ``commands``. Runs on the event loop alone."""
 
-    __slots__ = ("_bad_at", "_commands", "_connection", "_frames", "_loop")
+    __slots__ = ("_are_counted", "_bad_at", "_commands", "_connection", "_frames", "_loop")
 
     def __init__(self, connection: Connection, commands: Dispatch, loop: asyncio.AbstractEventLoop):
         self._connection = connection
@@ -26,6 +26,7 @@ class Inbox:
         self._loop = loop
         self._frames: deque[str] = deque()
         self._bad_at: deque[float] = deque()
+        self._are_counted = connection.transport.count_frames(self._count)
 
     def put(self, frame: str, size: int) -> None:
         """Keep a frame until its turn in the loop; a flood of frames closes the connection (4029).
@@ -38,15 +39,23 @@ class Inbox:
         if not self._frames:
             self._loop.call_soon(self._read)
         self._frames.append(frame)
-        # Before the sign-in a connection stands for itself.
-        sender = self._connection.user_id or self._connection.id
-        if len(self._frames) > conf.queued_frames or not limits.may_send(sender):
+        if len(self._frames) > conf.queued_frames:
             self._connection.close(Close.FLOODING)
-        elif pause_s := limits.pause_s(sender, size):
+        elif pause_s := limits.pause_s(self._sender(), size):
             self._connection.transport.pause_reading(pause_s)
+        if not self._are_counted:
+            self._count()
 
     def clear(self) -> None:
         self._frames.clear()
+
+    def _count(self) -> None:
+        if not (self._connection.is_closed or limits.may_send(self._sender())):
+            self._connection.close(Close.FLOODING)
+
+    def _sender(self) -> str:
+        """Who a frame counts for. Before the sign-in a connection stands for itself."""
+        return self._connection.user_id or self._connection.id
 
     def _read(self) -> None:
         while self._frames and not self._connection.is_closed:

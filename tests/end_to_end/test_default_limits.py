@@ -1,8 +1,12 @@
-"""Honest clients and the limits as they are by default: nobody who behaves is refused for long, or disconnected."""
+"""The limits as they are by default: nobody who behaves is refused for long or disconnected, and floods are cut off."""
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 
 import pytest
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from chat.client import ChatClient, ConnectionChanged
 from chat.conf import ChatSettings
@@ -61,3 +65,29 @@ async def test_after_a_restart_every_page_of_one_person_is_live_at_once(site: Si
             assert set(outcomes.values()) == {"reset"}
     finally:
         await asyncio.gather(*[tab.close() for tab in tabs])
+
+
+async def pings(socket: ClientConnection) -> None:
+    await socket.ping()
+
+
+async def pongs(socket: ClientConnection) -> None:
+    await socket.pong()
+
+
+async def parts_of_one_message(socket: ClientConnection) -> None:
+    await socket.send(["{"] + [" "] * 200)
+
+
+@pytest.mark.parametrize("send", [pings, pongs, parts_of_one_message])
+async def test_who_sends_frames_that_hold_no_message_without_end_is_cut_off(
+    site: Site, send: Callable[[ClientConnection], Awaitable[None]]
+) -> None:
+    flooding, other = await talk_as(site.ws_url, site.user("ana")), await talk_as(site.ws_url, site.user("ben"))
+    with contextlib.suppress(ConnectionClosed):
+        for _ in range(20_000):
+            await send(flooding.socket)
+            await asyncio.sleep(0)  # lets the close frame in
+    assert await flooding.closed() == 4029
+    await other.call("ping")
+    await other.close()

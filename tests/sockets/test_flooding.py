@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
@@ -26,6 +27,11 @@ class Wire:
         self.unsent = 0
         self.is_read = True
         self.paused_s = 0.0
+        self.read_frame: Callable[[], None] | None = None
+
+    def count_frames(self, count: Callable[[], None]) -> bool:
+        self.read_frame = count
+        return True
 
     def unsent_bytes(self) -> int:
         return self.unsent
@@ -51,6 +57,13 @@ async def opened(user: Any, wire: Wire) -> ApplicationCommunicator:
     await application.send_input({"type": "websocket.connect"})
     assert (await application.receive_output(WAIT_S))["type"] == "websocket.accept"
     return application
+
+
+class PlainWire(Wire):
+    """The transport of a server that does not show frames."""
+
+    def count_frames(self, count: Callable[[], None]) -> bool:
+        return False
 
 
 async def tell(application: ApplicationCommunicator, *commands: dict[str, Any]) -> None:
@@ -114,7 +127,7 @@ async def test_nothing_more_is_read_from_who_floods_and_they_may_not_come_back_a
 
 async def test_who_sends_frames_without_end_is_cut_off_whatever_they_hold(ana: Any, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "FRAME_RATE": 0.001, "FRAME_BURST": 30}
-    sender, beside = await opened(ana, Wire()), await opened(ana, Wire())
+    sender, beside = await opened(ana, PlainWire()), await opened(ana, PlainWire())
     assert await first_output(sender) == await first_output(beside) == "hello"
     for ref in range(30):
         await tell((sender, beside)[ref % 2], {"type": "ping", "ref": 1 + ref})
@@ -123,6 +136,24 @@ async def test_who_sends_frames_without_end_is_cut_off_whatever_they_hold(ana: A
     await tell(sender, {"type": "ping", "ref": 31})
     assert await code_of_end(sender) == 4029
     await leave(sender, beside)
+
+
+async def test_where_the_server_shows_frames_those_count_that_hold_no_message_and_messages_do_not_count_twice(
+    ana: Any, settings: Any
+) -> None:
+    settings.CHAT = {**settings.CHAT, "FRAME_RATE": 0.001, "FRAME_BURST": 30}
+    wire = Wire()
+    sender = await opened(ana, wire)
+    assert await first_output(sender) == "hello"
+    assert wire.read_frame is not None
+    for _ in range(30):
+        wire.read_frame()
+    await tell(sender, {"type": "ping", "ref": 1})
+    assert await first_output(sender) == "reply"
+    wire.read_frame()
+    assert await code_of_end(sender) == 4029
+    assert not wire.is_read
+    await leave(sender)
 
 
 async def test_from_who_sends_much_text_the_rest_is_read_later_and_nothing_is_refused(
