@@ -34,7 +34,9 @@ T = TypeVar("T")
 KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """A peer that has answered nothing for 11 s (or for 10,000 ms, if data was sent) counts as gone."""
 _this_thread = threading.local()
-REST_AT_MOST_S = 0.05
+REST_AT_MOST_S = 0.2
+REST_AT_MOST = 4
+"""How many times as long as it computed a thread rests: that it waited for a slow database is no reason to rest."""
 WAITING_PER_POOL = 20_000
 """Calls that may wait for one pool, as when a herd of sockets reconnects; any more are refused."""
 
@@ -44,9 +46,10 @@ class Pool:
 
     Args:
         threads: How many calls run at once; a callable is asked at first use, so that settings may decide.
-        rests: Whether a thread rests after a call, for as long as that computed. Two people who read all that they have
-            missed would otherwise take half of the interpreter from the loop and the writer, and acknowledgements four
-            times as long. Meanwhile only the person who has just been answered waits, unless all threads rest.
+        rests: Whether a thread rests after a call, for as long as that took: longer, then, if others wanted the
+            interpreter too. Two people who read all that they have missed would otherwise take half of it from the loop
+            and the writer, and acknowledgements took six times as long. Only the person who has just been answered
+            waits for that, unless all threads rest.
     """
 
     def __init__(self, name: str, threads: Callable[[], int], *, rests: bool = False):
@@ -93,14 +96,19 @@ class Pool:
             if taken is None:
                 return
             person, (answer, call) = taken
-            began = time.thread_time()
+            began, computed = time.monotonic(), time.thread_time()
             try:
                 _answer(answer, call)
                 if self._rests:
-                    time.sleep(min(time.thread_time() - began, REST_AT_MOST_S))
+                    time.sleep(rest_s(time.monotonic() - began, time.thread_time() - computed))
             finally:
                 with self._lock:
                     self._turns.finish(person)
+
+
+def rest_s(took_s: float, computed_s: float) -> float:
+    """How long a thread rests after a call that took this long and computed for part of it."""
+    return min(took_s, REST_AT_MOST * computed_s, REST_AT_MOST_S)
 
 
 def _answer(answer: "Future[Any]", call: Callable[[], Any]) -> None:

@@ -137,7 +137,18 @@ async def test_threads_switch_often_while_one_of_a_pool_computes_and_only_then()
     assert sys.getswitchinterval() == before
 
 
-async def test_a_thread_of_a_pool_that_rests_leaves_as_much_time_as_it_computed() -> None:
+@pytest.mark.parametrize(
+    ("took_s", "computed_s", "rest_s"),
+    [(0.1, 0.1, 0.1), (0.1, 0.04, 0.1), (3.0, 0.01, 0.04), (3.0, 3.0, pools.REST_AT_MOST_S)],
+    ids=["alone", "beside others", "slow database", "long"],
+)
+def test_a_thread_rests_longer_beside_others_and_not_for_a_slow_database(
+    took_s: float, computed_s: float, rest_s: float
+) -> None:
+    assert pools.rest_s(took_s, computed_s) == pytest.approx(rest_s)
+
+
+async def test_a_thread_of_a_pool_that_rests_leaves_as_much_time_as_its_call_took() -> None:
     pool = pools.Pool("test", lambda: 1, rests=True)
     began: list[float] = []
 
