@@ -27,6 +27,9 @@ class ChatSettings:
     socket_path: str = "ws/chat/"
     """Path of the socket: below the site's script name, or exactly this path if it begins with "/". ``chat.asgi``
     serves the socket there; a site that routes its sockets itself mounts the consumer to match."""
+    trusted_proxies: int = 0
+    """How many proxies in front of the site add to ``X-Forwarded-For``. Who is not signed in shares turns and limits
+    with those of the same address."""
     channel_layer: str = "default"
     """Alias in ``CHANNEL_LAYERS`` of the layer that carries hints between processes."""
 

@@ -9,12 +9,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 site = get_asgi_application()
 
 # Import these only now: they need Django to be set up.
-from django.conf import settings
-
 from chat.web.fair_pages import FairPages
 from project import health, startup
 
-application = FairPages(site, trusted_proxies=settings.TRUSTED_PROXIES, at_once=health.PATHS)
+application = FairPages(site, at_once=health.PATHS)
 
 startup.verify()
 

@@ -45,8 +45,9 @@ TIME_ZONE = env.zone("TIME_ZONE", "UTC")
 POLICY = "project.policy.SitePolicy"
 CHAT = {
     "POLICY": POLICY,
+    "TRUSTED_PROXIES": TRUSTED_PROXIES,
     # Every setting of chat/conf.py can be set as CHAT_BODY_CHARS and so on.
-    **env.options("CHAT_", ChatSettings(policy=POLICY)),
+    **env.options("CHAT_", ChatSettings(policy=POLICY, trusted_proxies=TRUSTED_PROXIES)),
 }
 env.warn_of_strangers("CHAT_", known=["CHAT_TOKEN"])  # the Python client reads CHAT_TOKEN
 

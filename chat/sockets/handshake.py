@@ -4,7 +4,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from django.conf import settings
-from django.http.cookie import parse_cookie
 
 from chat.access import identity
 from chat.conf import conf
@@ -43,7 +42,7 @@ class Handshake:
         """
         if not self._header(b"origin"):
             return None
-        return parse_cookie(self._header(b"cookie")).get(settings.SESSION_COOKIE_NAME)
+        return identity.session_key_in(self._header(b"cookie"))
 
     @property
     def subprotocol(self) -> str | None:

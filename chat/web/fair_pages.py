@@ -8,21 +8,21 @@ that were refused: Django takes milliseconds to find out whose request it is.
 import asyncio
 import hashlib
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Collection, Hashable, Iterable
+from collections import OrderedDict
+from collections.abc import Collection, Hashable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
-from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
-from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.asgi import ASGIRequest, get_script_prefix
 from django.http import HttpRequest
-from django.http.cookie import parse_cookie
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
+from chat.access import identity
+from chat.access.client_address import network_of
 from chat.runtime.switching import giving_way
 from chat.runtime.turns import Turns
 
@@ -30,17 +30,19 @@ OF_PERSON, PEOPLE_AT_ONCE = 2, 16
 """Pages that are made at once for one person, and for all who are signed in. More for one would not be ready sooner,
 because they share an interpreter; all together may be more than there are processors, because some wait for the
 database."""
-OF_ADDRESS, ADDRESSES_AT_ONCE = 4, 8
+OF_ADDRESS, ADDRESSES_AT_ONCE, PROBES_AT_ONCE = 4, 8, 32
 """The same for one address, and for all who are not signed in. They have turns of their own: forms of theirs may wait
-for a mail server that hangs, and people who are signed in must not wait with them."""
+for a mail server that hangs, and people who are signed in must not wait with them. Probes, which cost little, wait for
+neither."""
 WAITING_OF_ONE, WAITING, WAITING_AT_MOST = 200, 2_000, 20_000
 """Requests that may wait for their turn: of one person or address; of all, before those who have one waiting already
 are refused; and of all, before anybody is."""
 REFUSED_AFTER_S = 1.0
 """After how long whoever goes on is refused. A client that sends its next request after the answer sends one a second;
 refused at once, forty of them kept the event loop busy."""
-HELD_OF_ONE, HELD = 50, 1_000
-"""Refusals that may wait for that, of one person and in all; any more are answered at once."""
+ESCAPES_AT_MOST = 1_000
+"""Backslashes in the cookies of a request; beyond that it is answered 400. Before 3.11.10 and 3.12.6, Python took half
+a second for the 8,000 that fit in (CVE-2024-7592). Django's messages have some hundred at most."""
 SESSIONS_KNOWN = 10_000
 SCOPE_KEY = "chat.asker"
 TOO_FAST = _("That was too fast. Wait a moment.")
@@ -48,17 +50,18 @@ TOO_FAST = _("That was too fast. Wait a moment.")
 
 @dataclass
 class Asker:
-    """What is found out about a request while it is answered."""
+    """What is found out about a request while it is answered: nothing, if it is for a file, which is everybody's."""
 
+    is_found_out: bool = False
     person: str | None = None
     refused_for_s: float = 0.0
 
 
-def tell(request: HttpRequest, person: str, *, refused_for_s: float) -> None:
-    """Say whose request this is, and for how long such requests of theirs are refused."""
+def tell(request: HttpRequest, person: str | None, *, refused_for_s: float = 0.0) -> None:
+    """Say whose request this is, and for how long such requests of theirs are refused; None: of nobody signed in."""
     asker = getattr(request, "scope", {}).get(SCOPE_KEY)  # a request over WSGI has no scope
     if asker is not None:
-        asker.person, asker.refused_for_s = person, refused_for_s
+        asker.is_found_out, asker.person, asker.refused_for_s = True, person, refused_for_s
 
 
 class Gate:
@@ -104,44 +107,55 @@ class FairPages:
     long response holds one. A view of your site that waits before it responds (long polling) does: leave this out then.
 
     Args:
-        trusted_proxies: How many proxies in front of this server add to ``X-Forwarded-For``. Who is not signed in
-            shares turns with those of the same address.
-        at_once: Paths that take no turn: a proxy that asks how the server is must not wait for anybody.
+        at_once: Paths of probes, which take turns of their own: a proxy that asks how the server is must not wait for
+            visitors.
     """
 
-    def __init__(self, app: Any, *, trusted_proxies: int = 0, at_once: Collection[str] = ()):
+    def __init__(self, app: Any, *, at_once: Collection[str] = ()):
         self._app = app
-        self._proxies = trusted_proxies
         self._at_once = at_once
-        self._gates = {
-            True: Gate(of_one=OF_PERSON, at_once=PEOPLE_AT_ONCE),
-            False: Gate(of_one=OF_ADDRESS, at_once=ADDRESSES_AT_ONCE),
-        }
+        self._of_people = Gate(of_one=OF_PERSON, at_once=PEOPLE_AT_ONCE)
+        self._of_addresses = Gate(of_one=OF_ADDRESS, at_once=ADDRESSES_AT_ONCE)
+        self._of_probes = Gate(of_one=OF_ADDRESS, at_once=PROBES_AT_ONCE)
         self._people: OrderedDict[bytes, str] = OrderedDict()
-        self._refused_until: OrderedDict[tuple[Hashable, bool], float] = OrderedDict()
-        self._held: Counter[Hashable] = Counter()
+        self._refused_until: OrderedDict[tuple[Hashable, str], float] = OrderedDict()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["path"] in self._at_once:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = _joined(scope["headers"])
-        session = _session_of(headers)
+        scope, cookies = _with_one_cookie_header(scope)
+        if cookies.count("\\") > ESCAPES_AT_MOST:
+            await _respond(400, "The cookies of this request cannot be read.", send)
+            return
+        session = _digest(identity.session_key_in(cookies))
         person = self._people.get(session)
-        key = person or self._address_of(scope, headers)
-        gate = self._gates[person is not None]
-        kind = (key, scope["method"] in ("GET", "HEAD"))
-        if self._refused_until.get(kind, 0.0) > time.monotonic() and not _is_static(scope):
-            await self._refuse_later(kind, scope, send)
+        key = person or network_of(scope)
+        gate = self._gate(scope, is_person=person is not None)
+        refused = (key, _kind_of(scope))
+        if (until := self._refused_until.get(refused, 0.0)) > time.monotonic():
+            await _refuse_later(until, scope, send)
         elif gate.is_full_for(key):
-            await _refuse(1.0, scope, send)
+            await _refuse_later(time.monotonic() + REFUSED_AFTER_S, scope, send)
         else:
             asker = Asker()
             await self._answer(gate, key, {**scope, SCOPE_KEY: asker}, receive, send)
-            if asker.person and session:
-                _put(self._people, session, asker.person)
-                if asker.refused_for_s:
-                    _put(self._refused_until, (asker.person, kind[1]), time.monotonic() + asker.refused_for_s)
+            if asker.is_found_out and session:
+                self._learn(session, asker, refused[1])
+
+    def _gate(self, scope: Any, *, is_person: bool) -> Gate:
+        # By the path that Django goes by: daphne lets a client set the part of it that is the script's name.
+        if scope["path"].removeprefix(get_script_prefix(scope)) in self._at_once:
+            return self._of_probes
+        return self._of_people if is_person else self._of_addresses
+
+    def _learn(self, session: bytes, asker: Asker, kind: str) -> None:
+        if asker.person is None:  # the session has ended, and whoever still has its cookie takes no turn of its person
+            self._people.pop(session, None)
+            return
+        _put(self._people, session, asker.person)
+        if asker.refused_for_s:
+            _put(self._refused_until, (asker.person, kind), time.monotonic() + asker.refused_for_s)
 
     async def _answer(self, gate: Gate, key: Hashable, scope: Any, receive: Any, send: Any) -> None:
         turn = ExitStack()
@@ -175,54 +189,34 @@ class FairPages:
             if left is not None:
                 left.cancel()
 
-    async def _refuse_later(self, kind: tuple[Hashable, bool], scope: Any, send: Any) -> None:
-        wait_s = self._refused_until[kind] - time.monotonic()
-        if self._held[kind] < HELD_OF_ONE and self._held.total() < HELD:
-            self._held[kind] += 1
-            try:
-                await asyncio.sleep(REFUSED_AFTER_S)
-            finally:
-                self._held[kind] -= 1
-                if not self._held[kind]:
-                    del self._held[kind]
-        await _refuse(wait_s, scope, send)
-
-    def _address_of(self, scope: Any, headers: dict[bytes, bytes]) -> bytes:
-        """The client's address; the network of an IPv6 address (/64), of which one client has as many as it likes."""
-        hops = headers.get(b"x-forwarded-for", b"").decode("latin1").split(",")
-        is_forwarded = 0 < self._proxies <= len(hops)
-        address = hops[-self._proxies].strip() if is_forwarded else str((scope.get("client") or [""])[0])
-        try:
-            known = ip_address(address)
-        except ValueError:
-            return address.encode()
-        return known.packed[:8] if known.version == 6 else known.packed
-
 
 def _give_back(gate: Gate, key: Hashable, begins: asyncio.Future[None]) -> None:
     if not begins.cancel() and not begins.cancelled():
         gate.leave(key)
 
 
-def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """The values of each name together, as Django reads them."""
-    joined: dict[bytes, bytes] = {}
-    for name, value in headers:
-        separator = b"; " if name == b"cookie" else b", "
-        joined[name] = joined[name] + separator + value if name in joined else value
-    return joined
+def _with_one_cookie_header(scope: Any) -> tuple[Any, str]:
+    """The scope, and its cookies. Several headers are made one (RFC 9113, section 8.2.3): Django and this module would
+    read them differently, and a request could be of one person here and of another there."""
+    cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
+    if sum(name == b"cookie" for name, _ in scope["headers"]) > 1:
+        others = [(name, value) for name, value in scope["headers"] if name != b"cookie"]
+        scope = {**scope, "headers": [*others, (b"cookie", cookies)]}
+    return scope, cookies.decode("latin1")
 
 
-def _session_of(headers: dict[bytes, bytes]) -> bytes:
-    """What tells a session from others, without being its key; nothing where there is no session."""
-    cookie = headers.get(b"cookie", b"").decode("latin1")
-    key = parse_cookie(cookie).get(settings.SESSION_COOKIE_NAME) if cookie else None
-    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest() if key else b""
+def _digest(session_key: str | None) -> bytes:
+    """What tells a session from others, without being its key; empty where there is no session."""
+    if session_key is None:
+        return b""
+    return hashlib.blake2b(session_key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _is_static(scope: Any) -> bool:
-    is_read = scope["method"] in ("GET", "HEAD")
-    return is_read and bool(settings.STATIC_URL) and scope["path"].startswith(settings.STATIC_URL)
+def _kind_of(scope: Any) -> str:
+    """Pages, acts and static files are limited apart. Files that exist are never refused."""
+    if scope["method"].upper() not in ("GET", "HEAD"):
+        return "act"
+    return "file" if settings.STATIC_URL and scope["path"].startswith(settings.STATIC_URL) else "page"
 
 
 def _put(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
@@ -232,14 +226,22 @@ def _put(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
         kept.popitem(last=False)
 
 
-async def _refuse(wait_s: float, scope: Any, send: Any) -> None:
-    with translation.override(translation.get_language_from_request(ASGIRequest(scope, BytesIO()))):
-        text = str(TOO_FAST).encode()
+async def _refuse_later(until: float, scope: Any, send: Any) -> None:
+    wait_s = max(1, int(until - time.monotonic()) + 1)
+    await asyncio.sleep(REFUSED_AFTER_S)
+    languages = [(name, value) for name, value in scope["headers"] if name == b"accept-language"]
+    request = ASGIRequest({**scope, "headers": languages, "query_string": b""}, BytesIO())
+    with translation.override(translation.get_language_from_request(request)):
+        text = str(TOO_FAST)
+    await _respond(429, text, send, (b"cache-control", b"no-store"), (b"retry-after", str(wait_s).encode()))
+
+
+async def _respond(status: int, text: str, send: Any, *more: tuple[bytes, bytes]) -> None:
+    body = text.encode()
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(text)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"retry-after", str(max(1, int(wait_s) + 1)).encode()),
+        (b"content-length", str(len(body)).encode()),
+        *more,
     ]
-    await send({"type": "http.response.start", "status": 429, "headers": headers})
-    await send({"type": "http.response.body", "body": text})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

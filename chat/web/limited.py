@@ -24,7 +24,9 @@ def limited(view: View) -> View:
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        if request.user.is_authenticated and not getattr(request, "chat_is_counted", False):
+        if not request.user.is_authenticated:
+            fair_pages.tell(request, None)
+        elif not getattr(request, "chat_is_counted", False):
             is_act = request.method not in ("GET", "HEAD")
             user_id = str(request.user.pk)
             wait_s = limits.page_wait_s(user_id, is_act=is_act)

@@ -1,6 +1,7 @@
 """People take turns at a site's pages, and who goes on after a refusal waits for the next without asking the site."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -36,8 +37,11 @@ class Site:
             return
         name = scope["path"]
         self.begun.append(name)
-        if (person := name.strip("/").split("-")[0]) in ("ana", "ben"):
-            scope[SCOPE_KEY].person, scope[SCOPE_KEY].refused_for_s = person, self.refused_for_s
+        person = name.strip("/").split("-")[0]
+        if person in ("ana", "ben", "nobody"):
+            asker = scope[SCOPE_KEY]
+            asker.is_found_out, asker.refused_for_s = True, self.refused_for_s
+            asker.person = None if person == "nobody" else person
         if name.endswith("!"):
             raise RuntimeError("broken")
         await self.ready.wait()
@@ -68,6 +72,10 @@ async def ask(pages: FairPages, path: str, **of: Any) -> ApplicationCommunicator
     await asked.send_input({"type": "http.request", "body": b"", "more_body": False})
     await settled()
     return asked
+
+
+def gates_of(pages: FairPages) -> list[Gate]:
+    return [pages._of_people, pages._of_addresses, pages._of_probes]
 
 
 async def settled() -> None:
@@ -101,9 +109,10 @@ async def test_one_persons_requests_wait_for_each_other_and_not_others_for_them(
     assert site.begun[-2:] == [f"/ana-{OF_PERSON}", f"/ana-{OF_PERSON + 1}"]
 
 
-async def test_sessions_that_nobody_is_signed_in_with_share_the_turns_of_their_address() -> None:
+async def test_sessions_that_nobody_is_signed_in_with_share_the_turns_of_their_address(settings: Any) -> None:
     site = Site()
-    pages = FairPages(site, trusted_proxies=1)
+    settings.CHAT = {**settings.CHAT, "TRUSTED_PROXIES": 1}
+    pages = FairPages(site)
     far = {"address": "10.0.0.1"}
     kept = [
         await ask(pages, f"/x-{each}", session=f"made-up-{each}", x_forwarded_for=f"9.9.9.{each}, 192.0.2.7", **far)
@@ -150,7 +159,7 @@ async def test_a_turn_comes_back_from_who_leaves_while_waiting_or_under_way_and_
     for each in range(3):
         assert await status_of(await ask(pages, f"/ana-after-{each}", session="ana")) == 200
     assert "/ana-waiting" not in site.begun
-    assert all(not gate._under_way and not gate._turns for gate in pages._gates.values())
+    assert all(not gate._under_way and not gate._turns for gate in gates_of(pages))
 
 
 async def test_nothing_is_made_for_who_has_gone_while_waiting() -> None:
@@ -165,7 +174,7 @@ async def test_nothing_is_made_for_who_has_gone_while_waiting() -> None:
     site.ready.set()
     assert [await status_of(each) for each in [*under_way, waiting]] == [200] * (OF_PERSON + 1)
     assert site.received[-2:] == ["http.disconnect", "http.request"], "the page that waits is made, the other is not"
-    assert all(not gate._under_way and not gate._turns for gate in pages._gates.values())
+    assert all(not gate._under_way and not gate._turns for gate in gates_of(pages))
 
 
 async def test_a_page_that_has_waited_still_learns_that_its_client_has_gone() -> None:
@@ -229,6 +238,10 @@ def test_when_many_wait_those_are_refused_first_who_have_a_request_waiting_alrea
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::7", True),
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
         ("192.0.2.1", "192.0.2.2", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1:80", "192.0.2.1:81", True),
+        ("[2001:db8:1:2::1]:80", "2001:db8:1:2::5", True),
         ("no address", "no address", True),
     ],
 )
@@ -276,7 +289,7 @@ async def test_who_was_refused_is_refused_on_all_sessions_later_and_without_the_
     await asked_at_once(pages, "/ana-acts", session="ana", method="POST")
     site.refused_for_s = 0
     assert (await asked_at_once(pages, "/static/x", session="ana", method="POST"))[0]["status"] == 429
-    pages._refused_until.pop(("ana", False))
+    pages._refused_until.pop(("ana", "act"))
 
     assert (await asked_at_once(pages, "/ana-act", session="ana", method="POST"))[0]["status"] == 200, "counts apart"
     two_headers = request_for("/ana-hidden", session="ana")
@@ -301,25 +314,104 @@ async def asked_at_once(pages: FairPages, path: Any, **of: Any) -> list[Any]:
     return sent
 
 
-async def test_requests_beyond_the_bound_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_beyond_the_bound_are_refused_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fair_pages, "WAITING_OF_ONE", 1)
+    monkeypatch.setattr(fair_pages, "REFUSED_AFTER_S", 0.2)
     site = Site()
     pages = FairPages(site)
     await known(pages, site, "ana", "ben")
     kept = [await ask(pages, f"/ana-{each}", session="ana") for each in range(OF_PERSON + 1)]
-    assert await status_of(await ask(pages, "/ana-too-many", session="ana")) == 429
+    too_many = [await ask(pages, f"/ana-too-many-{each}", session="ana") for each in range(60)]
+    assert not any(each.output_queue.qsize() for each in too_many), "none is answered at once, however many they are"
+    assert {await status_of(each) for each in too_many} == {429}
     kept.append(await ask(pages, "/ben-0", session="ben"))
     assert site.begun[-1] == "/ben-0"
     site.ready.set()
     assert [await status_of(each) for each in kept] == [200] * len(kept)
 
 
-async def test_a_path_for_the_proxy_takes_no_turn_and_sockets_neither() -> None:
+async def test_a_session_that_has_ended_takes_no_turn_of_its_person() -> None:
+    site = Site()
+    pages = FairPages(site)
+    await known(pages, site, "ana")
+    site.ready.set()
+    assert await status_of(await ask(pages, "/nobody", session="ana")) == 200
+    await settled()
+    site.ready.clear()
+    copied = [await ask(pages, f"/x-{each}", session="ana") for each in range(OF_ADDRESS + 1)]
+    assert len(site.begun) == OF_ADDRESS + 1, "they are a visitor's now"
+    site.ready.set()
+    assert [await status_of(each) for each in copied] == [200] * len(copied)
+
+
+async def test_cookies_that_come_in_several_headers_reach_the_site_as_they_are_read_here() -> None:
+    seen: list[Any] = []
+
+    async def looking(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        seen.append([value for name, value in scope["headers"] if name == b"cookie"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    asked = request_for("/", session="real")
+    asked["headers"] += [(b"cookie", b"sessionid=made-up; x=y"), (b"accept", b"text/html")]
+    await asked_at_once(FairPages(looking), asked)
+    assert seen == [[b"sessionid=real; sessionid=made-up; x=y"]]
+
+
+async def test_cookies_that_take_python_long_to_read_are_not_read() -> None:
+    site = Site()
+    pages = FairPages(site)
+    hostile = request_for("/", cookie='a="' + 4_000 * '\\"' + '"; sessionid=ana')
+    began = time.thread_time()
+    assert (await asked_at_once(pages, hostile))[0]["status"] == 400
+    assert time.thread_time() - began < 0.02, "unquoting takes some tenths of a second"
+    assert site.begun == []
+    site.ready.set()
+    assert (await asked_at_once(pages, request_for("/", cookie='messages="' + 400 * '\\"' + '"')))[0]["status"] == 200
+
+
+async def test_what_a_client_says_of_the_script_name_does_not_make_a_page_a_probe() -> None:
+    site = Site()
+    pages = FairPages(site, at_once=["/healthz"])
+    kept = [await ask(pages, f"/x-{each}") for each in range(OF_ADDRESS)]
+    for path, root in (("/healthz", "/health"), ("/x/healthz", "")):
+        kept.append(ApplicationCommunicator(pages, {**request_for(path), "root_path": root}))
+        await kept[-1].send_input({"type": "http.request", "body": b"", "more_body": False})
+        await settled()
+    assert len(site.begun) == OF_ADDRESS
+    kept.append(ApplicationCommunicator(pages, {**request_for("/chat/healthz"), "root_path": "/chat"}))
+    await kept[-1].send_input({"type": "http.request", "body": b"", "more_body": False})
+    await settled()
+    assert site.begun[-1] == "/chat/healthz"
+    site.ready.set()
+    assert [await status_of(each) for each in kept] == [200] * len(kept)
+
+
+async def test_files_that_are_none_are_refused_to_who_was_refused_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fair_pages, "REFUSED_AFTER_S", 0.0)
+    asked: list[str] = []
+
+    async def site(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        asked.append(scope["path"])
+        asker = scope[SCOPE_KEY]
+        asker.is_found_out, asker.person = "none" in scope["path"], "ana"  # files that are there are served before
+        asker.refused_for_s = 60.0
+        await send({"type": "http.response.start", "status": 429 if asker.is_found_out else 200, "headers": []})
+
+    pages = FairPages(site)
+    for path in ("/none", "/static/none", "/static/none-either", "/none"):
+        assert (await asked_at_once(pages, path, session="ana"))[0]["status"] == 429
+    assert asked == ["/none", "/static/none"]
+
+
+async def test_probes_have_turns_of_their_own_and_sockets_take_none() -> None:
     site = Site()
     pages = FairPages(site, at_once=["/healthz"])
     kept = [await ask(pages, f"/x-{each}") for each in range(OF_ADDRESS + 1)]
-    kept.append(await ask(pages, "/healthz"))
-    assert site.begun[-1] == "/healthz"
+    probes = [await ask(pages, "/healthz") for _ in range(OF_ADDRESS + 1)]
+    assert site.begun[OF_ADDRESS:] == ["/healthz"] * OF_ADDRESS
+    kept += probes
     site.ready.set()
     assert [await status_of(each) for each in kept] == [200] * len(kept)
     seen: list[str] = []
