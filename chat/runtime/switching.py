@@ -1,5 +1,6 @@
 """How long a thread that computes may keep the event loop and the writer waiting for the interpreter."""
 
+import asyncio
 import os
 import sys
 import threading
@@ -14,33 +15,59 @@ worst Markdown, posts of others took 244 ms, and 41 with this."""
 _lock = threading.Lock()
 _busy = 0
 _own_s = sys.getswitchinterval()
+_flooded: asyncio.TimerHandle | None = None
 
 
 @contextmanager
 def giving_way() -> Iterator[None]:
     """Let threads take turns often while the block runs, in whatever thread. Between the loop and the writer alone,
     which have little to compute at a time, Python's own interval costs less."""
+    _begin()
+    try:
+        yield
+    finally:
+        _end()
+
+
+def give_way_for(seconds: float) -> None:
+    """Let threads take turns often for so long from now. Called on the event loop, while a flood keeps that busy."""
+    global _flooded
+    if _flooded is None:
+        _begin()
+    else:
+        _flooded.cancel()
+    _flooded = asyncio.get_running_loop().call_later(seconds, _flood_is_over)
+
+
+def _flood_is_over() -> None:
+    global _flooded
+    _flooded = None
+    _end()
+
+
+def _begin() -> None:
     global _busy, _own_s
     with _lock:
         if not _busy:
             _own_s = sys.getswitchinterval()
             sys.setswitchinterval(min(_own_s, SWITCH_S))
         _busy += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _busy -= 1
-            if not _busy:
-                sys.setswitchinterval(_own_s)
+
+
+def _end() -> None:
+    global _busy
+    with _lock:
+        _busy = max(0, _busy - 1)  # a fork in between has forgotten it
+        if not _busy:
+            sys.setswitchinterval(_own_s)
 
 
 def _forget() -> None:
     """Reset after fork(): the threads that compute live only in the parent."""
-    global _lock, _busy
+    global _lock, _busy, _flooded
     if _busy:
         sys.setswitchinterval(_own_s)
-    _lock, _busy = threading.Lock(), 0
+    _lock, _busy, _flooded = threading.Lock(), 0, None
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -19,6 +19,7 @@ class DaphneTransport:
         self._protocol = protocol
         protocol.transport.bufferSize = READ_BYTES
         self._resumes: asyncio.TimerHandle | None = None
+        self._kept = b""
         self._is_stopped = False
 
     def count_frames(self, count: Callable[[], None]) -> bool:
@@ -46,15 +47,17 @@ class DaphneTransport:
             return 0
 
     def pause_reading(self, seconds: float) -> None:
-        """Read nothing from the client for a while. A pause that is on already ends with the later of both."""
+        """Read nothing from the client for a while, and nothing of what has come and was not parsed. A pause that is on
+        already ends with the later of both."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         if self._is_stopped or (self._resumes is not None and self._resumes.when() >= until):
             return
         if self._resumes is not None:
             self._resumes.cancel()
-        self._resumes = loop.call_at(until, self._protocol.transport.resumeProducing)
+        self._resumes = loop.call_at(until, self._resume)
         self._protocol.transport.pauseProducing()
+        self._keep()
 
     def stop_reading(self) -> None:
         """Read nothing more from the client, and nothing of what has come. Otherwise daphne waits a second for the
@@ -63,7 +66,20 @@ class DaphneTransport:
         if self._resumes is not None:
             self._resumes.cancel()
         self._protocol.transport.pauseProducing()
+        self._keep()
+        self._kept = b""
+
+    def _keep(self) -> None:
+        self._kept += self._protocol.data
         self._protocol.data = b""
+
+    def _resume(self) -> None:
+        self._resumes = None
+        kept, self._kept = self._kept, b""
+        if kept:
+            self._protocol.dataReceived(kept)
+        if self._resumes is None and not self._is_stopped:
+            self._protocol.transport.resumeProducing()
 
 
 def with_transport(application: Any) -> Any:

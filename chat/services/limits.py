@@ -61,6 +61,11 @@ PASSWORD_RATE, PASSWORD_BURST = 1 / 60, 5
 TEXT_OWED = 40
 """How many bursts of text somebody may owe: as much as 20 sockets can bring before each of them is paused, so that the
 rate holds for them all."""
+PACE_RATE, PACE_BURST = 8, 0.05
+"""Of ``CHAT["FRAME_RATE"]`` and ``CHAT["FRAME_BURST"]``: how fast frames are read at most, and how many at once."""
+FRAMES_OWED = 20
+"""The same as ``TEXT_OWED``, for frames."""
+PAUSED_AT_LEAST_S = 0.01
 REFUSAL_RATE, REFUSAL_BURST = 0.5, 5
 """How often one person is refused a page with another page. It takes as long to render as most, so a flood of requests
 is answered with a line of text."""
@@ -109,9 +114,19 @@ def may_send(sender: str) -> bool:
     """Count a frame, whatever it holds; False if too many have come from this sender lately.
 
     Args:
-        sender: The id of a person or, before the sign-in, of a connection.
+        sender: The id of a person or, before the sign-in, what stands for whoever sends.
     """
     return not _frames().wait_s(sender, time.monotonic())
+
+
+def pace_s(sender: str) -> float:
+    """Count a frame that may be sent, and return for how many seconds no more should be read of this socket.
+
+    To parse, refuse and answer a hundred small commands takes the event loop a twentieth of a second; a read brings
+    more than that, and a flood a thousand before it is cut off.
+    """
+    wait_s = _pace().owe(sender, time.monotonic(), 1, bursts=FRAMES_OWED)
+    return wait_s if wait_s >= PAUSED_AT_LEAST_S else 0.0
 
 
 def pause_s(sender: str, size: int) -> float:
@@ -167,6 +182,11 @@ def _frames() -> RateLimit:
 
 
 @cache
+def _pace() -> RateLimit:
+    return RateLimit(PACE_RATE * conf.frame_rate, max(1, round(PACE_BURST * conf.frame_burst)))
+
+
+@cache
 def _text() -> RateLimit:
     return RateLimit(conf.text_rate, conf.text_burst)
 
@@ -178,7 +198,7 @@ def _refusals() -> RateLimit:
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CHAT":
-        for each in (_limits, _frames, _text, _refusals):
+        for each in (_limits, _frames, _pace, _text, _refusals):
             each.cache_clear()
 
 

@@ -8,6 +8,7 @@ from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
 
 from chat import process
+from chat.access.client_address import network_of
 from chat.live.background import BackgroundTasks
 from chat.live.connection import TRANSPORT, Connection
 from chat.sockets.commands.context import Context
@@ -36,9 +37,10 @@ class ChatConsumer(AsyncConsumer):
         transport: Any = (scope.get("extensions") or {}).get(TRANSPORT)
         self._connection = Connection(send, close=self._close_soon, transport=transport)
         self._tasks = BackgroundTasks(self._process.hub.loop)
-        self._sign_in = SignIn(self._connection, self._process)
+        network = network_of(scope)
+        self._sign_in = SignIn(self._connection, self._process, network)
         self._commands = Dispatch(Context(self._connection, self._process, self._sign_in), self._tasks)
-        self._inbox = Inbox(self._connection, self._commands, self._process.hub.loop)
+        self._inbox = Inbox(self._connection, self._commands, self._process.hub.loop, network)
         try:
             while True:
                 await self.dispatch(await receive())

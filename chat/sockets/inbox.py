@@ -6,22 +6,31 @@ from typing import Any
 
 from chat.conf import conf
 from chat.live.connection import Connection
+from chat.runtime.switching import give_way_for
 from chat.services import limits
 from chat.sockets.dispatch import Dispatch
 from chat.wire import protocol
 from chat.wire.errors import ChatError, Close
 
+FLOOD_S = 1.0
+"""How long after a socket had to be paused for its many frames the writer's thread is not kept waiting for the loop."""
 BAD_FRAMES_S = 10.0
 """The span of time in which a socket may send ``bad_frames`` frames that cannot be read."""
 
 
 class Inbox:
-    """Turns frames into commands and hands them to ``commands``. Runs on the event loop alone."""
+    """Turns frames into commands and hands them to ``commands``. Runs on the event loop alone.
 
-    __slots__ = ("_are_counted", "_bad_at", "_commands", "_connection", "_frames", "_loop")
+    Args:
+        network: Where the socket comes from. Before the sign-in, all sockets from there count as one sender; where it
+            is not known, each counts by itself.
+    """
 
-    def __init__(self, connection: Connection, commands: Dispatch, loop: asyncio.AbstractEventLoop):
+    __slots__ = ("_are_counted", "_bad_at", "_commands", "_connection", "_frames", "_loop", "_stranger")
+
+    def __init__(self, connection: Connection, commands: Dispatch, loop: asyncio.AbstractEventLoop, network: str):
         self._connection = connection
+        self._stranger = f"network {network}" if network else connection.id
         self._commands = commands
         self._loop = loop
         self._frames: deque[str] = deque()
@@ -50,12 +59,17 @@ class Inbox:
         self._frames.clear()
 
     def _count(self) -> None:
-        if not (self._connection.is_closed or limits.may_send(self._sender())):
+        if self._connection.is_closed:
+            return
+        if not limits.may_send(self._sender()):
             self._connection.close(Close.FLOODING)
+        elif pause_s := limits.pace_s(self._sender()):
+            self._connection.transport.pause_reading(pause_s)
+            give_way_for(FLOOD_S)
 
     def _sender(self) -> str:
-        """Who a frame counts for. Before the sign-in a connection stands for itself."""
-        return self._connection.user_id or self._connection.id
+        """Who a frame counts for."""
+        return self._connection.user_id or self._stranger
 
     def _read(self) -> None:
         while self._frames and not self._connection.is_closed:

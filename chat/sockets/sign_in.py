@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from chat.access import identity
 from chat.access.identity import Identity
@@ -25,14 +26,24 @@ HANDSHAKE_S = 4.0
 """How long a handshake waits for the database. daphne cuts off one that takes 5 s."""
 
 
+REFUSED_AFTER_S = 1.0
+"""After how long whoever connects too often is looked up, and refused. A client that comes back after each refusal
+comes once a second; refused at once, forty of them kept the event loop busy."""
+
+
 class SignIn:
-    """Signs one connection in."""
+    """Signs one connection in.
 
-    __slots__ = ("_connection", "_identity", "_no_token", "_process")
+    Args:
+        network: Where it comes from; empty if that is not known.
+    """
 
-    def __init__(self, connection: Connection, process: Process):
+    __slots__ = ("_connection", "_identity", "_network", "_no_token", "_process")
+
+    def __init__(self, connection: Connection, process: Process, network: str):
         self._connection = connection
         self._process = process
+        self._network = network
         self._identity: Identity | None = None
         self._no_token: asyncio.TimerHandle | None = None
 
@@ -43,7 +54,7 @@ class SignIn:
         """
         try:
             async with asyncio.timeout(HANDSHAKE_S):
-                self._identity = await pools.auth.run(identity.from_token, token)
+                self._identity = await self._look_up(identity.from_token, token)
         except Exception as error:
             logger.warning("connection %s: %s", self._connection.id, describe(error))
             return None
@@ -56,7 +67,7 @@ class SignIn:
         """
         try:
             if self._identity is None and session_key:
-                self._identity = await pools.auth.run(identity.from_session, session_key)
+                self._identity = await self._look_up(identity.from_session, session_key)
             if self._identity is not None:
                 await self._welcome(self._identity)
             else:
@@ -95,22 +106,32 @@ class SignIn:
         if self._no_token is not None:
             self._no_token.cancel()
 
+    async def _look_up(self, look: Callable[[str], Identity | None], proof: str | None) -> Identity | None:
+        """Find out what a token or a session's key proves. Networks take turns: nobody's flood of handshakes is before
+        everybody's sign-in."""
+        if proof is None:
+            return None
+        key = identity.digest(proof)
+        if not limits.may_connect(key):
+            await asyncio.sleep(REFUSED_AFTER_S)
+        return await pools.auth.run_for(self._network or key, look, proof)
+
     async def _identify(self, token: str | None) -> Identity | None:
         """The identity that a token proves; None if the connection was closed for it."""
         known = self._connection.identity
         if known is None:
-            identified = await pools.auth.run(identity.from_token, token)
+            identified = await self._look_up(identity.from_token, token)
             if identified is None:
                 self._connection.close(Close.NOT_SIGNED_IN)
             return identified
         if token is None:
             # Without a token, the session or token of this connection is checked again.
-            check = await pools.auth.run(identity.check, [known])
+            check = await pools.auth.run_for(known.user_id, identity.check, [known])
             if (code := check.ended.get(known)) is not None:
                 self._connection.close(code)
                 return None
             return known
-        identified = await pools.auth.run(identity.from_token, token)
+        identified = await self._look_up(identity.from_token, token)
         if identified is None or identified.user.pk != known.user.pk:
             raise AuthInvalid
         return identified
@@ -122,6 +143,7 @@ class SignIn:
         if is_new:
             # Into the hub first: what happens to this person while hello is read must not pass the connection by.
             if not limits.may_connect(identified.user_id) or not self._process.hub.open(self._connection):
+                await asyncio.sleep(REFUSED_AFTER_S)
                 self._connection.close(Close.FLOODING)
                 return
             self._process.heartbeat.add(self._connection)

@@ -198,7 +198,7 @@ async def test_a_person_whose_right_ends_during_a_catch_up_loses_the_room(
     monkeypatch.setattr(rig.revalidation, "_review_rooms", reviewed)
     monkeypatch.setattr(pools.readers, "run_for", read_then_bar)
     command = protocol.Sync(ref=1, rooms=cursor(hall))
-    context = Context(connection, rig.process, SignIn(connection, rig.process))
+    context = Context(connection, rig.process, SignIn(connection, rig.process, ""))
     assert await sync(context, command) == {"rooms": {str(hall.pk): "live"}}
     await socket.until(has_lost_it)
     assert not connection.rooms

@@ -14,10 +14,16 @@ from chat.conf import conf
 from chat.live.connection import TRANSPORT
 from chat.runtime import pools
 from chat.services import tokens
+from chat.sockets import sign_in
 from chat.sockets.consumers import ChatConsumer
 from tests.sockets.socket import WAIT_S, socket_of
 
 pytestmark = pytest.mark.usefixtures("socket_process")
+
+
+@pytest.fixture(autouse=True)
+def refusals_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign_in, "REFUSED_AFTER_S", 0.0)
 
 
 class Wire:
@@ -43,12 +49,15 @@ class Wire:
         self.is_read = False
 
 
-async def opened(user: Any, wire: Wire) -> ApplicationCommunicator:
-    token = await pools.site.run(tokens.issue, by=user, user=user)
+async def opened(user: Any, wire: Wire, *, address: str = "192.0.2.1", token: str = "") -> ApplicationCommunicator:
+    """A socket of a person; of nobody yet, for None."""
+    if user is not None:
+        token = token or await pools.site.run(tokens.issue, by=user, user=user)
     scope = {
         "type": "websocket",
         "path": "/ws/chat/",
-        "headers": [(b"authorization", f"Bearer {token}".encode())],
+        "client": (address, 1),
+        "headers": [(b"authorization", f"Bearer {token}".encode())] if token else [],
         "query_string": b"",
         "subprotocols": [],
         "extensions": {TRANSPORT: wire},
@@ -154,6 +163,62 @@ async def test_where_the_server_shows_frames_those_count_that_hold_no_message_an
     assert await code_of_end(sender) == 4029
     assert not wire.is_read
     await leave(sender)
+
+
+async def test_frames_are_read_no_faster_than_the_loop_can_answer_them(ana: Any, settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "FRAME_RATE": 1.0, "FRAME_BURST": 400}
+    wire = Wire()
+    sender = await opened(ana, wire)
+    assert await first_output(sender) == "hello"
+    assert wire.read_frame is not None
+    for _ in range(20):
+        wire.read_frame()
+    assert wire.paused_s == 0
+    wire.read_frame()
+    assert wire.paused_s == pytest.approx(1 / 8, rel=0.2)
+    await leave(sender)
+
+
+async def test_before_the_sign_in_all_sockets_from_one_address_count_together(settings: Any) -> None:
+    settings.CHAT = {**settings.CHAT, "FRAME_RATE": 0.001, "FRAME_BURST": 30, "TEXT_RATE": 1.0, "TEXT_BURST": 100}
+    wires = [Wire() for _ in range(3)]
+    first, second = [await opened(None, each) for each in wires[:2]]
+    elsewhere = await opened(None, wires[2], address="192.0.2.2")
+    await tell(first, {"type": "ping", "ref": 1, "ts": "x" * 200})
+    await tell(second, {"type": "ping", "ref": 1})
+    for wire in wires:
+        assert wire.read_frame is not None
+        for _ in range(15):
+            wire.read_frame()
+    assert 0 < wires[0].paused_s < wires[1].paused_s, "text counts together"
+    wires[2].read_frame()
+    wires[1].read_frame()
+    assert await code_of_end(second) == 4029
+    again = await opened(None, Wire())
+    await tell(again, {"type": "ping", "ref": 1})
+    await tell(elsewhere, {"type": "auth", "ref": 1, "token": "no such token"})
+    assert await code_of_end(elsewhere) == 4501
+    await leave(first, second, elsewhere, again)
+
+
+async def test_who_comes_back_without_end_is_looked_up_once_a_second(
+    ana: Any, ben: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CHAT = {**settings.CHAT, "SOCKET_RATE": 0.001, "SOCKET_BURST": 2}
+    monkeypatch.setattr(sign_in, "REFUSED_AFTER_S", 0.3)
+    token = await pools.site.run(tokens.issue, by=ana, user=ana)
+    loop = asyncio.get_running_loop()
+    took = []
+    for _ in range(3):
+        began = loop.time()
+        socket = await opened(ana, Wire(), token=token)
+        outcome = await first_output(socket)
+        took.append((outcome, loop.time() - began >= 0.3))
+        await leave(socket)
+    assert took == [("hello", False), ("hello", False), (4029, True)]
+    bens = await opened(ben, Wire())
+    assert await first_output(bens) == "hello"
+    await leave(bens)
 
 
 async def test_from_who_sends_much_text_the_rest_is_read_later_and_nothing_is_refused(
