@@ -181,8 +181,8 @@ class CatchUp:
             return await pools.readers.run_for(connection.user_id, *read, for_memory=False)
         done = self._first_reads[room_id] = self._hub.loop.create_future()
         try:
-            # On behalf of nobody: others wait for it, and must not wait for what this person reads besides.
-            return await pools.readers.run(*read, for_memory=True)
+            # Apart from what this person reads besides: others wait for it.
+            return await pools.readers.run_for(("first", connection.user_id), *read, for_memory=True)
         finally:
             del self._first_reads[room_id]
             # The connections that wait go on in a later turn of the loop, after this page's own attachment.

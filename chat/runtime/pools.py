@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -34,11 +35,19 @@ T = TypeVar("T")
 KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """A peer that has answered nothing for 11 s (or for 10,000 ms, if data was sent) counts as gone."""
 _this_thread = threading.local()
-REST_AT_MOST_S = 0.2
+REST_AT_LEAST_S, REST_AT_MOST_S = 0.001, 0.2
 REST_AT_MOST = 4
-"""How many times as long as it computed a thread rests: that it waited for a slow database is no reason to rest."""
+"""How many times as long as it computed a call's person rests: that it waited for a slow database is no reason."""
 WAITING_PER_POOL = 20_000
 """Calls that may wait for one pool, as when a herd of sockets reconnects; any more are refused."""
+
+
+class _Call(NamedTuple):
+    """What somebody has asked for, and the loop on which they wait for the answer."""
+
+    loop: asyncio.AbstractEventLoop
+    answer: "Future[Any]"
+    run: Callable[[], Any]
 
 
 class Pool:
@@ -46,10 +55,9 @@ class Pool:
 
     Args:
         threads: How many calls run at once; a callable is asked at first use, so that settings may decide.
-        rests: Whether a thread rests after a call, for as long as that took: longer, then, if others wanted the
+        rests: Whether a person's next call waits for as long as the last one took: longer, then, if others wanted the
             interpreter too. Two people who read all that they have missed would otherwise take half of it from the loop
-            and the writer, and acknowledgements took six times as long. Only the person who has just been answered
-            waits for that, unless all threads rest.
+            and the writer, and acknowledgements took six times as long.
     """
 
     def __init__(self, name: str, threads: Callable[[], int], *, rests: bool = False):
@@ -61,7 +69,7 @@ class Pool:
     def forget(self) -> None:
         """Reset after fork(): the threads live only in the parent, which still does their work."""
         self._pool: ThreadPoolExecutor | None = None
-        self._turns: Turns[tuple[Future[Any], Callable[[], Any]]] = Turns(of_one=lambda person: 1)
+        self._turns: Turns[_Call] = Turns(of_one=lambda person: 1)
         self._lock = threading.Lock()
 
     async def run(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -77,12 +85,13 @@ class Pool:
     async def run_for(self, person: Hashable, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """The same on behalf of a person, when it is their turn."""
         answer: Future[T] = Future()
+        asked = _Call(asyncio.get_running_loop(), answer, lambda: _call(work, args, kwargs))
         with self._lock:
             if len(self._turns) >= WAITING_PER_POOL:
                 raise ServerBusy
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._threads(), f"chat-{self.name}", use_own_thread)
-            self._turns.put(person, (answer, lambda: _call(work, args, kwargs)))
+            self._turns.put(person, asked)
             pool = self._pool
         pool.submit(self._run_waiting)
         return await asyncio.wrap_future(answer)
@@ -95,32 +104,47 @@ class Pool:
                 taken = self._turns.take()
             if taken is None:
                 return
-            person, (answer, call) = taken
+            person, asked = taken
             began, computed = time.monotonic(), time.thread_time()
-            try:
-                _answer(answer, call)
-                if self._rests:
-                    time.sleep(rest_s(time.monotonic() - began, time.thread_time() - computed))
-            finally:
+            _answer(asked)
+            rests_s = rest_s(time.monotonic() - began, time.thread_time() - computed) if self._rests else 0.0
+            if rests_s < REST_AT_LEAST_S or not _later(asked.loop, rests_s, partial(self._go_on_with, person)):
                 with self._lock:
                     self._turns.finish(person)
 
+    def _go_on_with(self, person: Hashable) -> None:
+        """A person has rested."""
+        with self._lock:
+            self._turns.finish(person)
+            pool = self._pool
+        if pool is not None:  # not in a child process
+            pool.submit(self._run_waiting)
+
 
 def rest_s(took_s: float, computed_s: float) -> float:
-    """How long a thread rests after a call that took this long and computed for part of it."""
+    """How long a call's person rests after it, if it took this long and computed for part of that."""
     return min(took_s, REST_AT_MOST * computed_s, REST_AT_MOST_S)
 
 
-def _answer(answer: "Future[Any]", call: Callable[[], Any]) -> None:
-    if not answer.set_running_or_notify_cancel():
+def _answer(asked: _Call) -> None:
+    if not asked.answer.set_running_or_notify_cancel():
         return  # nobody waits for it any more
     try:
         with giving_way():
-            result = call()
+            result = asked.run()
     except BaseException as error:
-        answer.set_exception(error)
+        asked.answer.set_exception(error)
     else:
-        answer.set_result(result)
+        asked.answer.set_result(result)
+
+
+def _later(loop: asyncio.AbstractEventLoop, seconds: float, then: Callable[[], None]) -> bool:
+    """Have ``then`` called on the loop after a while; False if the loop has ended."""
+    try:
+        loop.call_soon_threadsafe(loop.call_later, seconds, then)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _call(work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
@@ -200,7 +224,7 @@ site = Pool("site", lambda: 2)
 """Changes on behalf of the site's own coroutines: on SQLite they may wait for the write lock, and reads must not."""
 auth = Pool("auth", lambda: 2)
 """Sign-ins and re-validation, so that a herd of handshakes does not hold up reads."""
-render = Pool("render", lambda: 1)
+render = Pool("render", lambda: 1, rests=True)
 """Markdown that is not plain text. One thread, because more would only compete for the GIL."""
 for _pool in (readers, site, auth, render):
     os.register_at_fork(after_in_child=_pool.forget)

@@ -1,11 +1,13 @@
 """A queue between many people and one worker. People take turns, so one person's backlog does not delay the others."""
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+REST_AT_MOST_S = 0.1
 
 
 class Full(Exception):
@@ -30,6 +32,7 @@ class FairQueue(Generic[Item]):
         self._cost = cost
         self._is_single = is_single
         self._people: OrderedDict[str, deque[Item]] = OrderedDict()
+        self._rests: dict[str, float] = {}
         self._waiting = 0
         self._is_closed = False
         self._changed = threading.Condition()
@@ -68,26 +71,41 @@ class FairQueue(Generic[Item]):
         Returns:
             At least one item, whatever it costs; none only if the time is over, or the queue is closed and empty.
         """
+        ends_at = None if timeout is None else time.monotonic() + timeout
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_closed, timeout)
-            taken: list[Item] = []
-            had_single: set[str] = set()
-            later: dict[str, deque[Item]] = {}
-            while self._people:
-                person, items = next(iter(self._people.items()))
-                if self._is_single(items[0]):
-                    if person in had_single:
-                        later[person] = self._people.pop(person)
-                        continue
-                    had_single.add(person)
-                budget -= self._cost(items[0])
-                if taken and budget < 0:
-                    break
-                taken.append(items.popleft())
-                self._waiting -= 1
-                if items:
-                    self._people.move_to_end(person)
-                else:
-                    del self._people[person]
-            self._people.update(later)
-            return taken
+            while True:
+                now = time.monotonic()
+                if (taken := self._take(budget, now)) or self.is_done or (ends_at is not None and now >= ends_at):
+                    return taken
+                moments = [each for each in (ends_at, *self._rests.values()) if each is not None]
+                self._changed.wait(min(moments) - now if moments else None)
+
+    def rest(self, people: list[str], seconds: float) -> None:
+        """Take no single item of these people for a while; not for long, however long they took."""
+        until = time.monotonic() + min(seconds, REST_AT_MOST_S)
+        with self._changed:
+            self._rests.update(dict.fromkeys(people, until))
+
+    def _take(self, budget: float, now: float) -> list[Item]:
+        self._rests = {person: until for person, until in self._rests.items() if until > now}
+        taken: list[Item] = []
+        has_had_one = set() if self._is_closed else set(self._rests)
+        later: dict[str, deque[Item]] = {}
+        while self._people:
+            person, items = next(iter(self._people.items()))
+            if self._is_single(items[0]):
+                if person in has_had_one:
+                    later[person] = self._people.pop(person)
+                    continue
+                has_had_one.add(person)
+            budget -= self._cost(items[0])
+            if taken and budget < 0:
+                break
+            taken.append(items.popleft())
+            self._waiting -= 1
+            if items:
+                self._people.move_to_end(person)
+            else:
+                del self._people[person]
+        self._people.update(later)
+        return taken

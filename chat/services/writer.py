@@ -2,8 +2,9 @@
 
 A transaction for each post would flush to disk for each post; a batch shares one flush. The thread takes what waits,
 without waiting for more: one change of each person in turn, at most ``CHAT["BATCH_POSTS"]`` posts and a few others, of
-which a person has one, because whoever comes next waits for all of them. Changes that need a lock which another process
-holds wait aside, and are tried again with each batch.
+which a person has one, because whoever comes next waits for all of them. Their next one rests for as long as that took:
+somebody's flood of reactions takes half of the thread, and leaves the event loop time to tell everybody. Changes that
+need a lock which another process holds wait aside, and are tried again with each batch.
 """
 
 import asyncio
@@ -21,11 +22,12 @@ from typing import Any
 from chat.conf import conf
 from chat.models import runs
 from chat.runtime import pools
+from chat.runtime.safe_logging import describe
 from chat.services import batch, changes
 from chat.services.changes import Call, Change, Job
 from chat.services.fair_queue import FairQueue, Full
 from chat.services.posting import Post
-from chat.wire.errors import ServerBusy
+from chat.wire.errors import ServerBusy, ServerError
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +121,9 @@ class Writer:
         locked: list[_Submitted] = []
         while locked or not waiting.is_done:
             jobs = locked + _next(waiting, locked)
-            outcomes = batch.run(jobs)
+            began = time.monotonic()
+            outcomes = _outcomes_of(jobs)
+            waiting.rest([job.person for job in jobs if _is_call(job)], time.monotonic() - began)
             locked = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome is batch.LOCKED]
             answered = [
                 (job, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if outcome is not batch.LOCKED
@@ -127,6 +131,14 @@ class Writer:
             self._waiting.remove([job.change for job, _ in answered])
             _answer(answered)
         pools.close_connections()
+
+
+def _outcomes_of(jobs: list[_Submitted]) -> list[Any]:
+    try:
+        return batch.run(jobs)
+    except Exception as error:  # a fault of ours: without the thread, everything would wait for ever
+        logger.critical("the writer: %s", describe(error))
+        return [ServerError() for _ in jobs]
 
 
 class _Waiting:

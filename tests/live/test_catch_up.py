@@ -125,6 +125,31 @@ async def test_a_sync_racing_with_live_posts_leaves_no_hole_and_no_repeat(
     assert raced > SEEDS // 4, "the barrier must have been used"
 
 
+async def test_the_first_reads_of_rooms_are_their_persons_one_at_a_time_and_apart_from_their_others(
+    rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nobody's, those of a person who asks for many rooms came before the single read of everybody else."""
+    readers: list[Any] = []
+    read = pools.readers.run_for
+
+    async def noted(person: Any, work: Any, *arguments: Any, **keywords: Any) -> Any:
+        if work is catch_up._read_page:
+            readers.append(person)
+        return await read(person, work, *arguments, **keywords)
+
+    monkeypatch.setattr(pools.readers, "run_for", noted)
+    second = await sync_to_async(rooms.create)(by=ana, name="Second", kind=Room.Kind.OPEN)
+    for room in (lobby, second):
+        await sync_to_async(post)(ana, room, 3)
+        await sync_to_async(room.refresh_from_db)()
+    connection, _ = rig.connect(ana)
+    outcomes = await rig.catch_up.sync(
+        connection, {str(each.pk): Cursor(epoch=each.epoch, seq=each.head - 1) for each in (lobby, second)}
+    )
+    assert set(outcomes.values()) == {"live"}
+    assert readers == [("first", connection.user_id)] * 2
+
+
 async def test_a_person_removed_between_read_and_attach_gets_nothing_after_the_cut(
     rig: LiveRig, ana: Any, ben: Any, lobby: Room, monkeypatch: pytest.MonkeyPatch
 ):

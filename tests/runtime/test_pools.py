@@ -142,27 +142,30 @@ async def test_threads_switch_often_while_one_of_a_pool_computes_and_only_then()
     [(0.1, 0.1, 0.1), (0.1, 0.04, 0.1), (3.0, 0.01, 0.04), (3.0, 3.0, pools.REST_AT_MOST_S)],
     ids=["alone", "beside others", "slow database", "long"],
 )
-def test_a_thread_rests_longer_beside_others_and_not_for_a_slow_database(
+def test_a_person_rests_longer_beside_others_and_not_for_a_slow_database(
     took_s: float, computed_s: float, rest_s: float
 ) -> None:
     assert pools.rest_s(took_s, computed_s) == pytest.approx(rest_s)
 
 
-async def test_a_thread_of_a_pool_that_rests_leaves_as_much_time_as_its_call_took() -> None:
+async def test_in_a_pool_that_rests_a_person_waits_as_long_as_their_last_call_took_and_others_do_not() -> None:
     pool = pools.Pool("test", lambda: 1, rests=True)
-    began: list[float] = []
+    began: list[tuple[str, float]] = []
 
-    def work() -> None:
-        began.append(time.monotonic())
+    def work(name: str) -> None:
+        began.append((name, time.monotonic()))
         until = time.thread_time() + WORK_S
         while time.thread_time() < until:
             pass
 
-    first, second = (asyncio.ensure_future(pool.run_for("ana", work)) for _ in range(2))
-    await first
-    assert len(began) == 1, "it is answered before the thread has rested"
-    await second
-    assert began[1] - began[0] >= 2 * WORK_S
+    calls = [asyncio.ensure_future(pool.run_for(name[0], work, name)) for name in ("a1", "a2", "b1")]
+    await calls[0]
+    assert "a2" not in dict(began), "it is answered before its person has rested"
+    await asyncio.gather(*calls)
+    times = dict(began)
+    assert [name for name, _ in began] == ["a1", "b1", "a2"]
+    assert times["a2"] - times["a1"] >= 2 * WORK_S
+    assert await pool.run_for("a", lambda: "and on") == "and on"
 
 
 def test_a_child_of_a_process_that_computes_switches_as_python_does_and_waits_for_nobody() -> None:

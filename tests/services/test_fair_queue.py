@@ -1,10 +1,13 @@
 """People take turns at the writer, and each one's changes keep their order."""
 
 import threading
+import time
 
 import pytest
 
 from chat.services.fair_queue import FairQueue, Full
+
+REST_S = 0.05
 
 
 def queue_of(*items: str, most: int = 100) -> FairQueue[str]:
@@ -40,6 +43,26 @@ def test_of_what_is_single_each_person_has_one_in_a_batch_and_what_follows_it_wa
     assert queue.take(100) == ["a1=", "b1=", "c1", "b2"]
     queue.put("d", "d1")
     assert queue.take(100) == ["a2=", "b3=", "d1", "a3"]
+
+
+def test_who_rests_gets_nothing_single_done_and_holds_up_nobody() -> None:
+    queue = queue_of("a1=", "a2=", "b1=")
+    assert queue.take(100) == ["a1=", "b1="]
+    queue.rest(["a"], REST_S)
+    began = time.monotonic()
+    queue.put("c", "c1")
+    queue.put("b", "b2=")
+    assert queue.take(100) == ["c1", "b2="]
+    assert queue.take(100, timeout=0.001) == []
+    assert queue.take(100, timeout=20) == ["a2="]
+    assert time.monotonic() - began >= REST_S
+    queue.put("a", "a3=")
+    queue.rest(["a"], 20)
+    assert queue.take(100, timeout=20) == ["a3="], "not for long"
+    queue.put("a", "a4=")
+    queue.rest(["a"], 20)
+    queue.close()
+    assert queue.take(100) == ["a4="], "what waits is stored before the end"
 
 
 def test_a_full_queue_takes_nothing_in_and_loses_nothing() -> None:

@@ -32,6 +32,14 @@ def _real_commits(transactional_db: None) -> None:
     """The writer has a connection of its own: what it stores must be committed to be seen."""
 
 
+async def test_a_fault_of_the_batch_itself_is_answered_and_ends_nothing(ana: Any, lobby: Room) -> None:
+    writer = Writer()
+    with patch.object(batch, "run", side_effect=RuntimeError("a fault of ours")), pytest.raises(ServerError):
+        await writer.submit(post_of(ana, lobby, "one"))
+    assert (await writer.submit(post_of(ana, lobby, "two"))).number == 1
+    await asyncio.to_thread(writer.stop)
+
+
 # One batch -------------------------------------------------------------------------------------------------------
 
 
