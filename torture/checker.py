@@ -1,9 +1,10 @@
 """Check the history of a run against what the database holds at its end. Needs nothing but this file.
 
-``python -m torture.checker HISTORY.jsonl …`` prints each violation with the shortest history that shows it, and exits
-with 1 if there is one. A history is one JSON object a line, each with ``e`` (what) and mostly ``t`` (seconds of one
-monotonic clock); ``EVENTS`` describes them. The checker knows nothing of how the events came about, so any client and
-any server can be judged by it. Each invariant takes O(n log n).
+``python -m torture.checker HISTORY.jsonl …`` counts the events, prints each violation with the shortest history that
+shows it, and exits with 1 if there is one, and with 2 if there is no such file. A history is one JSON object a line,
+each with ``e`` (what) and mostly ``t`` (seconds of one monotonic clock); ``EVENTS`` describes them. The checker knows
+nothing of how the events came about, so any client and any server can be judged by it. Each invariant takes O(n log
+n).
 """
 
 import json
@@ -574,8 +575,9 @@ def told(violations: list[Violation], most: int = 5) -> str:
     shortest: dict[tuple[str, str], Violation] = {}
     for each in violations:
         shortest.setdefault((each.invariant, each.text), each)
-    shown = list(shortest.values())[:most]
-    return "\n".join([f"{len(violations)} violations: {summary}", *map(described, shown)])
+    shown = [shortest[key] for key in sorted(shortest, key=lambda key: int(key[0][1:]))][:most]
+    more = [f"… and {len(shortest) - len(shown)} more kinds of them"] if len(shortest) > len(shown) else []
+    return "\n".join([f"{len(violations)} violations: {summary}", *map(described, shown), *more])
 
 
 def main(paths: list[str]) -> int:
@@ -586,7 +588,11 @@ def main(paths: list[str]) -> int:
         )
         print(f"usage: python -m torture.checker HISTORY.jsonl …\n\nThe invariants:\n{names}")
         return 2
-    history = History.read(*map(Path, paths))
+    try:
+        history = History.read(*map(Path, paths))
+    except (OSError, ValueError, KeyError) as error:
+        print(f"That is no history that can be read: {error}", file=sys.stderr)
+        return 2
     violations = check(history)
     counts = {kind: len(events) for kind, events in history.of.items() if events}
     print("  ".join(f"{kind} {count}" for kind, count in counts.items()))

@@ -42,14 +42,19 @@ def parser() -> argparse.ArgumentParser:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", nargs="+", metavar="NAME", help="only these; --list names them all")
     parser.add_argument("--seed", type=int, help="repeats a run's choices; otherwise drawn, and printed")
-    parser.add_argument("--duration", type=float, metavar="SECONDS", help="of each scenario's load")
+    parser.add_argument(
+        "--duration",
+        type=float,
+        metavar="SECONDS",
+        help="of each scenario's load; without it, each has its own (soak: 240)",
+    )
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="postgresql")
     parser.add_argument("--pages", type=int, default=0, metavar="N", help="clients in a browser beside the Python ones")
     parser.add_argument("--size", type=float, default=1.0, help="multiplies people and repeats")
     parser.add_argument(
         "--bug", default="", metavar="NAME", help="seed a bug, which the run must find; --list names them"
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write FILE.json and FILE.html")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write FILE.json, and FILE.html with a timeline")
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="keep every history here, not only those that failed"
     )
@@ -92,7 +97,8 @@ def run(
             print(f"{each.name:20} {each.title} [{', '.join(each.databases)}]")
         print("\nSeeded bugs, for --bug:")
         for name, found in BUGS.items():
-            print(f"{name:22} {found.what} (shown by --scenario {found.scenario})")
+            only = " --database postgresql" if SCENARIOS[found.scenario].databases == ("postgresql",) else ""
+            print(f"{name:22} {found.what} (shown by --scenario {found.scenario}{only})")
         return 0
     unknown = [each for each in scenario or () if each not in SCENARIOS] + [
         each for each in [bug] if each and each not in BUGS

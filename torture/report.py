@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torture.checker import described
 from torture.recorder import Event
@@ -52,18 +52,23 @@ def _section(outcome: "Outcome") -> str:
     rows = [
         f"<tr><td class={'passed' if each.is_met else 'failed'}>{'met' if each.is_met else 'missed'}"
         f"<td>{escape(each.what)}"
-        f"<td>{'never' if each.value is None else f'{each.value:g}'} {escape(each.unit)}<td>limit {each.limit:g}"
+        f"<td>{'never' if each.value is None else escape(f'{each.value:g} {each.unit}')}<td>limit {each.limit:g}"
         for each in outcome.criteria
     ]
-    figures = [f"<tr><th>{escape(name)}<td>{escape(json.dumps(value))}" for name, value in outcome.figures.items()]
+    figures = [f"<tr><th>{escape(name)}<td>{escape(plain(value))}" for name, value in outcome.figures.items()]
     shown = "\n\n".join(described(each) for each in outcome.violations[:VIOLATIONS_SHOWN])
     found = f"<h3>{len(outcome.violations)} violations</h3><pre>{escape(shown)}</pre>" if outcome.violations else ""
     error = f"<h3>Not played to its end</h3><pre>{escape(outcome.error)}</pre>" if outcome.error else ""
     return (
-        f"<h2>{escape(outcome.scenario)} <span class={verdict}>{verdict}</span></h2>"
+        f"<h2>{escape(outcome.scenario + outcome.with_bug)} <span class={verdict}>{verdict}</span></h2>"
         f"<p>seed {outcome.seed}, {outcome.database}, {outcome.seconds:.0f} s"
         f"{timeline(outcome.recorder.events)}<table>{''.join(rows)}</table><table>{''.join(figures)}</table>{found}{error}"
     )
+
+
+def plain(value: Any) -> str:
+    """A figure as text."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def timeline(events: Sequence[Event]) -> str:

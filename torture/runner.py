@@ -1,7 +1,6 @@
 """Runs scenarios one after the other, and judges each: the invariants of its history, and its pass numbers."""
 
 import asyncio
-import json
 import os
 import tempfile
 import time
@@ -21,7 +20,7 @@ from tests.rig.templates import Templates
 from torture import seeded_bugs
 from torture.checker import History, Violation, check, told
 from torture.recorder import Recorder
-from torture.report import write_report
+from torture.report import plain, write_report
 from torture.stage import Criterion, Options, Scenario, Servers, Stage, percentile
 
 LOG_TAIL = 4000
@@ -46,6 +45,8 @@ class Outcome:
     played_s: float = 0.0
     """From when the servers ran until the verdict."""
     stretch: float = 1.0
+    bug: str = ""
+    """The bug that the run was given."""
 
     @property
     def is_passed(self) -> bool:
@@ -54,18 +55,23 @@ class Outcome:
     def __str__(self) -> str:
         verdict = "PASS" if self.is_passed else "FAIL"
         lines = [
-            f"{verdict} {self.scenario} ({self.seconds:.0f} s, seed {self.seed}, {self.database})",
+            f"{verdict} {self.scenario}{self.with_bug} ({self.seconds:.0f} s, seed {self.seed}, {self.database})",
         ]
-        lines += [f"  {name}: {_shown(value)}" for name, value in self.figures.items()]
+        lines += [f"  {name}: {plain(value)}" for name, value in self.figures.items()]
         lines += [f"  {each}" for each in self.criteria]
         lines += ["  " + told(self.violations).replace("\n", "\n  ")]
         if self.error:
             lines.append(f"  It could not be played to its end:\n{self.error}")
         return "\n".join(lines)
 
+    @property
+    def with_bug(self) -> str:
+        return f" with the seeded bug {self.bug}" if self.bug else ""
+
     def as_json(self) -> dict[str, Any]:
         return {
             "scenario": self.scenario,
+            "bug": self.bug,
             "seed": self.seed,
             "database": self.database,
             "seconds": round(self.seconds, 1),
@@ -76,10 +82,6 @@ class Outcome:
             "figures": self.figures,
             "error": self.error,
         }
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcome:
@@ -103,7 +105,12 @@ async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcom
                 stage.stretch = stretch
                 bounds = {name: bound * stretch for name, bound in {"quiet_s": 60.0, **scenario.bounds}.items()}
                 stage.recorder.state(
-                    "meta", scenario=scenario.name, seed=options.seed, database=options.database, bounds=bounds
+                    "meta",
+                    scenario=scenario.name,
+                    seed=options.seed,
+                    database=options.database,
+                    bug=options.bug,
+                    bounds=bounds,
                 )
                 try:
                     await scenario.play(stage)
@@ -130,6 +137,7 @@ async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcom
         stage.site.log()[-LOG_TAIL:] if stage and hasattr(stage, "site") else "",
         time.monotonic() - ready,
         stretch,
+        options.bug,
     )
 
 
@@ -171,6 +179,9 @@ def play_all(scenarios: Sequence[Scenario], options: Options, *, report: Path | 
                 print(f"  history: {write_history(outcome, keep or KEPT)}", flush=True)
     if report:
         print(f"report: {', '.join(map(str, write_report(outcomes, report)))}")
+    if options.bug:
+        found = any(outcome.violations for outcome in outcomes)
+        print(f"\nThe seeded bug {options.bug} was {'found, as it should be' if found else 'not found'}.", flush=True)
     failed = [outcome.scenario for outcome in outcomes if not outcome.is_passed]
     print(f"\n{'FAIL: ' + ', '.join(failed) if failed else 'PASS'} ({len(outcomes)} scenarios, seed {options.seed})")
     return 1 if failed else 0

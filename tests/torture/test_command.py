@@ -51,5 +51,6 @@ def test_a_violation_is_the_exit_status_and_is_shown_with_the_seed(
     (outcome,) = json.loads(report.with_suffix(".json").read_text())
     assert outcome["passed"] == (not bug)
     assert bool(outcome["violations"]) == bool(bug)
+    assert (outcome["bug"], "was found, as it should be" in printed) == (bug, bool(bug))
     assert "<svg" in report.with_suffix(".html").read_text()
     assert (kept / "two-writers-sqlite-5.jsonl").stat().st_size > 10_000
