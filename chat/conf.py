@@ -140,6 +140,11 @@ class ChatSettings:
     (where the server can pause a socket, as daphne can). Raise it with ``POST_RATE``."""
     text_burst: int = 262_144
     """Characters of one person that are read at once."""
+    handshake_rate: float = 100.0
+    """Sockets a second that may be opened from one address in the long run, whoever opens them; the next is refused a
+    second later with 4029."""
+    handshake_burst: int = 1_000
+    """Sockets that may be opened from one address at once."""
     socket_rate: float = 1.0
     """New sockets a second that one person may open in the long run; the next is refused with 4029."""
     socket_burst: int = 60

@@ -9,8 +9,10 @@ from typing import Any
 from django.core.handlers.asgi import get_script_prefix
 from django.urls import path
 
+from chat.access.client_address import network_of
 from chat.server.daphne import with_transport
 from chat.sockets.consumers import ChatConsumer
+from chat.sockets.sign_in import welcomes
 from chat.web.socket_path import socket_path
 
 websocket_urlpatterns = [path("ws/chat/", with_transport(ChatConsumer.as_asgi()))]
@@ -31,6 +33,7 @@ def websocket_application(others: Any = None) -> Any:
             await others(scope, receive, send)
         else:
             await receive()
+            await welcomes(network_of(scope))  # sockets that lead nowhere cost as much as others
             await send({"type": "websocket.close"})
 
     return application

@@ -14,7 +14,7 @@ def network_of(scope: Any) -> str:
     Args:
         scope: Of an ASGI request or socket.
     """
-    forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+    forwarded = b",".join(value for name, value in scope.get("headers", ()) if name == b"x-forwarded-for")
     hops = forwarded.decode("latin1").split(",") if forwarded else []
     is_forwarded = 0 < conf.trusted_proxies <= len(hops)
     address = hops[-conf.trusted_proxies] if is_forwarded else str((scope.get("client") or [""])[0])

@@ -90,6 +90,11 @@ def _cost(command: Any) -> float:
     return COSTS.get(kind) or READ_COSTS.get(kind) or SYNC_COSTS[kind]
 
 
+def may_shake_hands(network: str) -> bool:
+    """Count a handshake from an address, whoever it is; False if too many have come from there lately."""
+    return not _handshakes().wait_s(network, time.monotonic())
+
+
 def may_connect(user_id: str) -> bool:
     """Count a new socket of this person; False if they have opened too many lately."""
     return not _limits()["sockets"].wait_s(user_id, time.monotonic())
@@ -177,6 +182,11 @@ def _limits() -> dict[str, RateLimit]:
 
 
 @cache
+def _handshakes() -> RateLimit:
+    return RateLimit(conf.handshake_rate, conf.handshake_burst)
+
+
+@cache
 def _frames() -> RateLimit:
     return RateLimit(conf.frame_rate, conf.frame_burst)
 
@@ -198,7 +208,7 @@ def _refusals() -> RateLimit:
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CHAT":
-        for each in (_limits, _frames, _pace, _text, _refusals):
+        for each in (_limits, _handshakes, _frames, _pace, _text, _refusals):
             each.cache_clear()
 
 

@@ -15,7 +15,7 @@ from chat.sockets.commands.context import Context
 from chat.sockets.dispatch import Dispatch
 from chat.sockets.handshake import Handshake
 from chat.sockets.inbox import Inbox
-from chat.sockets.sign_in import NORMAL_CLOSE, SignIn
+from chat.sockets.sign_in import NORMAL_CLOSE, SignIn, welcomes
 from chat.wire.errors import Close
 
 
@@ -37,7 +37,7 @@ class ChatConsumer(AsyncConsumer):
         transport: Any = (scope.get("extensions") or {}).get(TRANSPORT)
         self._connection = Connection(send, close=self._close_soon, transport=transport)
         self._tasks = BackgroundTasks(self._process.hub.loop)
-        network = network_of(scope)
+        self._network = network = network_of(scope)
         self._sign_in = SignIn(self._connection, self._process, network)
         self._commands = Dispatch(Context(self._connection, self._process, self._sign_in), self._tasks)
         self._inbox = Inbox(self._connection, self._commands, self._process.hub.loop, network)
@@ -55,8 +55,13 @@ class ChatConsumer(AsyncConsumer):
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         handshake = Handshake(self.scope)
+        is_welcome = await welcomes(self._network)
         if handshake.has_wrong_origin:
             await self._refuse(handshake, 403)
+            return
+        if not is_welcome:
+            await self.base_send({"type": "websocket.accept", "subprotocol": handshake.subprotocol})
+            self._connection.close(Close.FLOODING)
             return
         is_known = handshake.token is None or await self._sign_in.has_token(handshake.token)
         if is_known is False:

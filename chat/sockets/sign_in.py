@@ -31,6 +31,14 @@ REFUSED_AFTER_S = 1.0
 comes once a second; refused at once, forty of them kept the event loop busy."""
 
 
+async def welcomes(network: str) -> bool:
+    """Whether a handshake from there may go on; False, after a while, if too many have come lately."""
+    if limits.may_shake_hands(network):
+        return True
+    await asyncio.sleep(REFUSED_AFTER_S)
+    return False
+
+
 class SignIn:
     """Signs one connection in.
 

@@ -259,6 +259,21 @@ async def test_who_opens_sockets_without_end_is_told_to_wait(ana: Any, ben: Any,
     await leave(refused)
 
 
+async def test_sockets_from_one_address_are_limited_whoever_opens_them(
+    ana: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CHAT = {**settings.CHAT, "HANDSHAKE_RATE": 0.001, "HANDSHAKE_BURST": 3}
+    monkeypatch.setattr(sign_in, "REFUSED_AFTER_S", 0.2)
+    strangers = [await opened(None, Wire()) for _ in range(3)]
+    began = asyncio.get_running_loop().time()
+    anas = await opened(ana, Wire())
+    assert await first_output(anas) == 4029
+    assert asyncio.get_running_loop().time() - began >= 0.2
+    elsewhere = await opened(ana, Wire(), address="192.0.2.2")
+    assert await first_output(elsewhere) == "hello"
+    await leave(*strangers, anas, elsewhere)
+
+
 async def test_one_socket_too_many_keeps_nobody_out(ana: Any, settings: Any) -> None:
     settings.CHAT = {**settings.CHAT, "SOCKETS_PER_USER": 2}
     async with AsyncExitStack() as stack:
