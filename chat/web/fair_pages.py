@@ -30,10 +30,13 @@ OF_PERSON, PEOPLE_AT_ONCE = 2, 16
 """Pages that are made at once for one person, and for all who are signed in. More for one would not be ready sooner,
 because they share an interpreter; all together may be more than there are processors, because some wait for the
 database."""
-OF_ADDRESS, ADDRESSES_AT_ONCE, PROBES_AT_ONCE = 4, 8, 32
+OF_ADDRESS, ADDRESSES_AT_ONCE, PROBES_AT_ONCE = 2, 8, 32
 """The same for one address, and for all who are not signed in. They have turns of their own: forms of theirs may wait
 for a mail server that hangs, and people who are signed in must not wait with them. Probes, which cost little, wait for
 neither."""
+REST_AT_LEAST_S, REST_AT_MOST_S = 0.02, 0.5
+"""A turn that took this long at least is followed by as long a rest, up to so long: otherwise forms that take long to
+read, sent without end, would keep the interpreter busy. A page that waited for a mail server is no reason for more."""
 WAITING_OF_ONE, WAITING, WAITING_AT_MOST = 200, 2_000, 20_000
 """Requests that may wait for their turn: of one person or address; of all, before those who have one waiting already
 are refused; and of all, before anybody is."""
@@ -70,7 +73,7 @@ class Gate:
     def __init__(self, *, of_one: int, at_once: int):
         self._turns: Turns[asyncio.Future[None]] = Turns(lambda key: of_one)
         self._at_once = at_once
-        self._under_way = 0
+        self._began: dict[asyncio.Future[None], float] = {}
 
     def is_full_for(self, key: Hashable) -> bool:
         """Whether too many wait for one more of this key to wait."""
@@ -84,19 +87,27 @@ class Gate:
         self._start_next()
         return begins
 
-    def leave(self, key: Hashable) -> None:
-        """End a turn."""
-        self._under_way -= 1
+    def leave(self, key: Hashable, begins: asyncio.Future[None]) -> None:
+        """End the turn that began with this future. After a long one, the key's next one comes later."""
+        loop = asyncio.get_running_loop()
+        took_s = loop.time() - self._began.pop(begins)
+        if took_s < REST_AT_LEAST_S:
+            self._turns.finish(key)
+        else:
+            loop.call_later(min(took_s, REST_AT_MOST_S), self._rested, key)
+        self._start_next()
+
+    def _rested(self, key: Hashable) -> None:
         self._turns.finish(key)
         self._start_next()
 
     def _start_next(self) -> None:
-        while self._under_way < self._at_once and (taken := self._turns.take()) is not None:
+        while len(self._began) < self._at_once and (taken := self._turns.take()) is not None:
             key, begins = taken
             if begins.done():  # its client has gone
                 self._turns.finish(key)
             else:
-                self._under_way += 1
+                self._began[begins] = asyncio.get_running_loop().time()
                 begins.set_result(None)
 
 
@@ -109,10 +120,13 @@ class FairPages:
     Args:
         at_once: Paths of probes, which take turns of their own: a proxy that asks how the server is must not wait for
             visitors.
+        visitors_send: The largest body of a request of who is not signed in, in bytes; a larger one is answered 413. To
+            read a form takes up to half a second a megabyte, before anybody has looked at what it is.
     """
 
-    def __init__(self, app: Any, *, at_once: Collection[str] = ()):
+    def __init__(self, app: Any, *, at_once: Collection[str] = (), visitors_send: int = 256 * 1024):
         self._app = app
+        self._visitors_send = visitors_send
         self._at_once = at_once
         self._of_people = Gate(of_one=OF_PERSON, at_once=PEOPLE_AT_ONCE)
         self._of_addresses = Gate(of_one=OF_ADDRESS, at_once=ADDRESSES_AT_ONCE)
@@ -139,7 +153,12 @@ class FairPages:
             await _refuse_later(time.monotonic() + REFUSED_AFTER_S, scope, send)
         else:
             asker = Asker()
-            await self._answer(gate, key, {**scope, SCOPE_KEY: asker}, receive, send)
+            if person is None:
+                receive = _bounded(receive, self._visitors_send)
+            try:
+                await self._answer(gate, key, {**scope, SCOPE_KEY: asker}, receive, send)
+            except _BodyTooLarge:
+                await _respond(413, "This is more than may be sent without signing in.", send)
             if asker.is_found_out and session:
                 self._learn(session, asker, refused[1])
 
@@ -192,7 +211,26 @@ class FairPages:
 
 def _give_back(gate: Gate, key: Hashable, begins: asyncio.Future[None]) -> None:
     if not begins.cancel() and not begins.cancelled():
-        gate.leave(key)
+        gate.leave(key, begins)
+
+
+class _BodyTooLarge(Exception):
+    """More has come than may."""
+
+
+def _bounded(receive: Any, most: int) -> Any:
+    """``receive``, until more than ``most`` bytes of a body have come."""
+    size = 0
+
+    async def receive_bounded() -> Any:
+        nonlocal size
+        event = await receive()
+        size += len(event.get("body", b""))
+        if size > most:
+            raise _BodyTooLarge
+        return event
+
+    return receive_bounded
 
 
 def _with_one_cookie_header(scope: Any) -> tuple[Any, str]:

@@ -159,7 +159,7 @@ async def test_a_turn_comes_back_from_who_leaves_while_waiting_or_under_way_and_
     for each in range(3):
         assert await status_of(await ask(pages, f"/ana-after-{each}", session="ana")) == 200
     assert "/ana-waiting" not in site.begun
-    assert all(not gate._under_way and not gate._turns for gate in gates_of(pages))
+    assert all(not gate._began and not gate._turns for gate in gates_of(pages))
 
 
 async def test_nothing_is_made_for_who_has_gone_while_waiting() -> None:
@@ -174,7 +174,7 @@ async def test_nothing_is_made_for_who_has_gone_while_waiting() -> None:
     site.ready.set()
     assert [await status_of(each) for each in [*under_way, waiting]] == [200] * (OF_PERSON + 1)
     assert site.received[-2:] == ["http.disconnect", "http.request"], "the page that waits is made, the other is not"
-    assert all(not gate._under_way and not gate._turns for gate in gates_of(pages))
+    assert all(not gate._began and not gate._turns for gate in gates_of(pages))
 
 
 async def test_a_page_that_has_waited_still_learns_that_its_client_has_gone() -> None:
@@ -198,6 +198,40 @@ async def test_a_page_that_has_waited_still_learns_that_its_client_has_gone() ->
     async with asyncio.timeout(WAIT_S):
         await gone.wait()
     assert told == ["http.disconnect"]
+
+
+async def test_after_a_long_turn_its_person_rests_as_long_and_others_do_not() -> None:
+    gate = Gate(of_one=1, at_once=1)
+    loop = asyncio.get_running_loop()
+    long, waiting, other = (gate.enter(key) for key in ("ana", "ana", "ben"))
+    await asyncio.sleep(2 * fair_pages.REST_AT_LEAST_S)
+    ended_at = loop.time()
+    gate.leave("ana", long)
+    assert (waiting.done(), other.done()) == (False, True)
+    gate.leave("ben", other)
+    await asyncio.wait_for(waiting, WAIT_S)
+    assert loop.time() - ended_at >= 2 * fair_pages.REST_AT_LEAST_S
+    short = gate.enter("ana")
+    gate.leave("ana", waiting)
+    assert short.done(), "a short one takes no rest"
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+async def test_who_is_not_signed_in_may_send_little(parts: int) -> None:
+    site = Site()
+    site.ready.set()
+    pages = FairPages(site, visitors_send=1_000)
+    await known(pages, site, "ana")
+    site.ready.set()
+    told = []
+    for session, size in (("", 1_000), ("", 1_004), ("ana", 1_004)):
+        asked = ApplicationCommunicator(pages, request_for("/ana-form", session=session, method="POST"))
+        for place in range(parts):
+            part = {"body": b"x" * (size // parts), "more_body": place < parts - 1}
+            await asked.send_input({"type": "http.request", **part})
+        told.append(await status_of(asked))
+        await asked.wait(WAIT_S)
+    assert told == [200, 413, 200]
 
 
 async def test_visitors_who_fill_all_their_turns_hold_up_nobody_who_is_signed_in(
