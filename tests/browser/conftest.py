@@ -140,3 +140,20 @@ async def act(page: Page, body: str, what: str) -> None:
     await message.hover()
     await message.get_by_label("Message actions").click()
     await page.get_by_label("Message actions").get_by_role("button", name=what).click()
+
+
+# By the object store: a test may break its indexes.
+KEPT = """() => new Promise((resolve) => {
+  const opening = indexedDB.open("chat-outbox")
+  opening.onsuccess = () => {
+    const items = opening.result.transaction("items").objectStore("items").getAll()
+    items.onsuccess = () => (opening.result.close(), resolve(items.result.map(({ body }) => body)))
+  }
+})"""
+
+
+async def is_kept(page: Page, body: str) -> None:
+    """Return once an unsent message is on the browser's disk. It is shown a little earlier."""
+    async with asyncio.timeout(30):
+        while body not in await page.evaluate(KEPT):  # noqa: ASYNC110 - the database tells nobody of changes
+            await asyncio.sleep(0.02)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
-from tests.browser.conftest import Meet, Person, act, is_live, messages, write
+from tests.browser.conftest import Meet, Person, act, is_kept, is_live, messages, write
 from tests.rig.proxy import Proxy
 from tests.rig.site import Site
 
@@ -442,16 +442,6 @@ UNREADABLE = """(() => {
 })()"""
 
 
-# By the object store, whose reads do not fail.
-STORED = """() => new Promise((resolve) => {
-  const opening = indexedDB.open("chat-outbox")
-  opening.onsuccess = () => {
-    const items = opening.result.transaction("items").objectStore("items").getAll()
-    items.onsuccess = () => (opening.result.close(), resolve(items.result.map(({ body }) => body)))
-  }
-})"""
-
-
 async def test_unsent_messages_stay_visible_and_are_sent_once_even_if_the_store_cannot_be_read(
     meet: Meet, site: Site, proxy: Proxy
 ) -> None:
@@ -474,9 +464,7 @@ async def test_unsent_messages_stay_visible_and_are_sent_once_even_if_the_store_
     proxy.refuse()
     await write(page, "four")
     await expect(page.get_by_text("Waiting for the connection")).to_be_visible()
-    async with asyncio.timeout(30):
-        while "four" not in await page.evaluate(STORED):  # noqa: ASYNC110 - the database tells nobody of changes
-            await asyncio.sleep(0.02)
+    await is_kept(page, "four")
     await page.close()
     proxy.accept()
     await ana.context.add_init_script("window.isUnreadable = true")
