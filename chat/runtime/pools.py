@@ -35,7 +35,7 @@ T = TypeVar("T")
 KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """A peer that has answered nothing for 11 s (or for 10,000 ms, if data was sent) counts as gone."""
 _this_thread = threading.local()
-REST_AT_LEAST_S, REST_AT_MOST_S = 0.001, 0.2
+REST_AT_LEAST_S, REST_AT_MOST_S = 0.01, 0.2
 REST_AT_MOST = 4
 """How many times as long as it computed a call's person rests: that it waited for a slow database is no reason."""
 WAITING_PER_POOL = 20_000

@@ -1,9 +1,9 @@
 """How long a thread that computes may keep the event loop and the writer waiting for the interpreter."""
 
-import asyncio
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +15,8 @@ worst Markdown, posts of others took 244 ms, and 41 with this."""
 _lock = threading.Lock()
 _busy = 0
 _own_s = sys.getswitchinterval()
-_flooded: asyncio.TimerHandle | None = None
+_is_flooded = False
+_flood_ends_at = 0.0
 
 
 @contextmanager
@@ -30,19 +31,28 @@ def giving_way() -> Iterator[None]:
 
 
 def give_way_for(seconds: float) -> None:
-    """Let threads take turns often for so long from now. Called on the event loop, while a flood keeps that busy."""
-    global _flooded
-    if _flooded is None:
+    """Let threads take turns often for so long from now: a flood keeps the event loop busy. Cheap to repeat."""
+    global _flood_ends_at, _is_flooded
+    _flood_ends_at = time.monotonic() + seconds
+    if not _is_flooded:
+        _is_flooded = True
         _begin()
+        _end_flood_in(seconds)
+
+
+def _end_flood_in(seconds: float) -> None:
+    timer = threading.Timer(seconds, _end_flood)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_flood() -> None:
+    global _is_flooded
+    if (left_s := _flood_ends_at - time.monotonic()) > 0:
+        _end_flood_in(left_s)
     else:
-        _flooded.cancel()
-    _flooded = asyncio.get_running_loop().call_later(seconds, _flood_is_over)
-
-
-def _flood_is_over() -> None:
-    global _flooded
-    _flooded = None
-    _end()
+        _is_flooded = False
+        _end()
 
 
 def _begin() -> None:
@@ -64,10 +74,10 @@ def _end() -> None:
 
 def _forget() -> None:
     """Reset after fork(): the threads that compute live only in the parent."""
-    global _lock, _busy, _flooded
+    global _lock, _busy, _is_flooded
     if _busy:
         sys.setswitchinterval(_own_s)
-    _lock, _busy, _flooded = threading.Lock(), 0, None
+    _lock, _busy, _is_flooded = threading.Lock(), 0, False
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -34,9 +34,9 @@ OF_ADDRESS, ADDRESSES_AT_ONCE, PROBES_AT_ONCE = 2, 8, 32
 """The same for one address, and for all who are not signed in. They have turns of their own: forms of theirs may wait
 for a mail server that hangs, and people who are signed in must not wait with them. Probes, which cost little, wait for
 neither."""
-REST_AT_LEAST_S, REST_AT_MOST_S = 0.02, 0.5
-"""A turn that took this long at least is followed by as long a rest, up to so long: otherwise forms that take long to
-read, sent without end, would keep the interpreter busy. A page that waited for a mail server is no reason for more."""
+REST_AT_LEAST_S, REST_AT_MOST_S = 0.1, 0.5
+"""An act that took this long at least is followed by as long a rest, up to so long: otherwise forms that take long to
+read, sent without end, would keep the interpreter busy. One that waited for a mail server is no reason for more."""
 WAITING_OF_ONE, WAITING, WAITING_AT_MOST = 200, 2_000, 20_000
 """Requests that may wait for their turn: of one person or address; of all, before those who have one waiting already
 are refused; and of all, before anybody is."""
@@ -87,11 +87,15 @@ class Gate:
         self._start_next()
         return begins
 
-    def leave(self, key: Hashable, begins: asyncio.Future[None]) -> None:
-        """End the turn that began with this future. After a long one, the key's next one comes later."""
+    def leave(self, key: Hashable, begins: asyncio.Future[None], *, rests: bool) -> None:
+        """End the turn that began with this future.
+
+        Args:
+            rests: Whether the key's next turn comes later if this one was long.
+        """
         loop = asyncio.get_running_loop()
         took_s = loop.time() - self._began.pop(begins)
-        if took_s < REST_AT_LEAST_S:
+        if not rests or took_s < REST_AT_LEAST_S:
             self._turns.finish(key)
         else:
             loop.call_later(min(took_s, REST_AT_MOST_S), self._rested, key)
@@ -187,7 +191,7 @@ class FairPages:
             event = await receive()
             if event["type"] == "http.request" and not event.get("more_body"):
                 begins = gate.enter(key)
-                turn.callback(_give_back, gate, key, begins)
+                turn.callback(_give_back, gate, key, begins, rests=_kind_of(scope) == "act")
                 if not begins.done():
                     left = asyncio.ensure_future(receive())
                     await asyncio.wait({begins, left}, return_when=asyncio.FIRST_COMPLETED)
@@ -209,9 +213,9 @@ class FairPages:
                 left.cancel()
 
 
-def _give_back(gate: Gate, key: Hashable, begins: asyncio.Future[None]) -> None:
+def _give_back(gate: Gate, key: Hashable, begins: asyncio.Future[None], *, rests: bool) -> None:
     if not begins.cancel() and not begins.cancelled():
-        gate.leave(key, begins)
+        gate.leave(key, begins, rests=rests)
 
 
 class _BodyTooLarge(Exception):

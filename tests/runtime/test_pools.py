@@ -17,6 +17,7 @@ from chat.runtime.switching import SWITCH_S, giving_way
 from chat.wire.errors import ServerBusy
 
 WAIT_S = 20.0
+FLOOD_S = 0.05
 WORK_S = 0.03
 
 
@@ -126,6 +127,7 @@ async def test_calls_beyond_the_bound_are_refused(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_threads_switch_often_while_one_of_a_pool_computes_and_only_then() -> None:
+    until_no_flood()
     before = sys.getswitchinterval()
     pool = pools.Pool("test", lambda: 1)
     assert await pool.run(sys.getswitchinterval) == pytest.approx(SWITCH_S)
@@ -168,7 +170,25 @@ async def test_in_a_pool_that_rests_a_person_waits_as_long_as_their_last_call_to
     assert await pool.run_for("a", lambda: "and on") == "and on"
 
 
+def test_during_a_flood_threads_switch_often_and_afterwards_as_before() -> None:
+    until_no_flood()
+    before = sys.getswitchinterval()
+    for _ in range(3):
+        switching.give_way_for(FLOOD_S)
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
+    until_no_flood()
+    assert sys.getswitchinterval() == before
+
+
+def until_no_flood() -> None:
+    """A test of before may have been a flood."""
+    deadline = time.monotonic() + WAIT_S
+    while switching._busy and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def test_a_child_of_a_process_that_computes_switches_as_python_does_and_waits_for_nobody() -> None:
+    until_no_flood()
     before = sys.getswitchinterval()
     with giving_way(), switching._lock:
         child = os.fork()

@@ -206,14 +206,18 @@ async def test_after_a_long_turn_its_person_rests_as_long_and_others_do_not() ->
     long, waiting, other = (gate.enter(key) for key in ("ana", "ana", "ben"))
     await asyncio.sleep(2 * fair_pages.REST_AT_LEAST_S)
     ended_at = loop.time()
-    gate.leave("ana", long)
+    gate.leave("ana", long, rests=True)
     assert (waiting.done(), other.done()) == (False, True)
-    gate.leave("ben", other)
+    gate.leave("ben", other, rests=True)
     await asyncio.wait_for(waiting, WAIT_S)
     assert loop.time() - ended_at >= 2 * fair_pages.REST_AT_LEAST_S
     short = gate.enter("ana")
-    gate.leave("ana", waiting)
+    gate.leave("ana", waiting, rests=True)
     assert short.done(), "a short one takes no rest"
+    await asyncio.sleep(2 * fair_pages.REST_AT_LEAST_S)
+    page = gate.enter("ana")
+    gate.leave("ana", short, rests=False)
+    assert page.done(), "nor does a page"
 
 
 @pytest.mark.parametrize("parts", [1, 4])
