@@ -27,6 +27,7 @@ from django.db.backends.signals import connection_created
 from chat.conf import conf
 from chat.models import database
 from chat.models.database_errors import is_connection_lost, is_unavailable
+from chat.runtime.rates import TimeBudget
 from chat.runtime.switching import giving_way
 from chat.runtime.turns import Turns
 from chat.wire.errors import ServerBusy
@@ -35,9 +36,10 @@ T = TypeVar("T")
 KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """A peer that has answered nothing for 11 s (or for 10,000 ms, if data was sent) counts as gone."""
 _this_thread = threading.local()
-REST_AT_LEAST_S, REST_AT_MOST_S = 0.01, 0.2
-REST_AT_MOST = 4
-"""How many times as long as it computed a call's person rests: that it waited for a slow database is no reason."""
+AT_ONCE_S, SHARE = 0.3, 0.3
+"""What one person's reads, or their texts to be rendered, may take of a processor at once, in seconds, and for long."""
+COMPUTED = 4
+"""How many times the time that it computed a call counts at most: waiting for a slow database counts for nobody."""
 WAITING_PER_POOL = 20_000
 """Calls that may wait for one pool, as when a herd of sockets reconnects; any more are refused."""
 
@@ -50,20 +52,24 @@ class _Call(NamedTuple):
     run: Callable[[], Any]
 
 
+class _Nobody:
+    """On whose behalf a call runs that is nobody's."""
+
+
 class Pool:
     """A pool of named threads for one kind of work.
 
     Args:
         threads: How many calls run at once; a callable is asked at first use, so that settings may decide.
-        rests: Whether a person's next call waits for as long as the last one took: longer, then, if others wanted the
-            interpreter too. Two people who read all that they have missed would otherwise take half of it from the loop
-            and the writer, and acknowledgements took six times as long.
+        rests: Whether a person who takes much time waits before their next call. Two people who read all that they have
+            missed would otherwise take half of the interpreter from the loop and the writer, and acknowledgements took
+            six times as long. A call takes the more, the more others want the interpreter too.
     """
 
     def __init__(self, name: str, threads: Callable[[], int], *, rests: bool = False):
         self.name = name
         self._threads = threads
-        self._rests = rests
+        self._budget = TimeBudget(share=SHARE, at_once_s=AT_ONCE_S) if rests else None
         self.forget()
 
     def forget(self) -> None:
@@ -80,7 +86,7 @@ class Pool:
         Raises:
             ServerBusy: Too many calls wait already.
         """
-        return await self.run_for(object(), work, *args, **kwargs)
+        return await self.run_for(_Nobody(), work, *args, **kwargs)
 
     async def run_for(self, person: Hashable, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """The same on behalf of a person, when it is their turn."""
@@ -107,8 +113,11 @@ class Pool:
             person, asked = taken
             began, computed = time.monotonic(), time.thread_time()
             _answer(asked)
-            rests_s = rest_s(time.monotonic() - began, time.thread_time() - computed) if self._rests else 0.0
-            if rests_s < REST_AT_LEAST_S or not _later(asked.loop, rests_s, partial(self._go_on_with, person)):
+            rest_s = 0.0
+            if self._budget is not None and not isinstance(person, _Nobody):
+                now = time.monotonic()
+                rest_s = self._budget.rest_s(person, counted_s(now - began, time.thread_time() - computed), now)
+            if not rest_s or not _later(asked.loop, rest_s, partial(self._go_on_with, person)):
                 with self._lock:
                     self._turns.finish(person)
 
@@ -121,9 +130,9 @@ class Pool:
             pool.submit(self._run_waiting)
 
 
-def rest_s(took_s: float, computed_s: float) -> float:
-    """How long a call's person rests after it, if it took this long and computed for part of that."""
-    return min(took_s, REST_AT_MOST * computed_s, REST_AT_MOST_S)
+def counted_s(took_s: float, computed_s: float) -> float:
+    """What counts of a call that took this long and computed for part of it."""
+    return min(took_s, COMPUTED * computed_s)
 
 
 def _answer(asked: _Call) -> None:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+REST_AT_LEAST_S, REST_AT_MOST_S = 0.005, 0.3
 PEOPLE_AT_MOST = 10_000
 """Buckets kept. The least recently used is dropped first; a dropped bucket counts as full."""
 
@@ -64,3 +65,20 @@ class RateLimit:
         self._buckets[key] = (level, now)
         if len(self._buckets) > PEOPLE_AT_MOST:
             self._buckets.popitem(last=False)
+
+
+class TimeBudget:
+    """Computing time that a key may take at once, and in the long run: what goes on beyond that rests in between.
+
+    Args:
+        share: Of one processor, in the long run.
+        at_once_s: Without any rest.
+    """
+
+    def __init__(self, *, share: float, at_once_s: float):
+        self._spent_ms = RateLimit(rate=1000 * share, burst=round(1000 * at_once_s))
+
+    def rest_s(self, key: Hashable, took_s: float, now: float) -> float:
+        """Count what a key's call took, and return for how long the next one should wait."""
+        wait_s = self._spent_ms.owe(key, now, 1000 * took_s)
+        return min(wait_s, REST_AT_MOST_S) if wait_s >= REST_AT_LEAST_S else 0.0

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-REST_AT_MOST_S = 0.1
 
 
 class Full(Exception):
@@ -80,11 +79,10 @@ class FairQueue(Generic[Item]):
                 moments = [each for each in (ends_at, *self._rests.values()) if each is not None]
                 self._changed.wait(min(moments) - now if moments else None)
 
-    def rest(self, people: list[str], seconds: float) -> None:
-        """Take no single item of these people for a while; not for long, however long they took."""
-        until = time.monotonic() + min(seconds, REST_AT_MOST_S)
+    def rest(self, person: str, seconds: float) -> None:
+        """Take no single item of this person for a while."""
         with self._changed:
-            self._rests.update(dict.fromkeys(people, until))
+            self._rests[person] = time.monotonic() + seconds
 
     def _take(self, budget: float, now: float) -> list[Item]:
         self._rests = {person: until for person, until in self._rests.items() if until > now}

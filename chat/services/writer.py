@@ -2,8 +2,8 @@
 
 A transaction for each post would flush to disk for each post; a batch shares one flush. The thread takes what waits,
 without waiting for more: one change of each person in turn, at most ``CHAT["BATCH_POSTS"]`` posts and a few others, of
-which a person has one, because whoever comes next waits for all of them. Their next one rests for as long as that took:
-somebody's flood of reactions takes half of the thread, and leaves the event loop time to tell everybody. Changes that
+which a person has one, because whoever comes next waits for all of them. Whoever makes many rests in between:
+somebody's flood of reactions takes part of the thread, and leaves the event loop time to tell everybody. Changes that
 need a lock which another process holds wait aside, and are tried again with each batch.
 """
 
@@ -22,6 +22,7 @@ from typing import Any
 from chat.conf import conf
 from chat.models import runs
 from chat.runtime import pools
+from chat.runtime.rates import TimeBudget
 from chat.runtime.safe_logging import describe
 from chat.services import batch, changes
 from chat.services.changes import Call, Change, Job
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 CALLS_AT_MOST = 10
 """Changes other than posts in one batch. Each takes some milliseconds, posts much less: they are stored together."""
+CALLS_SHARE, CALLS_AT_ONCE_S = 0.4, 0.1
+"""What one person's changes other than posts take of the thread in the long run, and without a rest."""
 LOCKED_AGAIN_S = 0.02
 """How long to wait for more, at most, before changes that need a lock are tried again."""
 
@@ -50,6 +53,7 @@ class Writer:
 
     def __init__(self) -> None:
         self._waiting = _Waiting()
+        self._budget = TimeBudget(share=CALLS_SHARE, at_once_s=CALLS_AT_ONCE_S)
         self._queue: FairQueue[_Submitted] | None = None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -123,7 +127,7 @@ class Writer:
             jobs = locked + _next(waiting, locked)
             began = time.monotonic()
             outcomes = _outcomes_of(jobs)
-            waiting.rest([job.person for job in jobs if _is_call(job)], time.monotonic() - began)
+            self._let_rest(waiting, jobs, began)
             locked = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome is batch.LOCKED]
             answered = [
                 (job, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if outcome is not batch.LOCKED
@@ -131,6 +135,13 @@ class Writer:
             self._waiting.remove([job.change for job, _ in answered])
             _answer(answered)
         pools.close_connections()
+
+    def _let_rest(self, waiting: FairQueue[_Submitted], jobs: list[_Submitted], began: float) -> None:
+        """Whoever changes much waits before their next change that is no post."""
+        now = time.monotonic()
+        for person in {job.person for job in jobs if _is_call(job)}:
+            if rest_s := self._budget.rest_s(person, now - began, now):
+                waiting.rest(person, rest_s)
 
 
 def _outcomes_of(jobs: list[_Submitted]) -> list[Any]:

@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.access import identity
 from chat.access.client_address import network_of
+from chat.runtime.rates import TimeBudget
 from chat.runtime.switching import giving_way
 from chat.runtime.turns import Turns
 
@@ -30,13 +31,15 @@ OF_PERSON, PEOPLE_AT_ONCE = 2, 16
 """Pages that are made at once for one person, and for all who are signed in. More for one would not be ready sooner,
 because they share an interpreter; all together may be more than there are processors, because some wait for the
 database."""
-OF_ADDRESS, ADDRESSES_AT_ONCE, PROBES_AT_ONCE = 2, 8, 32
+OF_ADDRESS, ADDRESSES_AT_ONCE, PROBES_AT_ONCE = 4, 8, 32
 """The same for one address, and for all who are not signed in. They have turns of their own: forms of theirs may wait
 for a mail server that hangs, and people who are signed in must not wait with them. Probes, which cost little, wait for
 neither."""
-REST_AT_LEAST_S, REST_AT_MOST_S = 0.1, 0.5
-"""An act that took this long at least is followed by as long a rest, up to so long: otherwise forms that take long to
-read, sent without end, would keep the interpreter busy. One that waited for a mail server is no reason for more."""
+SHARE, AT_ONCE_S = 0.3, 2.0
+"""What the turns of one person or address may take of a processor in the long run, and at once. Beyond that they rest
+in between: forms that take long to read, sent without end, would otherwise keep the interpreter busy."""
+COUNTED_AT_MOST_S = 1.0
+"""What counts of one turn: it may have waited for a mail server, which takes nobody's time."""
 WAITING_OF_ONE, WAITING, WAITING_AT_MOST = 200, 2_000, 20_000
 """Requests that may wait for their turn: of one person or address; of all, before those who have one waiting already
 are refused; and of all, before anybody is."""
@@ -74,6 +77,7 @@ class Gate:
         self._turns: Turns[asyncio.Future[None]] = Turns(lambda key: of_one)
         self._at_once = at_once
         self._began: dict[asyncio.Future[None], float] = {}
+        self._budget = TimeBudget(share=SHARE, at_once_s=AT_ONCE_S)
 
     def is_full_for(self, key: Hashable) -> bool:
         """Whether too many wait for one more of this key to wait."""
@@ -87,18 +91,18 @@ class Gate:
         self._start_next()
         return begins
 
-    def leave(self, key: Hashable, begins: asyncio.Future[None], *, rests: bool) -> None:
+    def leave(self, key: Hashable, begins: asyncio.Future[None], *, counts: bool = True) -> None:
         """End the turn that began with this future.
 
         Args:
-            rests: Whether the key's next turn comes later if this one was long.
+            counts: Whether it counts for the key. It does not if the key is an address, and the request a person's.
         """
         loop = asyncio.get_running_loop()
-        took_s = loop.time() - self._began.pop(begins)
-        if not rests or took_s < REST_AT_LEAST_S:
-            self._turns.finish(key)
+        took_s = min(loop.time() - self._began.pop(begins), COUNTED_AT_MOST_S)
+        if counts and (rest_s := self._budget.rest_s(key, took_s, loop.time())):
+            loop.call_later(rest_s, self._rested, key)
         else:
-            loop.call_later(min(took_s, REST_AT_MOST_S), self._rested, key)
+            self._turns.finish(key)
         self._start_next()
 
     def _rested(self, key: Hashable) -> None:
@@ -191,7 +195,7 @@ class FairPages:
             event = await receive()
             if event["type"] == "http.request" and not event.get("more_body"):
                 begins = gate.enter(key)
-                turn.callback(_give_back, gate, key, begins, rests=_kind_of(scope) == "act")
+                turn.callback(_give_back, gate, key, begins, scope)
                 if not begins.done():
                     left = asyncio.ensure_future(receive())
                     await asyncio.wait({begins, left}, return_when=asyncio.FIRST_COMPLETED)
@@ -213,9 +217,10 @@ class FairPages:
                 left.cancel()
 
 
-def _give_back(gate: Gate, key: Hashable, begins: asyncio.Future[None], *, rests: bool) -> None:
+def _give_back(gate: Gate, key: Hashable, begins: asyncio.Future[None], scope: Any) -> None:
     if not begins.cancel() and not begins.cancelled():
-        gate.leave(key, begins, rests=rests)
+        asker: Asker = scope[SCOPE_KEY]
+        gate.leave(key, begins, counts=_kind_of(scope) != "file" and asker.person in (None, key))
 
 
 class _BodyTooLarge(Exception):

@@ -140,17 +140,18 @@ async def test_threads_switch_often_while_one_of_a_pool_computes_and_only_then()
 
 
 @pytest.mark.parametrize(
-    ("took_s", "computed_s", "rest_s"),
-    [(0.1, 0.1, 0.1), (0.1, 0.04, 0.1), (3.0, 0.01, 0.04), (3.0, 3.0, pools.REST_AT_MOST_S)],
-    ids=["alone", "beside others", "slow database", "long"],
+    ("took_s", "computed_s", "counts_s"),
+    [(0.1, 0.1, 0.1), (0.1, 0.04, 0.1), (3.0, 0.01, 0.04)],
+    ids=["alone", "beside others", "slow database"],
 )
-def test_a_person_rests_longer_beside_others_and_not_for_a_slow_database(
-    took_s: float, computed_s: float, rest_s: float
+def test_a_call_counts_for_more_beside_others_and_not_for_a_slow_database(
+    took_s: float, computed_s: float, counts_s: float
 ) -> None:
-    assert pools.rest_s(took_s, computed_s) == pytest.approx(rest_s)
+    assert pools.counted_s(took_s, computed_s) == pytest.approx(counts_s)
 
 
-async def test_in_a_pool_that_rests_a_person_waits_as_long_as_their_last_call_took_and_others_do_not() -> None:
+async def test_in_a_pool_that_rests_who_has_taken_much_waits_and_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "AT_ONCE_S", WORK_S)
     pool = pools.Pool("test", lambda: 1, rests=True)
     began: list[tuple[str, float]] = []
 
@@ -160,13 +161,11 @@ async def test_in_a_pool_that_rests_a_person_waits_as_long_as_their_last_call_to
         while time.thread_time() < until:
             pass
 
-    calls = [asyncio.ensure_future(pool.run_for(name[0], work, name)) for name in ("a1", "a2", "b1")]
-    await calls[0]
-    assert "a2" not in dict(began), "it is answered before its person has rested"
-    await asyncio.gather(*calls)
+    names = ("a1", "a2", "a3", "a4", "b1", "b2")
+    await asyncio.gather(*[pool.run_for(name[0], work, name) for name in names])
     times = dict(began)
-    assert [name for name, _ in began] == ["a1", "b1", "a2"]
-    assert times["a2"] - times["a1"] >= 2 * WORK_S
+    assert [name for name, _ in began][-1] == "a4", "others do not wait for it"
+    assert times["a4"] - times["a1"] >= 0.9 * 2 * WORK_S / pools.SHARE, "three calls, of which one was free"
     assert await pool.run_for("a", lambda: "and on") == "and on"
 
 

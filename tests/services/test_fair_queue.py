@@ -48,7 +48,7 @@ def test_of_what_is_single_each_person_has_one_in_a_batch_and_what_follows_it_wa
 def test_who_rests_gets_nothing_single_done_and_holds_up_nobody() -> None:
     queue = queue_of("a1=", "a2=", "b1=")
     assert queue.take(100) == ["a1=", "b1="]
-    queue.rest(["a"], REST_S)
+    queue.rest("a", REST_S)
     began = time.monotonic()
     queue.put("c", "c1")
     queue.put("b", "b2=")
@@ -56,11 +56,8 @@ def test_who_rests_gets_nothing_single_done_and_holds_up_nobody() -> None:
     assert queue.take(100, timeout=0.001) == []
     assert queue.take(100, timeout=20) == ["a2="]
     assert time.monotonic() - began >= REST_S
-    queue.put("a", "a3=")
-    queue.rest(["a"], 20)
-    assert queue.take(100, timeout=20) == ["a3="], "not for long"
     queue.put("a", "a4=")
-    queue.rest(["a"], 20)
+    queue.rest("a", 20)
     queue.close()
     assert queue.take(100) == ["a4="], "what waits is stored before the end"
 

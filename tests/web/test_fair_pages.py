@@ -200,24 +200,46 @@ async def test_a_page_that_has_waited_still_learns_that_its_client_has_gone() ->
     assert told == ["http.disconnect"]
 
 
-async def test_after_a_long_turn_its_person_rests_as_long_and_others_do_not() -> None:
+async def test_who_has_taken_much_rests_before_the_next_turn_and_others_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fair_pages, "AT_ONCE_S", 0.1)
     gate = Gate(of_one=1, at_once=1)
     loop = asyncio.get_running_loop()
-    long, waiting, other = (gate.enter(key) for key in ("ana", "ana", "ben"))
-    await asyncio.sleep(2 * fair_pages.REST_AT_LEAST_S)
+    short, long = gate.enter("ana"), gate.enter("ana")
+    gate.leave("ana", short)
+    assert long.done(), "what takes little takes no rest"
+    waiting, other = gate.enter("ana"), gate.enter("ben")
+    await asyncio.sleep(0.13)
     ended_at = loop.time()
-    gate.leave("ana", long, rests=True)
+    gate.leave("ana", long)
     assert (waiting.done(), other.done()) == (False, True)
-    gate.leave("ben", other, rests=True)
+    gate.leave("ben", other)
     await asyncio.wait_for(waiting, WAIT_S)
-    assert loop.time() - ended_at >= 2 * fair_pages.REST_AT_LEAST_S
-    short = gate.enter("ana")
-    gate.leave("ana", waiting, rests=True)
-    assert short.done(), "a short one takes no rest"
-    await asyncio.sleep(2 * fair_pages.REST_AT_LEAST_S)
-    page = gate.enter("ana")
-    gate.leave("ana", short, rests=False)
-    assert page.done(), "nor does a page"
+    assert loop.time() - ended_at >= 0.09, "0.03 s are owed, at a third of the time"
+    nobodys = gate.enter("ana")
+    await asyncio.sleep(0.2)
+    gate.leave("ana", waiting, counts=False)
+    assert nobodys.done(), "what is not theirs does not count"
+
+
+async def test_a_persons_request_does_not_count_for_their_address() -> None:
+    counted: list[bool] = []
+    site = Site()
+    site.ready.set()
+    pages = FairPages(site)
+    for gate in gates_of(pages):
+        leave = gate.leave
+
+        def noted(key: Any, begins: Any, *, counts: bool, leave: Any = leave) -> None:
+            counted.append(counts)
+            leave(key, begins, counts=counts)
+
+        gate.leave = noted  # type: ignore[method-assign]
+    for path, session in (("/ana", "ana"), ("/ana", "ana"), ("/nobody", ""), ("/x", "made-up"), ("/static/x", "")):
+        assert await status_of(await ask(pages, path, session=session)) == 200
+        await settled()
+    assert counted == [False, True, True, True, False]
 
 
 @pytest.mark.parametrize("parts", [1, 4])
