@@ -9,6 +9,8 @@ import django
 
 django.setup()
 
+from twisted.web import http  # noqa: E402
+
 from chat.live.connection import TRANSPORT  # noqa: E402
 from chat.server.daphne import with_transport  # noqa: E402
 
@@ -16,9 +18,35 @@ BIG = 200_000
 PAUSE_S = 0.5
 
 
+forms_parsed = 0
+parse_form = http.parse_qs
+
+
+def counted(*arguments: Any) -> Any:
+    global forms_parsed
+    forms_parsed += 1
+    return parse_form(*arguments)
+
+
+http.parse_qs = counted
+
+
+async def page(receive: Any, send: Any) -> None:
+    """Say how large the body was, and how many forms Twisted has parsed."""
+    size, more = 0, True
+    while more:
+        event = await receive()
+        size, more = size + len(event.get("body", b"")), event.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps([size, forms_parsed]).encode()})
+
+
 async def probe(scope: Any, receive: Any, send: Any) -> None:
     """Send a large frame and say what is unsent of it. After a first frame, pause and say how long the next one took;
     then read no more, and say if another came."""
+    if scope["type"] == "http":
+        await page(receive, send)
+        return
     await receive()
     await send({"type": "websocket.accept"})
     transport = scope["extensions"][TRANSPORT]
