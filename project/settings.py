@@ -200,9 +200,8 @@ STORAGES = {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage" if DEBUG else "project.static.HashedStatic"
     },
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = (
-    512 * 1024
-)  # forms; the longest message takes a fifth of that in the most wasteful encoding
+# The longest message takes a fifth of this, even if all of it is percent-encoded.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
 FILE_UPLOAD_DIRECTORY_PERMISSIONS, FILE_UPLOAD_PERMISSIONS = (0o700, 0o600) if STATIC_IS_PRIVATE else (0o755, 0o644)
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 

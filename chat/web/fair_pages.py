@@ -128,8 +128,8 @@ class FairPages:
     Args:
         at_once: Paths of probes, which take turns of their own: a proxy that asks how the server is must not wait for
             visitors.
-        visitors_send: The largest body of a request of who is not signed in, in bytes; a larger one is answered 413. To
-            read a form takes up to half a second a megabyte, before anybody has looked at what it is.
+        visitors_send: The largest request body, in bytes, that is accepted while nobody is signed in; a larger one is
+            answered 413. Parsing a form takes up to half a second per megabyte, and comes before every other check.
     """
 
     def __init__(self, app: Any, *, at_once: Collection[str] = (), visitors_send: int = 256 * 1024):
