@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from project.serve import daphne_flags
+from tests.rig.daphne import daphne_flags
 from tests.rig.ports import free_port, listens, wait_until
 from tests.rig.postgres import PostgresServer
 from tests.rig.redis_server import RedisServer
@@ -87,11 +87,10 @@ class Server:
 
 
 class Ours(Server):
-    """The site on stock daphne, with the people of ``site``."""
+    """The site as ``manage.py serve`` serves it, with the people of ``site``."""
 
     def __init__(self, name: str, site: Site):
-        command = [sys.executable, "-m", "daphne", *daphne_flags("127.0.0.1", 0), "project.asgi:application"]
-        command[command.index("--port") + 1] = "PORT"
+        command = [sys.executable, "manage.py", "serve", "--port", "PORT"]
         super().__init__(name, command, {**site.environment, "DJANGO_SETTINGS_MODULE": "project.settings"}, site.folder)
         self.site = site
 
@@ -144,7 +143,7 @@ class Stand:
     def channels_peer(
         self, name: str, module: str, *, database: str | None = None, redis: bool = False
     ) -> Iterator[Server]:
-        """Run a Channels application of bench/peers on daphne, with the same flags as our server."""
+        """Run a Channels application of bench/peers on stock daphne, with the flags that the chat needs there."""
         env = {**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "bench.peers.settings"}
         env.pop("DATABASE_URL", None)
         env.pop("REDIS_URL", None)

@@ -160,6 +160,31 @@ class ChatSettings:
     tokens_per_user: int = 20
     """Most valid tokens of one person."""
 
+    # What `manage.py serve` does unless its options say otherwise; other servers have settings of their own.
+    server_hosts: tuple[str, ...] = ("127.0.0.1",)
+    """Names or addresses on which it listens; ``*`` stands for all of this machine's."""
+    server_port: int = 8000
+    """The port at these addresses."""
+    server_unix: str = ""
+    """Path of a Unix socket on which it listens, in place of addresses."""
+    server_processes: int = 1
+    """Processes that serve on the same sockets."""
+    server_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1", "unix")
+    """Addresses and networks of your proxies: from others, ``X-Forwarded-For`` and the like are removed. ``unix``
+    stands for whoever may connect to the Unix socket."""
+    server_name: str = ""
+    """Value of the ``Server`` header; empty: none is sent."""
+    server_handshake_headers: tuple[str, ...] = ()
+    """Headers sent with the answer to each WebSocket handshake, each as ``Name: value``."""
+    server_handshakes: int = 4_000
+    """WebSocket handshakes that may be in progress in one process; the next is answered 503."""
+    server_body_bytes: int = 2 * 1024 * 1024
+    """The largest request body; a larger one is answered 413 before it is read."""
+    server_header_s: float = 20.0
+    """How long a request's headers may take, and its body beyond 8 KiB/s; after that it is answered 408."""
+    server_drain_s: float = 8.0
+    """Over how many seconds, at most, clients are sent away before a process ends."""
+
 
 @cache
 def _load() -> ChatSettings:

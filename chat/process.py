@@ -13,6 +13,7 @@ from chat.live import publisher
 from chat.live.background import BackgroundTasks
 from chat.live.catch_up import CatchUp
 from chat.live.connection import Connection
+from chat.live.draining import Draining
 from chat.live.heartbeat import Heartbeat
 from chat.live.hints import PresenceAsked, PresenceChanged, PresenceState, RatesTaken
 from chat.live.hub import Hub
@@ -106,6 +107,12 @@ async def _tell_rates() -> None:
 
 async def _fill_profiles() -> None:
     await pools.site.run(profiles.fill)
+
+
+async def drain(spread_s: float) -> None:
+    """Send the clients of the running loop elsewhere, over ``spread_s`` seconds at most; return when they have gone."""
+    if (process := _processes.get(asyncio.get_running_loop())) is not None:
+        await Draining(process.hub, spread_s=spread_s).run()
 
 
 def current() -> Process:

@@ -10,8 +10,9 @@ from django.core.handlers.asgi import get_script_prefix
 from django.urls import path
 
 from chat.access.client_address import network_of
-from chat.server.daphne import with_transport
+from chat.server.transport import with_transport
 from chat.sockets.consumers import ChatConsumer
+from chat.sockets.handshake import refuse
 from chat.sockets.sign_in import welcomes
 from chat.web.socket_path import socket_path
 
@@ -22,7 +23,7 @@ def websocket_application(others: Any = None) -> Any:
     """Return an ASGI application that serves the chat's socket at ``CHAT["SOCKET_PATH"]``.
 
     Args:
-        others: The application for all other paths; without one, these are refused.
+        others: The application for all other paths; without one, these do not exist (404, where the server can say so).
     """
     chat = with_transport(ChatConsumer.as_asgi())
 
@@ -34,7 +35,7 @@ def websocket_application(others: Any = None) -> Any:
         else:
             await receive()
             await welcomes(network_of(scope))  # sockets that lead nowhere cost as much as others
-            await send({"type": "websocket.close"})
+            await refuse(scope, send, 404)
 
     return application
 

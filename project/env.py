@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from difflib import get_close_matches
@@ -149,13 +149,16 @@ class Env:
             raise Misconfigured(name, f"not set, and its file {file} holds no secret. Remove it to get a new one.")
         return secret
 
-    def options(self, prefix: str, defaults: Any) -> dict[str, Any]:
+    def options(self, prefix: str, defaults: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
         """Read ``PREFIX_FIELD`` for each field of the dataclass instance ``defaults``; return those that differ.
 
         The keys are the field names in capitals.
+
+        Args:
+            without: Fields that are not read.
         """
         given = {}
-        for name in (field.name.upper() for field in fields(defaults)):
+        for name in (field.name.upper() for field in fields(defaults) if field.name not in without):
             default = getattr(defaults, name.lower())
             readers: dict[type, Callable[..., Any]] = {
                 bool: self.flag, int: self.integer, float: self.decimal, str: self.text, tuple: self.words

@@ -1,7 +1,7 @@
-"""``make run`` once .venv is ready: bring the database and static files up to date, then serve with daphne.
+"""``make run`` once .venv is ready: bring the database and static files up to date, then serve.
 
-``python -m project.serve --prepare`` stops before serving. daphne's command line runs in this process, with
-``project.asgi:application``, so that a second start is quick and Ctrl-C reaches it.
+``python -m project.serve --prepare`` stops before serving. The server runs in this process, so that a second start is
+quick and Ctrl-C reaches it.
 """
 
 import hashlib
@@ -19,7 +19,8 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from chat.conf import conf
+from chat.server import serving
+from chat.server.listening import CannotListen
 from project import startup
 from project.env import Misconfigured, shown
 
@@ -42,7 +43,7 @@ def main() -> None:
         startup.tells_of_first_run = False  # announce() prints the hint; do not log it as well
         runs = threading.Event()
         threading.Thread(target=announce, args=(hint, runs), daemon=True).start()
-        serve(runs)
+        sys.exit(serve(runs))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -115,29 +116,12 @@ def announce(hint: str, runs: threading.Event) -> None:
         return
 
 
-def daphne_flags(host: str, port: int) -> list[str]:
-    """The flags with which daphne must run for this chat.
-
-    Sockets may live for ever, because the chat has its own heartbeat. The handshake may take a minute, for times when
-    everybody reconnects at once. Frames may have four times the size that the chat accepts, so that a frame that is
-    too long gets an error reply instead of a closed socket.
-    """
-    frame = str(4 * conf.frame_bytes)
-    return [
-        *("--bind", host, "--port", str(port), "--verbosity", "0", "--no-server-name"),
-        *("--websocket_timeout", "-1", "--websocket_connect_timeout", "60"),
-        *("--ping-interval", "20", "--ping-timeout", "30", "--application-close-timeout", "10"),
-        *("--websocket-max-message-size", frame, "--websocket-max-frame-size", frame),
-    ]
-
-
-def serve(runs: threading.Event) -> None:
-    """Run daphne until it is told to stop. ``runs`` is set once it handles signals."""
-    from daphne.cli import CommandLineInterface  # here, because it installs Twisted's reactor
-    from twisted.internet import reactor
-
-    reactor.callWhenRunning(runs.set)
-    CommandLineInterface().run([*daphne_flags(settings.HOST, settings.PORT), "project.asgi:application"])
+def serve(runs: threading.Event) -> int:
+    """Serve until the process is told to end. ``runs`` is set once it handles signals."""
+    try:
+        return serving.serve(serving.Options(places=serving.places()), on_ready=runs.set)
+    except (serving.InvalidOption, CannotListen) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

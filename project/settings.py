@@ -46,8 +46,14 @@ POLICY = "project.policy.SitePolicy"
 CHAT = {
     "POLICY": POLICY,
     "TRUSTED_PROXIES": TRUSTED_PROXIES,
+    "SERVER_HOSTS": (HOST,),
+    "SERVER_PORT": PORT,
     # Every setting of chat/conf.py can be set as CHAT_BODY_CHARS and so on.
-    **env.options("CHAT_", ChatSettings(policy=POLICY, trusted_proxies=TRUSTED_PROXIES)),
+    **env.options(
+        "CHAT_",
+        ChatSettings(policy=POLICY, trusted_proxies=TRUSTED_PROXIES),
+        without=("server_hosts", "server_port"),  # HOST and PORT
+    ),
 }
 env.warn_of_strangers("CHAT_", known=["CHAT_TOKEN"])  # the Python client reads CHAT_TOKEN
 
@@ -97,6 +103,7 @@ MIDDLEWARE = [
     "project.health.HealthMiddleware",  # before everything that checks the host, the scheme or the session
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",  # files are compressed when they are collected
     "csp.middleware.CSPMiddleware",
     "project.accounts.middleware.SessionCookieMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

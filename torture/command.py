@@ -83,7 +83,7 @@ def run(
     if lacking := missing():
         print(f"Missing: {', '.join(lacking)}. Install requirements-dev.txt first: make torture does.", file=sys.stderr)
         return 2
-    # daphne's flags depend on the site's settings.
+    # How the site is served depends on its settings.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.rig.settings")
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
     # Only now: these modules need what may be missing.

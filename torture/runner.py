@@ -99,7 +99,7 @@ async def play(scenario: Scenario, options: Options, servers: Servers) -> Outcom
                 has_redis=scenario.has_redis,
                 has_links=scenario.has_links,
                 env=scenario.env,
-                flags=scenario.flags,
+                daphne_flags=scenario.daphne_flags,
             ) as stage:
                 ready = time.monotonic()
                 stage.stretch = stretch

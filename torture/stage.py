@@ -117,13 +117,13 @@ class Stage:
         has_redis: bool,
         has_links: bool = True,
         env: dict[str, str] | None = None,
-        flags: tuple[str, ...] = (),
+        daphne_flags: tuple[str, ...] | None = None,
     ) -> "AsyncIterator[Stage]":
         stage = cls(options, scenario, Recorder())
         async with AsyncExitStack() as stack:
             stage._stack = stack
             backend = Backend(options.database, "redis" if has_redis else "memory")
-            await stage._start_servers(servers, backend, processes, has_links, env or {}, flags)
+            await stage._start_servers(servers, backend, processes, has_links, env or {}, daphne_flags)
             stack.push_async_callback(stage._close_clients)
             yield stage
 
@@ -134,7 +134,7 @@ class Stage:
         processes: int,
         has_links: bool,
         env: dict[str, str],
-        flags: tuple[str, ...],
+        daphne_flags: tuple[str, ...] | None,
     ) -> None:
         ports: dict[str, int] = {}
         if backend.database == "postgresql":
@@ -155,7 +155,7 @@ class Stage:
         self.failpoints.mkdir()
         self.site.environment["TORTURE_FAILPOINTS"] = str(self.failpoints)
         self.site.application = "torture.server:application"
-        self.site.flags = flags
+        self.site.daphne_flags = daphne_flags
         await asyncio.to_thread(self.site.start, processes)
         self._stack.callback(self.site.stop)
         self.gateway = await self._stack.enter_async_context(
@@ -462,4 +462,4 @@ class Scenario:
     databases: tuple[str, ...] = ("postgresql", "sqlite")
     bounds: dict[str, float] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
-    flags: tuple[str, ...] = ()
+    daphne_flags: tuple[str, ...] | None = None

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from chat.access.identity import Identity
 from chat.conf import conf
-from chat.live.flow import Window
+from chat.live.flow import SeenWindow, Window
 from chat.runtime.rates import RateLimit
 from chat.runtime.safe_logging import describe
 from chat.wire import protocol
@@ -33,18 +33,35 @@ class Chunk:
     A ``shared`` chunk came from a feed and is dropped when the connection lags; replies are never dropped.
     """
 
-    __slots__ = ("_message", "parts", "shared", "size")
+    __slots__ = ("_frame", "_message", "parts", "shared", "size")
 
     def __init__(self, parts: list[bytes], *, shared: bool = False):
         self.parts = parts
         self.shared = shared
         self.size = sum(map(len, parts)) + len(parts) + 1
         self._message: dict[str, Any] | None = None
+        self._frame: bytes | None = None
 
     def message(self) -> dict[str, Any]:
         if self._message is None:
             self._message = {"type": "websocket.send", "text": protocol.frame_of(self.parts).decode()}
         return self._message
+
+    def frame(self) -> bytes:
+        """The whole WebSocket frame, for a transport that takes frames."""
+        if self._frame is None:
+            text = protocol.frame_of(self.parts)
+            self._frame = _header(len(text)) + text
+        return self._frame
+
+
+def _header(size: int) -> bytes:
+    """What precedes ``size`` bytes of text in an unmasked, unfragmented frame (RFC 6455, section 5.2)."""
+    if size < 126:
+        return bytes((0x81, size))
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
 
 
 class FollowedRoom(Protocol):
@@ -73,6 +90,17 @@ class Transport(Protocol):
     def unsent_bytes(self) -> int:
         """What the server has been given and the kernel has not taken yet."""
 
+    @property
+    def takes_frames(self) -> bool:
+        """Whether ``send_frame`` may be called in place of the server's ``send``, and whether what is unsent is told
+        exactly, by ``unsent_bytes`` and ``on_sent``."""
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send a frame that is ready for the wire, with its header. Never waits, never fails."""
+
+    def on_sent(self, call: Callable[[], None]) -> None:
+        """Call ``call`` whenever everything has been sent, after some kilobytes had to wait."""
+
     def pause_reading(self, seconds: float) -> None:
         """Take nothing from the client for a while: what they send waits on their side."""
 
@@ -82,6 +110,14 @@ class Transport(Protocol):
 
 class UnknownTransport:
     """The transport of a server that does not show it."""
+
+    takes_frames = False
+
+    def send_frame(self, frame: bytes) -> None:
+        raise NotImplementedError
+
+    def on_sent(self, call: Callable[[], None]) -> None:
+        raise NotImplementedError
 
     def count_frames(self, count: Callable[[], None]) -> bool:
         return False
@@ -125,20 +161,28 @@ class Connection:
         self.out: list[Chunk] = []
         self.is_closed = False
         self.is_greeted = True
+        self.is_leaving = False
+        """Whether its process is ending: it takes no more commands."""
+        self.unanswered = 0
+        """Commands that wait for their reply."""
         self.heads_at = 0.0
-        self.window = Window(
-            frames=conf.window_frames,
-            size=conf.window_bytes,
-            ack_frames=conf.received_frames,
-            ack_s=conf.received_s,
-            stall_s=conf.stall_s,
-        )
         self.transport: Transport = transport or UnknownTransport()
+        self._takes_frames = self.transport.takes_frames
+        self.window = self._seen_window() if self._takes_frames else _window()
         self._send = send
         self._close = close
         self._blocked: asyncio.Task[None] | None = None
         self._backlog: list[dict[str, Any]] = []
         self._room_waiters: list[asyncio.Future[None]] = []
+
+    def _seen_window(self) -> SeenWindow:
+        self.transport.on_sent(self._wake)
+        return SeenWindow(self.transport.unsent_bytes, size=conf.window_bytes, stall_s=conf.stall_s)
+
+    @property
+    def asks_for_received(self) -> bool:
+        """Whether the client must say what it has ``received``, because nothing else shows whether it reads."""
+        return not self._takes_frames
 
     @property
     def user(self) -> Any:
@@ -175,6 +219,9 @@ class Connection:
 
     def _transmit(self, chunk: Chunk, now: float) -> None:
         self.window.sending(chunk.size, now)
+        if self._takes_frames:
+            self.transport.send_frame(chunk.frame())
+            return
         if self._blocked is not None:
             self._backlog.append(chunk.message())  # bounded, because the window counts it
             return
@@ -253,6 +300,16 @@ class Connection:
         for done in self.syncing.values():
             if not done.done():
                 done.set_result(None)
+
+
+def _window() -> Window:
+    return Window(
+        frames=conf.window_frames,
+        size=conf.window_bytes,
+        ack_frames=conf.received_frames,
+        ack_s=conf.received_s,
+        stall_s=conf.stall_s,
+    )
 
 
 async def _coroutine_of(awaitable: Awaitable[None]) -> None:

@@ -4,10 +4,73 @@ Sans I/O; times are seconds of any monotonic clock, passed in.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 HARD_LIMIT = 4
 """A client this many windows behind reads nothing and goes on asking: it is closed at once."""
+
+
+MOVED_BYTES = 8 * 1024
+"""What a client must take in within ``stall_s`` for its connection not to count as stalled."""
+
+
+class SeenWindow:
+    """The window of a connection whose server shows what it has not sent yet. Clients need not acknowledge anything.
+
+    Args:
+        unsent: Returns how many bytes wait in this process.
+        size: How many may, before the connection is full.
+        stall_s: How long a connection that is more than half full may not move.
+    """
+
+    __slots__ = ("_given", "_gone", "_moved_at", "_unsent", "sent", "size", "stall_s")
+
+    def __init__(self, unsent: Callable[[], int], *, size: int, stall_s: float):
+        self._unsent = unsent
+        self.size = size
+        self.stall_s = stall_s
+        self.sent = 0
+        self._given = 0
+        self._gone = 0
+        self._moved_at: float | None = None
+
+    def sending(self, size: int, now: float) -> None:
+        """A frame of ``size`` bytes leaves."""
+        self.sent += 1
+        self._given += size
+
+    def received(self, frames: int, now: float) -> bool:
+        """False if a client claims more frames than were sent."""
+        return frames <= self.sent
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another frame may leave."""
+        return self._unsent() < self.size
+
+    @property
+    def is_half_empty(self) -> bool:
+        """Whether half of the window is free."""
+        return self._unsent() <= self.size // 2
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether far more waits than the window holds."""
+        return self._unsent() >= self.hard_size
+
+    @property
+    def hard_size(self) -> int:
+        """How many bytes may be on their way out before the connection is closed."""
+        return HARD_LIMIT * self.size
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether the client has stopped reading. Ask once a second."""
+        unsent = self._unsent()
+        gone = self._given - unsent
+        if self._moved_at is None or unsent <= self.size // 2 or gone - self._gone >= MOVED_BYTES:
+            self._gone, self._moved_at = gone, now
+        return now - self._moved_at > self.stall_s
 
 
 @dataclass(slots=True)

@@ -13,9 +13,9 @@ from chat.live.background import BackgroundTasks
 from chat.live.connection import TRANSPORT, Connection
 from chat.sockets.commands.context import Context
 from chat.sockets.dispatch import Dispatch
-from chat.sockets.handshake import Handshake
+from chat.sockets.handshake import Handshake, refuse
 from chat.sockets.inbox import Inbox
-from chat.sockets.sign_in import NORMAL_CLOSE, SignIn, welcomes
+from chat.sockets.sign_in import SignIn, welcomes
 from chat.wire.errors import Close
 
 
@@ -57,7 +57,7 @@ class ChatConsumer(AsyncConsumer):
         handshake = Handshake(self.scope)
         is_welcome = await welcomes(self._network)
         if handshake.has_wrong_origin:
-            await self._refuse(handshake, 403)
+            await self._refuse(403)
             return
         if not is_welcome:
             await self.base_send({"type": "websocket.accept", "subprotocol": handshake.subprotocol})
@@ -65,13 +65,13 @@ class ChatConsumer(AsyncConsumer):
             return
         is_known = handshake.token is None or await self._sign_in.has_token(handshake.token)
         if is_known is False:
-            await self._refuse(handshake, 401)
+            await self._refuse(401)
             return
         await self.base_send({"type": "websocket.accept", "subprotocol": handshake.subprotocol})
         if handshake.wants_another_version:
             self._connection.close(Close.UNSUPPORTED_PROTOCOL)
         elif is_known is None:
-            self._connection.close(NORMAL_CLOSE)
+            self._connection.close(Close.NORMAL)
         else:
             self._tasks.start(self._begin(handshake.session_key))
 
@@ -88,13 +88,8 @@ class ChatConsumer(AsyncConsumer):
         if await self._sign_in.begin(session_key):
             self._commands.start()
 
-    async def _refuse(self, handshake: Handshake, status: int) -> None:
-        """End the handshake, with ``status`` where the server can send it."""
-        if handshake.can_refuse_with_status:
-            await self.base_send({"type": "websocket.http.response.start", "status": status, "headers": []})
-            await self.base_send({"type": "websocket.http.response.body", "body": b""})
-        else:
-            await self.base_send({"type": "websocket.close"})
+    async def _refuse(self, status: int) -> None:
+        await refuse(self.scope, self.base_send, status)
         self._connection.end()
 
     def _close_soon(self, code: int) -> None:

@@ -31,13 +31,13 @@ logger = logging.getLogger(__name__)
 class Dispatch:
     """Runs commands one after the other, each by the handler that ``COMMANDS`` names."""
 
-    __slots__ = ("_commands", "_context", "_is_running", "_is_started", "_tasks", "_unanswered", "_writes")
+    __slots__ = ("_commands", "_connection", "_context", "_is_running", "_is_started", "_tasks", "_writes")
 
     def __init__(self, context: Context, tasks: BackgroundTasks):
         self._context = context
+        self._connection = context.connection
         self._tasks = tasks
         self._commands: deque[tuple[Any, float]] = deque()
-        self._unanswered = 0
         self._writes: set[asyncio.Future[Any]] = set()
         self._is_started = False
         self._is_running = False
@@ -61,15 +61,15 @@ class Dispatch:
                 self._enqueue(command)
         elif isinstance(handler, ImmediateRead) and self._may_answer_now():
             self._reply(command.ref, handler.answer(self._context, command))
-        elif self._unanswered >= conf.unanswered:
+        elif self._connection.unanswered >= conf.unanswered:
             self.refuse(command.ref, ServerBusy())
         else:
-            self._unanswered += 1
+            self._connection.unanswered += 1
             self._enqueue(command)
 
     def _may_answer_now(self) -> bool:
         """Whether somebody is signed in who reads what is sent: answers must not pile up."""
-        connection = self._context.connection
+        connection = self._connection
         return self._is_started and connection.identity is not None and connection.window.has_room
 
     def refuse(self, ref: int | None, error: ChatError) -> None:
@@ -78,7 +78,7 @@ class Dispatch:
             self._reply(ref, error=error)
         else:
             told = protocol.ErrorEvent(error=protocol.error_body(error))
-            self._context.process.hub.send(self._context.connection, protocol.encode(told))
+            self._context.process.hub.send(self._connection, protocol.encode(told))
 
     def clear(self) -> None:
         """Forget the commands that have not begun."""
@@ -105,20 +105,20 @@ class Dispatch:
             self._is_running = False
 
     async def _run(self, command: Any, handler: Any, arrived_at: float) -> None:
-        user_id = self._context.connection.user_id
+        user_id = self._connection.user_id
         if isinstance(handler, SignInCommand):
             if user_id:  # before the sign-in, a wrong token ends the connection
                 limits.ask(user_id, command)
             if await handler.handle(self._context, command):
-                self._unanswered -= 1
-        elif self._context.connection.identity is None:
+                self._connection.unanswered -= 1
+        elif self._connection.identity is None:
             raise AuthRequired
         elif isinstance(handler, Write):
             await self._write(command, handler, arrived_at)
         elif isinstance(handler, Signal):
             await handler.handle(self._context, command)
         elif isinstance(handler, ImmediateRead):
-            await self._context.connection.room_for_page()
+            await self._connection.room_for_page()
             self._answer(command.ref, handler.answer(self._context, command))
         else:
             limits.ask(user_id, command)
@@ -131,7 +131,7 @@ class Dispatch:
                 await self._read(command, handler)
 
     async def _write(self, command: Any, handler: Write, arrived_at: float) -> None:
-        limits.ask(self._context.connection.user_id, command)
+        limits.ask(self._connection.user_id, command)
         change = await handler.prepare(self._context, command)
         stored = writer.submit(
             change,
@@ -154,10 +154,10 @@ class Dispatch:
 
     def _is_closed(self) -> bool:
         """A post of a socket that is gone comes again, from its sender's outbox; other changes do not."""
-        return self._context.connection.is_closed
+        return self._connection.is_closed
 
     async def _read(self, command: Any, handler: Read) -> None:
-        await self._context.connection.room_for_page()
+        await self._connection.room_for_page()
         self._answer(command.ref, await handler.answer(self._context, command))
 
     async def _stream(self, command: Any, work: Any) -> None:
@@ -168,13 +168,13 @@ class Dispatch:
 
     def _failed(self, command: Any, error: BaseException) -> None:
         if not isinstance(error, ChatError):
-            logger.error("connection %s: %s", self._context.connection.id, describe(error))
+            logger.error("connection %s: %s", self._connection.id, describe(error))
             error = ServerError()
         if not isinstance(COMMANDS[type(command)], Signal):
             self._answer(command.ref, error=error)
 
     def _answer(self, ref: int, result: Any = None, *, error: ChatError | None = None) -> None:
-        self._unanswered -= 1
+        self._connection.unanswered -= 1
         self._reply(ref, result, error=error)
 
     def _reply(self, ref: int, result: Any = None, *, error: ChatError | None = None) -> None:
@@ -182,4 +182,4 @@ class Dispatch:
             told = protocol.ReplyEvent(ref=ref, ok=False, error=protocol.error_body(error))
         else:
             told = protocol.ReplyEvent(ref=ref, ok=True, result=result)
-        self._context.process.hub.send(self._context.connection, protocol.encode(told))
+        self._context.process.hub.send(self._connection, protocol.encode(told))

@@ -10,6 +10,15 @@ from chat.conf import conf
 from chat.wire import protocol
 
 
+async def refuse(scope: Any, send: Any, status: int) -> None:
+    """End a handshake, with ``status`` where the server can send it. Stock daphne always sends 403."""
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        await send({"type": "websocket.http.response.start", "status": status, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b""})
+    else:
+        await send({"type": "websocket.close"})
+
+
 class Handshake:
     """Reads an ASGI WebSocket scope."""
 
@@ -52,11 +61,6 @@ class Handshake:
     @property
     def wants_another_version(self) -> bool:
         return self.subprotocol is None and any(each.startswith("chat.") for each in self._offered)
-
-    @property
-    def can_refuse_with_status(self) -> bool:
-        """Whether the server lets an application choose the status of a refusal. daphne always sends 403."""
-        return "websocket.http.response" in (self._scope.get("extensions") or {})
 
     @property
     def _is_secure(self) -> bool:

@@ -27,7 +27,7 @@ class Greeting:
     rooms: dict[int, Position]
 
 
-async def greeting(process: Process, user: Any) -> Greeting:
+async def greeting(process: Process, user: Any, *, asks_for_received: bool) -> Greeting:
     """Read what ``hello`` tells a person."""
     person, (states, more, version) = await pools.readers.run_for(str(user.pk), _read, user)
     event = protocol.Hello(
@@ -44,13 +44,17 @@ async def greeting(process: Process, user: Any) -> Greeting:
             unanswered=conf.unanswered,
             deadline_s=conf.deadline_s,
         ),
-        flow=protocol.Flow(frames=conf.received_frames, seconds=conf.received_s, bytes=RECEIVED_BYTES),
+        flow=_flow() if asks_for_received else None,
         rooms=states,
         rooms_version=version,
         more=more,
         features=list(FEATURES),
     )
     return Greeting(protocol.encode(event), person, version, {int(each.id): _position(each) for each in states})
+
+
+def _flow() -> protocol.Flow:
+    return protocol.Flow(frames=conf.received_frames, seconds=conf.received_s, bytes=RECEIVED_BYTES)
 
 
 def _position(state: protocol.RoomState) -> Position:

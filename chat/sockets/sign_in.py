@@ -18,10 +18,6 @@ from chat.wire.errors import AuthInvalid, Close
 
 logger = logging.getLogger(__name__)
 
-NORMAL_CLOSE = 1000
-"""The client comes back after its back-off."""
-
-
 HANDSHAKE_S = 4.0
 """How long a handshake waits for the database. daphne cuts off one that takes 5 s."""
 
@@ -83,7 +79,7 @@ class SignIn:
                 self._no_token = loop.call_later(conf.auth_s, self._connection.close, Close.NO_TOKEN)
         except Exception as error:
             logger.error("connection %s: %s", self._connection.id, describe(error))
-            self._connection.close(NORMAL_CLOSE)
+            self._connection.close(Close.NORMAL)
             return False
         return True
 
@@ -105,7 +101,7 @@ class SignIn:
             raise
         except Exception:
             # Nothing limits an unsigned connection any more, and the database is away.
-            self._connection.close(NORMAL_CLOSE)
+            self._connection.close(Close.NORMAL)
             raise
         return True
 
@@ -155,7 +151,8 @@ class SignIn:
                 self._connection.close(Close.FLOODING)
                 return
             self._process.heartbeat.add(self._connection)
-        told = await greeting(self._process, identified.user)
+        asks_for_received = self._connection.asks_for_received
+        told = await greeting(self._process, identified.user, asks_for_received=asks_for_received)
         self._process.hub.learn_version(identified.user_id, told.rooms_version)
         self._connection.greeted = told.rooms
         first = [told.encoded]

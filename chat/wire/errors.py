@@ -11,8 +11,10 @@ from typing import ClassVar
 
 
 class Close(IntEnum):
-    """Codes the server closes a socket with. 4000-4499 ask for a reconnect, 4500-4999 ask for none."""
+    """Codes the server closes a socket with. 1000 and 4000-4499 ask for a reconnect, 4500-4999 ask for none."""
 
+    NORMAL = 1000
+    FAILED = 4000
     HEARTBEAT_MISSED = 4001
     TOO_SLOW = 4008
     DRAINING = 4012

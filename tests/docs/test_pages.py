@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from django.core.management import BaseCommand
 
 from chat.conf import ChatSettings
 from tests.docs.pages import ROOT, headings, links, page
@@ -95,9 +96,21 @@ def test_the_changelog_mentions_this_version() -> None:
     assert version in page("CHANGELOG.md")
 
 
-def test_the_operators_page_shows_the_flags_of_make_run() -> None:
-    from project.serve import daphne_flags  # here, because it needs settings
+def test_the_operators_page_shows_the_flags_for_stock_daphne() -> None:
+    from tests.rig.daphne import daphne_flags  # here, because it needs settings
 
     shown = page("docs/operations.md")
     for flag in daphne_flags("127.0.0.1", 8000):
         assert flag in shown, flag
+
+
+def test_the_operators_page_shows_every_option_and_setting_of_the_server() -> None:
+    from chat.management.commands.serve import Command  # here, because it needs settings
+
+    parser, plain = Command().create_parser("manage.py", "serve"), BaseCommand().create_parser("manage.py", "none")
+    options = {each for each in parser._option_string_actions if each not in plain._option_string_actions}
+    settings = {f"CHAT_{each.upper()}" for each in ChatSettings.__annotations__ if each.startswith("server_")}
+    shown = page("docs/operations.md")
+    hidden = {"--parent", "CHAT_SERVER_HOSTS", "CHAT_SERVER_PORT"}  # used by itself; HOST and PORT
+    for name in (options | settings) - hidden:
+        assert f"`{name}" in shown, name

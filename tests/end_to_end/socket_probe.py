@@ -12,7 +12,7 @@ django.setup()
 from twisted.web import http  # noqa: E402
 
 from chat.live.connection import TRANSPORT  # noqa: E402
-from chat.server.daphne import with_transport  # noqa: E402
+from chat.server.transport import with_transport  # noqa: E402
 
 BIG = 200_000
 PAUSE_S = 0.5

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.live.flow import HARD_LIMIT, Window
+from chat.live.flow import HARD_LIMIT, MOVED_BYTES, SeenWindow, Window
 
 
 def test_a_window_fills_by_frames():
@@ -98,3 +98,62 @@ def test_bytes_and_frames_are_those_sent_and_not_taken(steps: list[int | tuple[i
         outstanding = sent[taken:]
         assert window.unacknowledged_bytes == sum(outstanding)
         assert window.has_room == (len(outstanding) < 20 and sum(outstanding) < 20_000)
+
+
+class Sent:
+    """A ``SeenWindow`` of 1,000 bytes, and what of it the kernel has not taken."""
+
+    def __init__(self) -> None:
+        self.unsent = 0
+        self.window = SeenWindow(lambda: self.unsent, size=1_000, stall_s=10.0)
+
+    def send(self, size: int, now: float = 0.0) -> None:
+        self.window.sending(size, now)
+        self.unsent += size
+
+
+def test_a_seen_window_is_as_full_as_what_is_unsent():
+    sent = Sent()
+    sent.send(500)
+    assert sent.window.is_half_empty
+    sent.send(499)
+    assert not sent.window.is_half_empty
+    assert sent.window.has_room
+    sent.send(1)
+    assert not sent.window.has_room
+    assert not sent.window.is_flooded
+    sent.send((HARD_LIMIT - 1) * 1_000)
+    assert sent.window.is_flooded
+    sent.unsent = 0
+    assert sent.window.has_room
+
+
+def test_a_seen_window_takes_no_claim_for_frames_that_were_not_sent():
+    sent = Sent()
+    sent.send(1)
+    assert sent.window.received(1, 0.0)
+    assert not sent.window.received(2, 0.0)
+
+
+def test_a_seen_window_is_stalled_when_nothing_moves_and_only_while_it_is_half_full():
+    sent = Sent()
+    sent.send(501)
+    assert not sent.window.is_stalled(0.0)
+    assert not sent.window.is_stalled(10.0)
+    assert sent.window.is_stalled(10.1)
+    sent.unsent = 500
+    assert not sent.window.is_stalled(10.2)
+
+
+def test_a_client_that_reads_a_byte_now_and_then_is_stalled_and_one_that_reads_slowly_is_not():
+    trickling, slow = Sent(), Sent()
+    for sent in (trickling, slow):
+        sent.send(1_000_000)
+        assert not sent.window.is_stalled(0.0)
+    for second in range(1, 11):
+        trickling.unsent -= 1
+        slow.unsent -= MOVED_BYTES
+        assert not trickling.window.is_stalled(float(second))
+        assert not slow.window.is_stalled(float(second))
+    assert trickling.window.is_stalled(11.0)
+    assert not slow.window.is_stalled(11.0)

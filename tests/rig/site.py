@@ -1,4 +1,4 @@
-"""Chat sites that tests start, each with its own database, daphne processes and people.
+"""Chat sites that tests start, each with its own database, serving processes and people.
 
     site = make_site(backend, processes=2)
     site.processes[0].kill()
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from project.serve import daphne_flags
 from project.settings import env as settings
 from tests.rig import leash
+from tests.rig.daphne import daphne_flags
 from tests.rig.forkserver import ROOT, ForkServer, Process, forks
 from tests.rig.ports import free_port, listens, wait_until
 from tests.rig.watchdog import MARK
@@ -69,12 +69,12 @@ class Person:
 
 
 class SiteProcess:
-    """One daphne process, which keeps its port through restarts."""
+    """One serving process, which keeps its port through restarts."""
 
     def __init__(self, site: "Site", number: int):
         self.site = site
         self.port = free_port()
-        self.log = site.folder / f"daphne-{number}.log"
+        self.log = site.folder / f"server-{number}.log"
         self._process: Process | None = None
 
     @property
@@ -101,10 +101,15 @@ class SiteProcess:
     def launch(self) -> None:
         """Start the process and return at once; ``wait()`` returns once it listens."""
         assert not self.is_running
-        flags = [*daphne_flags("127.0.0.1", self.port), *self.site.flags]
-        command = ["-m", "daphne", *flags, self.site.application]
+        module = self.site.application
+        if self.site.daphne_flags is not None:
+            flags = [*daphne_flags("127.0.0.1", self.port), *self.site.daphne_flags]
+            command = ["-m", "daphne", *flags, module]
+        else:
+            command = ["manage.py", "serve", "--port", str(self.port), *self.site.options]
+        environment = {**self.site.environment, "TEST_APPLICATION": module.replace(":", ".")}
         with self.log.open("ab") as log:
-            self._process = forks().start(*command, env=self.site.environment, stdout=log, stderr=log)
+            self._process = forks().start(*command, env=environment, stdout=log, stderr=log)
         leash.hold(self._process.pid)
 
     def wait(self) -> None:
@@ -113,8 +118,8 @@ class SiteProcess:
         Raises:
             AssertionError: The process ended instead; the message contains its log.
         """
-        wait_until(lambda: listens(self.port) or not self.is_running, f"daphne on port {self.port}", START_S)
-        assert self.is_running, f"daphne ended while starting:\n{self.log.read_text()[-4000:]}"
+        wait_until(lambda: listens(self.port) or not self.is_running, f"the server on port {self.port}", START_S)
+        assert self.is_running, f"The server ended while starting:\n{self.log.read_text()[-4000:]}"
 
     def start(self) -> None:
         self.launch()
@@ -167,9 +172,11 @@ class Site:
     """
 
     application = "tests.rig.asgi:application"
-    """What daphne serves."""
-    flags: tuple[str, ...] = ()
-    """More of daphne's options; the last of two that contradict counts."""
+    """What is served."""
+    options: tuple[str, ...] = ()
+    """More options of ``manage.py serve``."""
+    daphne_flags: tuple[str, ...] | None = None
+    """Serve with stock daphne in place of ``manage.py serve``, with these flags besides those that the chat needs."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], people: Iterable[Person] = ()):
         self.folder = folder

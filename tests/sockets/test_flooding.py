@@ -11,7 +11,7 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 
 from chat.conf import conf
-from chat.live.connection import TRANSPORT
+from chat.live.connection import TRANSPORT, UnknownTransport
 from chat.runtime import pools
 from chat.services import tokens
 from chat.sockets import sign_in
@@ -26,7 +26,7 @@ def refusals_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_in, "REFUSED_AFTER_S", 0.0)
 
 
-class Wire:
+class Wire(UnknownTransport):
     """A ``Transport`` whose kernel takes what it is told to."""
 
     def __init__(self) -> None:

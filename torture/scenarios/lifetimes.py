@@ -132,6 +132,6 @@ async def leak(stage: Stage) -> None:
 
 SCENARIOS = [
     Scenario("short-lives", "T14: connections end after 20 s, and tokens after 15 s", short_lives,
-             env={"CHAT_REVALIDATE_S": "5"}, flags=("--websocket_timeout", "20")),
+             env={"CHAT_REVALIDATE_S": "5"}, daphne_flags=("--websocket_timeout", "20")),
     Scenario("leak", "T16: 20,000 connections come and go, well and badly", leak, processes=1),
 ]  # fmt: skip

@@ -36,9 +36,21 @@ class DaphneTransport:
         self._protocol.onFrameBegin = count_and_take
         return True
 
+    @property
+    def takes_frames(self) -> bool:
+        return hasattr(self._protocol, "send_frame")
+
+    def send_frame(self, frame: bytes) -> None:
+        self._protocol.send_frame(frame)
+
+    def on_sent(self, call: Callable[[], None]) -> None:
+        self._protocol.frames.on_sent = call
+
     def release(self) -> None:
         """Forget the application; otherwise the two would keep each other in memory."""
         self._protocol.__dict__.pop("onFrameBegin", None)
+        if self.takes_frames:
+            self._protocol.frames.on_sent = None
 
     def unsent_bytes(self) -> int:
         """What was handed to daphne and not yet taken by the kernel; 0 where TLS ends in daphne itself."""
