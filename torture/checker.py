@@ -33,6 +33,7 @@ EVENTS = {
     "reset": "it is told to forget a room: `epoch`, `seq`, `reason`",
     "at": "a sample of a client's cursor: `room`, `epoch`, `seq`",
     "live": "a client has a connection from now on",
+    "closed": "it has ended, or could not be made: its `code`",
     "out": "a person may not write to a room any more, nor read it unless `may_read`, as from this acknowledgement",
     "in": "and may again, as from this call",
     "fault": "a fault begins or ends (`phase`)",

@@ -84,6 +84,7 @@ class Witness(ChatClient):
 
     def _closed(self, code: int, now: float) -> list[Action]:
         self._player.closed_with[code] += 1
+        self._player.recorder.note("closed", client=self._player.name, code=code)
         return self._take_close(code, now)
 
 
