@@ -5,7 +5,7 @@ import logging
 import socket
 from typing import Any
 
-from chat.server.listening import BACKLOG
+from chat.server.listening import BACKLOG, listen
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,13 @@ class Acceptor:
         self._resumes: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
+        """Listen and accept.
+
+        Raises:
+            OSError: Another process listens there.
+        """
         self.stop()
+        listen(self._listening)
         self._loop.add_reader(self._listening.fileno(), self._accept)
 
     def stop(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 BACKLOG = 2048
 """Connections that the kernel completes and keeps until they are accepted. After a restart everybody comes at once;
-Twisted's own 50 made most of them wait for a second SYN."""
+with Twisted's own 50, most of them wait for a second SYN."""
 
 
 UNSENT = 128 * 1024
@@ -30,7 +30,7 @@ class Places:
         port: 0 lets the system choose.
         unix: Path of a Unix socket.
         unix_mode: Who may connect to it. Its owner and group may by default: a proxy belongs into the group.
-        descriptors: Sockets that listen already.
+        descriptors: Sockets that somebody else has opened.
     """
 
     hosts: tuple[str, ...] = ()
@@ -41,13 +41,14 @@ class Places:
 
 
 def open_sockets(places: Places) -> list[socket.socket]:
-    """Open every socket, each not blocking and not inherited.
+    """Open every socket, each not blocking, not inherited, and not listening before ``listen``: until then clients are
+    refused, and go to another process.
 
     Raises:
         CannotListen: One of them can't be opened; the others are closed again.
     """
     if places.descriptors:
-        return [_bounded(_inherited(each)) for each in places.descriptors]
+        return [_inherited(each) for each in places.descriptors]
     opened: list[socket.socket] = []
     try:
         for host in places.hosts:
@@ -59,6 +60,17 @@ def open_sockets(places: Places) -> list[socket.socket]:
             each.close()
         raise
     return opened
+
+
+def listen(listening: socket.socket) -> None:
+    """Let clients connect. Harmless when repeated, also by another process that has the same socket.
+
+    Raises:
+        OSError: Another process listens there meanwhile.
+    """
+    if listening.family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):  # the connections inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    listening.listen(BACKLOG)
 
 
 def shown(listening: socket.socket) -> str:
@@ -88,7 +100,7 @@ def _open_host(host: str, port: int) -> list[socket.socket]:
             if family == socket.AF_INET6:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listening.bind(address)
-            _listen(listening)
+            listening.setblocking(False)
         except OSError as error:
             listening.close()
             opened.pop()
@@ -111,7 +123,7 @@ def _open_unix(path: Path, mode: int) -> socket.socket:
         finally:
             os.umask(before)
         path.chmod(mode)
-        _listen(listening)
+        listening.setblocking(False)
     except OSError as error:
         listening.close()
         raise CannotListen(f"{path}: {error.strerror or error}") from None
@@ -142,22 +154,8 @@ def _remove_left_over(path: Path) -> None:
 def _inherited(descriptor: int) -> socket.socket:
     try:
         listening = socket.socket(fileno=descriptor)
-        if not listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            raise CannotListen(f"descriptor {descriptor}: it does not listen")
     except OSError as error:
         raise CannotListen(f"descriptor {descriptor}: {error.strerror or error}") from None
     listening.setblocking(False)
     os.set_inheritable(descriptor, False)
-    return listening
-
-
-def _listen(listening: socket.socket) -> None:
-    listening.listen(BACKLOG)
-    listening.setblocking(False)
-    _bounded(listening)
-
-
-def _bounded(listening: socket.socket) -> socket.socket:
-    if listening.family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):  # the connections inherit it
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     return listening

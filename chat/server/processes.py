@@ -38,13 +38,16 @@ class _Child:
     began: float
 
     async def is_ready(self) -> bool:
-        """Wait until it serves; False if it ended, or took too long."""
+        """Wait until it serves; False if it has ended, or takes too long."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(READY_S):
-                return await loop.sock_recv(self.line, len(READY)) == READY
+                if await loop.sock_recv(self.line, len(READY)) == READY:
+                    return True
+                await self.process.wait()
         except (TimeoutError, OSError):
-            return False
+            pass
+        return False
 
     def signal(self, number: signal.Signals) -> None:
         if self.process.returncode is None:
@@ -119,9 +122,9 @@ class Processes:
             child = self._children[slot] = await self._start()
             if await child.is_ready():
                 self._told_ready(slot)
-            elif is_first:
-                # It could not begin, and has said why. So could none of them.
-                self._status = await child.process.wait() or 1
+            elif is_first and (child.process.returncode or 0) > 0:
+                # It could not begin, and has said why. So could none of them. (A signal is no reason of its own.)
+                self._status = child.process.returncode or 1
                 self._ends.set()
                 return
             is_first = False

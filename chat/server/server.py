@@ -113,8 +113,14 @@ class Server(daphne.server.Server):
         reactor.run(installSignalHandlers=False)
 
     def _begin(self) -> None:
-        self.accept(True)
-        self._on_ready()
+        try:
+            self.accept(True)
+        except OSError as error:
+            logger.critical("The server can't listen: %s", error.strerror)
+            self.abort_start = True
+            self.stop()
+        else:
+            self._on_ready()
 
     def _second(self) -> None:
         self.http_factory.close_slow()

@@ -93,8 +93,7 @@ def serve(options: Options, *, arguments: list[str] | None = None, on_ready: Cal
         if options.processes > 1:
             return serve_by_processes(sockets, options.processes, arguments or [], on_ready)
         loop = reactor.install()
-        _serve(options, bounds, headers, sockets, loop, on_ready)
-    return 0
+        return _serve(options, bounds, headers, sockets, loop, on_ready)
 
 
 def _serve(
@@ -104,7 +103,7 @@ def _serve(
     sockets: list[socket.socket],
     loop: asyncio.AbstractEventLoop,
     on_ready: Callable[[], None] | None,
-) -> None:
+) -> int:
     from daphne.access import AccessLogGenerator
 
     from chat import process  # here, because it needs the models
@@ -150,6 +149,7 @@ def _serve(
             parent.setblocking(False)
             loop.add_reader(parent.fileno(), _parent_is_gone, loop, parent, server)
         server.run()
+    return int(server.abort_start)
 
 
 def _parent_is_gone(loop: asyncio.AbstractEventLoop, parent: socket.socket, server: Any) -> None:
