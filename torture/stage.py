@@ -240,11 +240,12 @@ class Stage:
     async def crowd(self, clients: int, *, open: int = 2, private: int = 2, rooms_each: int | None = None) -> None:
         """Add people, rooms and a reference client for everybody, and wait until all of them are live.
 
-        ``options.pages`` more people come with a browser.
+        ``options.pages`` more people come with a browser. The owner of the rooms is not one of them.
         """
-        people = await self.people(self.scaled(clients) + self.options.pages)
+        count = self.scaled(clients)
+        people = await self.people(count + self.options.pages)
         await self.make_rooms(open=open, private=private)
-        for person in people[self.options.pages :] if self.options.pages else people:
+        for person in people[:count]:
             rooms = self.rooms if rooms_each is None else self.rng.sample(self.rooms, min(rooms_each, len(self.rooms)))
             # Every second one keeps its outbox in a file, so that it may be ended and started again.
             file = self.site.folder / f"{person.name}.outbox" if len(self.clients) % 2 else None
@@ -252,7 +253,7 @@ class Stage:
         if self.options.pages:
             from torture.browser_client import open_pages  # only who wants a browser needs Playwright
 
-            self.clients += await open_pages(self, people[: self.options.pages])
+            self.clients += await open_pages(self, people[count:])
         await self.until_live()
         self.watch()
 

@@ -18,6 +18,8 @@ async def test_a_soak_of_both_clients_keeps_the_promise(servers: Servers, runnin
     print(outcome)
     assert outcome.is_passed
     kinds = {event["client"]: event["ordered"] for event in outcome.recorder.events if event["e"] == "client"}
+    owner = next(event for event in outcome.recorder.events if event["e"] == "client")
+    assert (owner["client"], owner["ordered"]) == ("p0", True), "scenarios act as the owner by the reference client"
     shown = {event["client"] for event in outcome.recorder.events if event["e"] == "show"}
     assert shown == kinds.keys(), "the premise: everybody was shown something"
     assert set(kinds.values()) == {True, False}, "the premise: reference clients and pages"
