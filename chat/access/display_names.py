@@ -10,8 +10,16 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.access.policy import policy
 from chat.models import Membership
+from chat.models.prepared import Prepared
 
 DELETED_ACCOUNT = _("Deleted account")
+_others = Prepared(
+    lambda room_ids, user_key: (
+        Membership.objects.filter(room__in=room_ids).exclude(user_key=user_key).select_related("user").order_by("pk")
+    ),
+    [int],
+    str,
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,7 @@ def of_direct_rooms(user: Any, room_ids: Iterable[int]) -> dict[int, DirectName]
         return {}
     there: dict[int, list[str]] = defaultdict(list)
     gone: dict[int, int] = defaultdict(int)
-    rows = Membership.objects.filter(room__in=wanted).exclude(user_key=str(user.pk))
-    for each in rows.select_related("user").order_by("pk"):
+    for each in _others(wanted, str(user.pk)):
         # People leave a direct room only with their account, which still exists at the moment of its deletion.
         if each.user is None or not each.is_present:
             gone[each.room_id] += 1

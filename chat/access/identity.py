@@ -22,11 +22,13 @@ from chat.access.policy import policy
 from chat.conf import conf
 from chat.models import Token
 from chat.models.best_effort import write_if_possible
+from chat.models.prepared import Prepared
 from chat.wire.errors import Close
 from chat.wire.protocol import is_storable
 
 _ORIGIN = re.compile(r"https?://[^\s/?#@\\]+", re.IGNORECASE)
 """What browsers send as an origin; ``urlsplit`` alone would tolerate much more."""
+_tokens = Prepared(lambda digest: Token.objects.select_related("user").filter(digest=digest, revoked_at=None), str)
 USED_EVERY = timedelta(minutes=5)
 """The resolution of ``Token.last_used_at``: a bot that reconnects often must not write each time."""
 
@@ -101,7 +103,7 @@ def from_token(token: str | None) -> Identity | None:
     """The person that a bearer token stands for, or None when it is wrong, revoked or expired."""
     if not token:
         return None
-    row = Token.objects.select_related("user").filter(digest=digest(token), revoked_at=None).first()
+    row = next(iter(_tokens(digest(token))), None)
     now = timezone.now()
     if row is None or (row.expires_at and row.expires_at <= now) or not policy().is_welcome(row.user):
         return None

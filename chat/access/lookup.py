@@ -11,10 +11,17 @@ from typing import Any
 from chat.access.policy import policy, rules_for
 from chat.models import Membership, Message, Room
 from chat.models.database import snapshot
+from chat.models.prepared import Prepared
 from chat.wire.errors import MessageNotFound, RoomNotFound
 from chat.wire.protocol import is_storable
 
 MAX_PK = 2**63 - 1
+
+_rooms = Prepared(lambda pks: Room.objects.filter(pk__in=pks), [int])
+_locked_rooms = Prepared(lambda pks: Room.objects.select_for_update().filter(pk__in=pks), [int])
+_present = Prepared(
+    lambda user_key, room_ids: Membership.objects.present().filter(user_key=user_key, room__in=room_ids), str, [int]
+)
 
 
 @dataclass(frozen=True)
@@ -80,12 +87,11 @@ def watched_room(by: Any, room_id: int, *, lock: bool = False) -> Entry:
 
 
 def _entry(by: Any, room_id: int, *, lock: bool) -> Entry:
-    rooms = Room.objects.select_for_update() if lock else Room.objects.all()
-    row = rooms.filter(pk=room_id).first()
+    found = (_locked_rooms if lock else _rooms)([room_id])
     membership = _membership(by, room_id)  # of a missing room too, so that a hidden one does not take longer
-    if row is None:
+    if not found:
         raise RoomNotFound
-    return _entry_of(row, membership)
+    return _entry_of(found[0], membership)
 
 
 def _entry_of(row: Room, membership: Membership | None) -> Entry:
@@ -119,7 +125,7 @@ def watched_rooms(user: Any, room_ids: Iterable[str]) -> dict[str, Entry]:
     """Those of the rooms that ``user`` may read, by the wire ids given, in two queries; the others are left out."""
     wanted = keys(room_ids)
     with snapshot():
-        rooms = Room.objects.in_bulk(wanted.values())
+        rooms = {each.pk: each for each in _rooms(list(wanted.values()))}
         mine = _memberships(user, rooms)
     entries = {wire_id: Entry(rooms[pk], mine.get(pk)) for wire_id, pk in wanted.items() if pk in rooms}
     return {wire_id: entry for wire_id, entry in entries.items() if may_watch(user, entry)}
@@ -170,12 +176,12 @@ def membership_of(by: Any, row: Room) -> Membership | None:
 def _membership(by: Any, room_id: int) -> Membership | None:
     if by is None or by.pk is None:
         return None
-    return Membership.objects.present().of(by).filter(room=room_id).first()
+    return next(iter(_present(str(by.pk), [room_id])), None)
 
 
 def _memberships(user: Any, rooms: dict[int, Room]) -> dict[int, Membership]:
     """The person's present memberships of the rooms, by room."""
-    found = {each.room_id: each for each in Membership.objects.present().of(user).filter(room__in=list(rooms))}
+    found = {each.room_id: each for each in _present(str(user.pk), list(rooms))}
     for pk, each in found.items():
         each.room = rooms[pk]
     return found

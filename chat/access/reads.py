@@ -12,6 +12,7 @@ from chat.access.policy import policy
 from chat.conf import conf
 from chat.models import Membership, Mention, Message, Reaction, Room
 from chat.models.database import snapshot
+from chat.models.prepared import Prepared
 from chat.wire import protocol
 from chat.wire.errors import CommandInvalid
 
@@ -25,6 +26,59 @@ PAGE_BYTES = 200 * 1024
 """Message text in one page; with the JSON around it a frame stays below 256 KiB."""
 
 
+_latest_own = Prepared(
+    lambda user_key: _own(user_key).order_by(F("room__last_message_at").desc(nulls_last=True), "-room_id"), str
+)
+_versions = Prepared(
+    lambda user_keys: (
+        Membership.objects.filter(user_key__in=user_keys)
+        .values("user_key")
+        .annotate(version=Sum("moves"))
+        .values_list("user_key", "version")
+    ),
+    [str],
+)
+_unread_mentions = Prepared(
+    lambda user_key, room_ids: (
+        Mention.objects.filter(
+            user_key=user_key,
+            room__in=room_ids,
+            room__memberships__user_key=user_key,
+            number__gt=F("room__memberships__read_number"),
+        )
+        .values("room")
+        .annotate(count=Count("pk"))
+        .values_list("room", "count")
+    ),
+    str,
+    [int],
+)
+_own_emoji = Prepared(
+    lambda message_ids, user_key: (
+        Reaction.objects.filter(message__in=message_ids, user_key=user_key)
+        .order_by("pk")
+        .values_list("message_id", "emoji")
+    ),
+    [int],
+    str,
+)
+_older = Prepared(
+    lambda room_id, number: (
+        Message.objects.filter(room=room_id, number__lte=number).select_related("author").order_by("-number")
+    ),
+    int,
+    int,
+)
+_newer = Prepared(
+    lambda room_id, number: (
+        Message.objects.filter(room=room_id, number__gt=number).select_related("author").order_by("number")
+    ),
+    int,
+    int,
+)
+_by_key = Prepared(lambda pks: Message.objects.filter(pk__in=pks).select_related("author"), [int])
+
+
 # A person's rooms ----------------------------------------------------------------------------------------------
 
 
@@ -32,7 +86,7 @@ def hello(user: Any) -> tuple[list[protocol.RoomState], bool, int]:
     """The person's most recently active rooms, whether there are more, and their ``rooms_version``."""
     with snapshot():
         most = conf.hello_rooms
-        rows = list(_own(user).order_by(F("room__last_message_at").desc(nulls_last=True), "-room_id")[: most + 1])
+        rows = _latest_own(str(user.pk), limit=most + 1)
         states = _states(user, _seen(user, rows[:most]), count=headcounts.read)
         return states, len(rows) > most, rooms_version(user)
 
@@ -45,7 +99,7 @@ def own_rooms(
     past, more, entries = _after(after), True, list[lookup.Entry]()
     with snapshot():
         while more and not entries:  # again only if the policy hides a whole page of them
-            rows = list(_own(user).filter(room_id__gt=past).order_by("room_id")[: limit + 1])
+            rows = list(_own(str(user.pk)).filter(room_id__gt=past).order_by("room_id")[: limit + 1])
             more, rows = len(rows) > limit, rows[:limit]
             entries = _seen(user, rows)
             past = rows[-1].room_id if rows else past
@@ -84,8 +138,7 @@ def rooms_version(user: Any) -> int:
 
 
 def rooms_versions(user_ids: Iterable[str]) -> dict[str, int]:
-    rows = Membership.objects.filter(user_key__in=list(user_ids)).values("user_key").annotate(version=Sum("moves"))
-    return dict(rows.values_list("user_key", "version"))
+    return dict(_versions(list(user_ids)))
 
 
 def is_member(user_id: str, room_id: int) -> bool:
@@ -105,8 +158,8 @@ def read_state(membership: Membership, last_number: int) -> protocol.ReadResult:
     )
 
 
-def _own(user: Any) -> QuerySet[Membership]:
-    return Membership.objects.present().of(user).filter(hidden=False).select_related("room")
+def _own(user_key: str) -> QuerySet[Membership]:
+    return Membership.objects.present().filter(user_key=user_key, hidden=False).select_related("room")
 
 
 def _seen(user: Any, memberships: list[Membership]) -> list[lookup.Entry]:
@@ -162,15 +215,7 @@ def _why_silent(user: Any, room: Room, membership: Membership | None) -> protoco
 
 def _mentions(user: Any, memberships: list[Membership]) -> dict[int, int]:
     unread = [each.room_id for each in memberships if each.room.last_number > each.read_number]
-    if not unread:
-        return {}
-    rows = Mention.objects.filter(
-        user_key=str(user.pk),
-        room__in=unread,
-        room__memberships__user_key=str(user.pk),
-        number__gt=F("room__memberships__read_number"),
-    )
-    return dict(rows.values("room").annotate(count=Count("pk")).values_list("room", "count"))
+    return dict(_unread_mentions(str(user.pk), unread))
 
 
 def _after(wire_id: str | None) -> int:
@@ -257,18 +302,15 @@ def history(
     limit = limit or max(1, conf.history_messages // 2)
     with snapshot():
         entry = lookup.watched_room(user, room_id)
-        rows = Message.objects.filter(room=entry.room).select_related("author")
         if after is not None:
-            page = _bounded(_first(rows.filter(number__gt=after).order_by("number"), limit))
+            page = _bounded(_first(_newer, room_id, after, limit))
         elif around is not None:
-            older = _bounded(
-                _first(rows.filter(number__lte=around).order_by("-number"), (limit + 1) // 2), PAGE_BYTES // 2
-            )
-            newer = _bounded(_first(rows.filter(number__gt=around).order_by("number"), limit // 2), PAGE_BYTES // 2)
+            older = _bounded(_first(_older, room_id, around, (limit + 1) // 2), PAGE_BYTES // 2)
+            newer = _bounded(_first(_newer, room_id, around, limit // 2), PAGE_BYTES // 2)
             page = older[::-1] + newer
         else:
-            top = before if before is not None else entry.room.last_number + 1
-            page = _bounded(_first(rows.filter(number__lt=top).order_by("-number"), limit))[::-1]
+            newest = before - 1 if before is not None else entry.room.last_number
+            page = _bounded(_first(_older, room_id, newest, limit))[::-1]
         return _history_page(user, entry.room, page, before, after)
 
 
@@ -304,8 +346,9 @@ def _quoted(room: Room, page: list[Message]) -> list[Message]:
     if not wanted:
         return []
     # By key alone: asked for the room and its order too, SQLite would walk the whole timeline.
-    found = Message.objects.filter(pk__in=wanted).select_related("author")
-    rows = sorted((each for each in found if each.room_id == room.pk), key=lambda each: each.number, reverse=True)
+    rows = sorted(
+        (each for each in _by_key(list(wanted)) if each.room_id == room.pk), key=lambda each: each.number, reverse=True
+    )
     return _bounded(rows, PAGE_BYTES - sum(map(size_of, page)), at_least=0)[::-1]
 
 
@@ -315,12 +358,7 @@ def own_reactions(user: Any, messages: Iterable[Message]) -> dict[str, list[str]
     if not wanted:
         return {}
     mine: dict[str, list[str]] = defaultdict(list)
-    rows = (
-        Reaction.objects.filter(message__in=wanted, user_key=str(user.pk))
-        .order_by("pk")
-        .values_list("message_id", "emoji")
-    )
-    for message_id, emoji in rows:
+    for message_id, emoji in _own_emoji(wanted, str(user.pk)):
         mine[str(message_id)].append(emoji)
     return dict(mine)
 
@@ -332,13 +370,14 @@ def size_of(message: Message) -> int:
     return 600 + reactions + (characters if message.body.isascii() else 3 * characters)
 
 
-def _first(rows: QuerySet[Message], most: int) -> Iterator[Message]:
-    """The first rows, in one query if they are few and two if they are many: where messages are long, a page holds few
-    of them, and the others need not be read."""
-    first = list(rows[: min(most, SLICE)])
+def _first(rows: Prepared[Message], room_id: int, number: int, most: int) -> Iterator[Message]:
+    """The room's messages from ``number`` on, in one query if they are few and two if they are many: where messages are
+    long, a page holds few of them, and the others need not be read."""
+    first = rows(room_id, number, limit=min(most, SLICE))
     yield from first
     if len(first) == SLICE < most:
-        yield from rows[SLICE:most]
+        last = first[-1].number
+        yield from rows(room_id, last if last > number else last - 1, limit=most - SLICE)
 
 
 def _bounded(rows: Iterable[Message], most_bytes: int = PAGE_BYTES, *, at_least: int = 1) -> list[Message]:

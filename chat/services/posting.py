@@ -15,6 +15,7 @@ from chat.live.hints import Hint
 from chat.live.publisher import publish_on_commit
 from chat.models import Membership, Message, Room
 from chat.models.database import write
+from chat.models.prepared import Prepared
 from chat.services import membership_rows, people, read_pointers, sequence
 from chat.services.message_bodies import Rendered, checked, is_acceptable, render, store_mentions
 from chat.wire import protocol
@@ -28,6 +29,24 @@ from chat.wire.errors import (
     RoomNotFound,
 )
 from chat.wire.protocol import PostResult, rfc3339
+
+# In id order, so that two writers never wait for each other in a circle.
+_locked_rooms = Prepared(lambda pks: Room.objects.select_for_update().filter(pk__in=pks).order_by("pk"), [int])
+_stored = Prepared(
+    lambda client_ids, user_keys, room_ids: Message.objects.filter(
+        client_id__in=client_ids, user_key__in=user_keys, room__in=room_ids
+    ).defer("body", "html"),
+    [UUID],
+    [str],
+    [int],
+)
+_memberships = Prepared(
+    lambda room_ids, user_keys: (
+        Membership.objects.present().filter(room__in=room_ids, user_key__in=user_keys).select_related("user")
+    ),
+    [int],
+    [str],
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -110,28 +129,20 @@ class _Batch:
             return refusal
 
     def _lock_rooms(self) -> dict[int, Room]:
-        wanted = sorted({each.room_id for each in self._posts})
-        # In id order, so that two writers never wait for each other in a circle.
-        return {room.pk: room for room in Room.objects.select_for_update().filter(pk__in=wanted).order_by("pk")}
+        return {room.pk: room for room in _locked_rooms({each.room_id for each in self._posts})}
 
     def _key(self, request: Post) -> _Key:
         return str(request.by.pk), request.room_id, request.client_id
 
     def _find_stored(self) -> dict[_Key, Message]:
-        rows = Message.objects.filter(
-            client_id__in={each.client_id for each in self._posts},
-            user_key__in={str(each.by.pk) for each in self._posts},
-            room__in=self._rooms,
-        ).defer("body", "html")
+        rows = _stored({each.client_id for each in self._posts}, self._people(), self._rooms)
         return {(row.user_key, row.room_id, row.client_id): row for row in rows}
 
     def _find_memberships(self) -> dict[tuple[int, str], Membership]:
-        rows = (
-            Membership.objects.present()
-            .filter(room__in=self._rooms, user_key__in={str(each.by.pk) for each in self._posts})
-            .select_related("user")
-        )
-        return {(each.room_id, each.user_key): each for each in rows}
+        return {(each.room_id, each.user_key): each for each in _memberships(self._rooms, self._people())}
+
+    def _people(self) -> set[str]:
+        return {str(each.by.pk) for each in self._posts}
 
     def _membership(self, request: Post) -> Membership | None:
         return self._memberships.get((request.room_id, str(request.by.pk)))
