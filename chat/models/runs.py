@@ -17,6 +17,7 @@ from django.db.models import F, Q, Value
 from django.db.models.expressions import RawSQL
 
 from chat.models.database import connection, transaction_memory
+from chat.models.prepared import Prepared
 from chat.models.rooms import Room
 
 RUNS_PER_ROOM = 100
@@ -91,16 +92,15 @@ def current_run() -> str:
 
 
 def _find_or_begin(db: BaseDatabaseWrapper) -> str:
-    rows = DatabaseRun.objects.using(db.alias).filter(pk=_THE_ROW)
-    present = rows.annotate(here=_server(db)).values_list("run", "server", "here")
-    if (row := present.first()) is None:  # the tables were emptied
+    if not (found := _present()):  # the tables were emptied
         DatabaseRun.objects.using(db.alias).bulk_create([DatabaseRun()], ignore_conflicts=True)
-        row = present.get()
-    run, server, here = row
+        found = _present()
+    ((run, server, here),) = found
     is_from_before = _is_from_before(db, run)
     if run and server == here and not is_from_before:
         return str(run)
     run = token_hex(_RUN_BYTES)
+    rows = DatabaseRun.objects.using(db.alias).filter(pk=_THE_ROW)
     if rows.select_for_update(skip_locked=db.features.has_select_for_update_skip_locked).first():
         rows.update(run=run, server=here)
     return run
@@ -120,6 +120,13 @@ def _server(db: BaseDatabaseWrapper) -> Any:
         " (SELECT oid FROM pg_database WHERE datname = current_database()), pg_relation_filenode(%s::regclass))",
         [table],
     )
+
+
+_present = Prepared(
+    lambda: DatabaseRun.objects.filter(pk=_THE_ROW)
+    .annotate(here=_server(connection()))
+    .values_list("run", "server", "here")
+)
 
 
 def _is_from_before(db: BaseDatabaseWrapper, run: str) -> bool:
