@@ -280,6 +280,11 @@ class Connection:
             self._room_waiters.append(waiter)
             await waiter
 
+    def look_for_room(self) -> None:
+        """Let go on what waits for room, if there is some. Nobody tells when half of what waited has been sent."""
+        if self._room_waiters and self.window.is_half_empty:
+            self._wake()
+
     def _wake(self) -> None:
         waiters, self._room_waiters = self._room_waiters, []
         for each in waiters:

@@ -38,11 +38,13 @@ class Heartbeat:
             group.pop(connection, None)
 
     async def second(self) -> None:
-        """Close the connections that have stalled, and send ``heads`` to those whose turn it is."""
+        """Close connections that have stalled, wake those with room, and send ``heads`` to those whose turn it is."""
         now = self._hub.loop.time()
         for connection in list(self._hub.connections):
             if connection.window.is_stalled(now):
                 connection.close(Close.TOO_SLOW)
+            else:
+                connection.look_for_room()
         self._turn = (self._turn + 1) % len(self._groups)
         due = list(self._groups[self._turn])
         if due:

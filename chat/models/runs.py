@@ -123,9 +123,11 @@ def _server(db: BaseDatabaseWrapper) -> Any:
 
 
 _present = Prepared(
-    lambda: DatabaseRun.objects.filter(pk=_THE_ROW)
-    .annotate(here=_server(connection()))
-    .values_list("run", "server", "here")
+    lambda: (
+        DatabaseRun.objects.filter(pk=_THE_ROW)
+        .annotate(here=_server(connection()))
+        .values_list("run", "server", "here")
+    )
 )
 
 

@@ -1,6 +1,7 @@
 """Accepting connections on one listening socket, and stopping to."""
 
 import asyncio
+import errno
 import logging
 import socket
 from typing import Any
@@ -12,7 +13,7 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 16
 """Connections that are accepted in one turn of the event loop. Other processes that listen on the same socket get the
 rest, and the sockets that are there already get their turn."""
-FULL_S = 1.0
+FULL, FULL_S = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM), 1.0
 """How long nothing is accepted when there are no more file descriptors. What comes meanwhile waits in the backlog."""
 
 
@@ -46,28 +47,36 @@ class Acceptor:
             self._resumes = None
         self._loop.remove_reader(self._listening.fileno())
 
-    def close(self) -> None:
-        """Accept what waits, which would be reset otherwise, and listen no more. Others that listen here go on."""
+    def close(self, *, accepts_what_waits: bool) -> None:
+        """Listen no more.
+
+        Args:
+            accepts_what_waits: Whether to accept what is in the backlog first.
+        """
         if self._listening.fileno() != -1:
             self.stop()
-            self._accept(at_most=BACKLOG)
-            self.stop()
+            if accepts_what_waits:
+                self._accept(at_most=BACKLOG)
+                self.stop()
             self._listening.close()
 
     def _accept(self, at_most: int = AT_ONCE) -> None:
         for _ in range(at_most):
             try:
                 accepted, _address = self._listening.accept()
-            except (BlockingIOError, ConnectionAbortedError):
+                with accepted:
+                    accepted.setblocking(False)
+                    # Twisted takes a copy of the descriptor.
+                    self._reactor.adoptStreamConnection(accepted.fileno(), accepted.family, self._factory)
+            except BlockingIOError:
                 return
             except OSError as error:
-                logger.error("No connection can be accepted: %s", error.strerror)
-                self.stop()
-                self._resumes = self._loop.call_later(FULL_S, self.start)
-                return
-            with accepted:
-                accepted.setblocking(False)
-                try:
-                    self._reactor.adoptStreamConnection(accepted.fileno(), accepted.family, self._factory)
-                except OSError:
-                    continue  # the client has gone already, or there are no descriptors for the copy that Twisted takes
+                if error.errno in FULL:
+                    self._rest(error)
+                    return
+                # Otherwise the client has gone already.
+
+    def _rest(self, error: OSError) -> None:
+        logger.error("No connection can be accepted for now: %s", error.strerror)
+        self.stop()
+        self._resumes = self._loop.call_later(FULL_S, self.start)

@@ -11,6 +11,8 @@ from typing import Any
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from chat.server.transport import unsent_bytes
+
 
 @implementer(IPushProducer)
 class Frames:
@@ -46,19 +48,18 @@ class Frames:
             if sent == len(frame):
                 return
             frame = memoryview(frame)[sent:].tobytes()
+        else:
+            sent = self._written - unsent_bytes(tcp)
+            while self._ends and self._ends[0] <= sent:
+                self._ends.popleft()
         self._written += len(frame)
         self._ends.append(self._written)
         tcp.write(frame)
 
-    def unsent(self) -> int:
-        """How many bytes the kernel has not taken yet."""
-        tcp = self._tcp
-        return int(len(tcp.dataBuffer) - tcp.offset + tcp._tempDataLen)
-
     def drop_unsent(self) -> None:
         """Forget the frames of which nothing has been sent: a client that reads slowly would have to read all of them
         before what follows."""
-        tcp, unsent = self._tcp, self.unsent()
+        tcp, unsent = self._tcp, unsent_bytes(self._tcp)
         if not unsent:
             return
         sent = self._written - unsent

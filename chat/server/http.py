@@ -5,16 +5,24 @@ requests never: what its applications leave unanswered, and what it cannot read,
 """
 
 import asyncio
+import logging
 import time
-from contextlib import suppress
 from typing import Any
 
 from daphne.http_protocol import HTTPFactory, WebRequest
 from twisted.web import http
 
 from chat.server.bounds import Bounds
-from chat.server.transport import READ_BYTES
+from chat.server.transport import READ_BYTES, unsent_bytes
 
+logger = logging.getLogger(__name__)
+
+FLUSHED_S = 10.0
+"""How long a client may take to read the end of its answer once the connection is being closed."""
+STUCK_S = 60.0
+"""How long a client may read nothing of an answer before the connection is ended."""
+NEW_S = 1.0
+"""How long a server that ends waits for the first request of a connection that has just been accepted."""
 LINGER_S = 2.0
 """How long what a refused client still sends is thrown away. Closing at once would reset the connection, and take the
 answer with it (RFC 9112, section 9.6)."""
@@ -82,6 +90,9 @@ class Request(WebRequest):
                 channel.upgraded()
 
     def handle_reply(self, message: Any) -> None:
+        if message["type"] == "http.response.body" and (self.method == b"HEAD" or self.code in http.NO_BODY_CODES):
+            # Twisted drops the first part only, for daphne goes round the method that would.
+            message = {**message, "body": b""}
         if message["type"] == "http.response.start" and self.server.is_draining and self.channel is not None:
             self.channel.persistent = False
             message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
@@ -114,6 +125,8 @@ class Channel(http.HTTPChannel):
         self.totalHeadersSize = self.bounds.header_bytes
         self.MAX_LENGTH = self.bounds.header_bytes
         self.maxHeaders = self.bounds.headers
+        self._opened_at = time.monotonic()
+        self._is_new = True
         self.reads_since: float | None = None
         self._received = 0
         self._thrown_away: int | None = None
@@ -130,8 +143,14 @@ class Channel(http.HTTPChannel):
         if self.reads_since is None and not self._handlingRequest:
             self._begin_to_read()
         self._received += len(data)
-        with suppress(_Refused):
+        self._is_new = False
+        try:
             super().dataReceived(data)
+        except _Refused:
+            pass
+        except Exception:  # a number of 5,000 digits, for example
+            logger.exception("A request can't be read")
+            self.refusal(400, "This request can't be read.")
 
     def _begin_to_read(self) -> None:
         self.reads_since, self._received = time.monotonic(), 0
@@ -157,8 +176,18 @@ class Channel(http.HTTPChannel):
 
     def close_if_idle(self) -> None:
         """Close the connection unless a request is on its way or being answered. Answers given later close it."""
-        if not self.requests and self._thrown_away is None:
+        if not self.is_busy:
             self.loseConnection()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is on its way, as with a connection that is new, or being answered."""
+        is_awaited = self._is_new and time.monotonic() - self._opened_at < NEW_S
+        return bool(self.requests) or is_awaited or self._thrown_away is not None
+
+    def loseConnection(self) -> Any:
+        self.callLater(FLUSHED_S, self.transport.abortConnection)
+        return super().loseConnection()
 
     def close_if_slow(self, now: float) -> None:
         """Answer 408 to a client that takes too long to send its headers, or sends its body too slowly."""
@@ -204,6 +233,13 @@ class Channel(http.HTTPChannel):
         self._end_to_read()
         self.factory.channels.discard(self)
         self.setTimeout(None)
+        self._is_upgraded = True
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if self._is_upgraded:  # it came in one piece with the handshake
+            self.transport.protocol.dataReceived(data)
+        else:
+            super().rawDataReceived(data)
 
     def resumeProducing(self) -> None:
         super().resumeProducing()
@@ -211,9 +247,13 @@ class Channel(http.HTTPChannel):
 
     async def has_room(self) -> None:
         """Wait until the client has taken in what was sent so far, but for some kilobytes, or has gone."""
+        left = -1
         while self._waitingForTransport and self.transport.connected:
             self._drained = self._drained or asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._drained)
+            await asyncio.wait([self._drained], timeout=STUCK_S)
+            if left == (left := unsent_bytes(self.transport)) and self._waitingForTransport:
+                self.transport.abortConnection()
+                return
 
     def _wake(self) -> None:
         drained, self._drained = self._drained, None
@@ -227,6 +267,7 @@ class Channel(http.HTTPChannel):
         super().connectionLost(reason)
 
     _has_headers = False
+    _is_upgraded = False
     _drained: asyncio.Future[None] | None = None
 
 
@@ -259,4 +300,4 @@ class Factory(HTTPFactory):
     @property
     def is_busy(self) -> bool:
         """Whether a request is on its way or being answered."""
-        return any(each.requests for each in self.channels)
+        return any(each.is_busy for each in self.channels)

@@ -73,6 +73,15 @@ def listen(listening: socket.socket) -> None:
     listening.listen(BACKLOG)
 
 
+def identity_of(path: str) -> tuple[int, int] | None:
+    """What tells the file at this path from a later one; None if there is none."""
+    try:
+        found = Path(path).lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def shown(listening: socket.socket) -> str:
     """What a person calls the socket: ``127.0.0.1:8000``, ``[::1]:8000`` or a path."""
     name = listening.getsockname()
@@ -93,7 +102,12 @@ def _open_host(host: str, port: int) -> list[socket.socket]:
         raise CannotListen(f"{host}: {error.strerror or error}") from None
     opened: list[socket.socket] = []
     for family, address in dict.fromkeys((each[0], each[4]) for each in found):
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listening = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            if host == "*" and error.errno == errno.EAFNOSUPPORT:
+                continue  # this machine has no IPv6
+            raise CannotListen(f"{host}:{port}: {error.strerror or error}") from None
         opened.append(listening)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -104,8 +118,8 @@ def _open_host(host: str, port: int) -> list[socket.socket]:
         except OSError as error:
             listening.close()
             opened.pop()
-            if host == "*" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-                continue  # this machine has no IPv6
+            if host == "*" and error.errno == errno.EADDRNOTAVAIL:
+                continue  # this machine has no IPv6 address
             for each in opened:
                 each.close()
             raise CannotListen(f"{host}:{port}: {os.strerror(error.errno or 0)}") from None

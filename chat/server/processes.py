@@ -28,7 +28,6 @@ ENDED_S = 20.0
 SHORT_S = 10.0
 """A process that lived less than this is started again only after a pause, which doubles."""
 PAUSE_S, PAUSE_AT_MOST_S = 0.5, 30.0
-PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 @dataclass
@@ -36,18 +35,21 @@ class _Child:
     process: asyncio.subprocess.Process
     line: socket.socket
     began: float
+    serves: bool = False
+    """Whether it has begun, and so has handlers for signals."""
 
-    async def is_ready(self) -> bool:
-        """Wait until it serves; False if it has ended, or takes too long."""
+    async def is_ready(self, within_s: float | None = None) -> bool:
+        """Wait until it serves; False if it has ended, or takes longer than ``within_s``."""
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(READY_S):
+            async with asyncio.timeout(within_s):
                 if await loop.sock_recv(self.line, len(READY)) == READY:
-                    return True
-                await self.process.wait()
+                    self.serves = True
+                else:
+                    await self.process.wait()
         except (TimeoutError, OSError):
             pass
-        return False
+        return self.serves
 
     def signal(self, number: signal.Signals) -> None:
         if self.process.returncode is None:
@@ -77,6 +79,9 @@ class Processes:
         self._count = count
         self._arguments = arguments
         self._children: dict[int, _Child] = {}
+        self._coming: _Child | None = None
+        """The process that is to replace one of them."""
+        self._accepts = True
         self._ends = asyncio.Event()
         self._status = 0
         self._renewing = asyncio.Lock()
@@ -88,8 +93,8 @@ class Processes:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
-        for number in PASSED_ON:
-            loop.add_signal_handler(number, self._pass_on, number)
+        loop.add_signal_handler(signal.SIGUSR1, self._accept, False)
+        loop.add_signal_handler(signal.SIGUSR2, self._accept, True)
         tasks = [asyncio.create_task(self._keep(slot)) for slot in range(self._count)]
         renewals: set[asyncio.Task[None]] = set()
 
@@ -99,19 +104,29 @@ class Processes:
 
         loop.add_signal_handler(signal.SIGHUP, renew)
         await self._ends.wait()
-        for each in [*tasks, *renewals]:
-            each.cancel()
-        await asyncio.gather(*(each.end() for each in self._children.values()))
+        for each in self._sockets:
+            each.close()  # or the kernel would go on taking connections that nobody accepts
+        for task in [*tasks, *renewals]:
+            task.cancel()
+        await asyncio.gather(*(each.end() for each in self._all()))
         return self._status
+
+    def _all(self) -> list[_Child]:
+        return [*self._children.values(), *([self._coming] if self._coming else [])]
 
     def _end(self) -> None:
         if self._ends.is_set():  # told twice
-            self._pass_on(signal.SIGINT)
+            self._signal(signal.SIGINT)
         self._ends.set()
 
-    def _pass_on(self, number: signal.Signals) -> None:
-        for each in self._children.values():
-            each.signal(number)
+    def _accept(self, does: bool) -> None:
+        self._accepts = does
+        self._signal(signal.SIGUSR2 if does else signal.SIGUSR1)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for each in self._all():
+            if each.serves:
+                each.signal(number)
 
     async def _keep(self, slot: int) -> None:
         """Keep one process running."""
@@ -119,24 +134,33 @@ class Processes:
         pause_s = PAUSE_S
         is_first = True
         while True:
-            child = self._children[slot] = await self._start()
-            if await child.is_ready():
-                self._told_ready(slot)
-            elif is_first and (child.process.returncode or 0) > 0:
-                # It could not begin, and has said why. So could none of them. (A signal is no reason of its own.)
-                self._status = child.process.returncode or 1
-                self._ends.set()
-                return
-            is_first = False
-            while child.process.returncode is None:
-                await child.process.wait()
-                child = self._children[slot]  # a renewal has put another one there
-            logger.error("Process %d has ended (%s), and is started again", child.process.pid, child.process.returncode)
-            child.line.close()
-            pause_s = PAUSE_S if loop.time() - child.began > SHORT_S else min(2 * pause_s, PAUSE_AT_MOST_S)
+            began = loop.time()
+            try:
+                child = self._children[slot] = await self._start()
+            except OSError as error:
+                logger.error("A process can't be started: %s", error.strerror)
+            else:
+                if await child.is_ready():
+                    self._has_begun(slot, child)
+                elif is_first and (child.process.returncode or 0) > 0:
+                    # It could not begin, and has said why. So could none of them. (A signal is no reason of its own.)
+                    self._status = child.process.returncode or 1
+                    self._ends.set()
+                    return
+                is_first = False
+                while (child := self._children[slot]).process.returncode is None:  # a renewal puts another one there
+                    await child.process.wait()
+                logger.error(
+                    "Process %d has ended (%s); another is started", child.process.pid, child.process.returncode
+                )
+                child.line.close()
+                began = child.began
+            pause_s = PAUSE_S if loop.time() - began > SHORT_S else min(2 * pause_s, PAUSE_AT_MOST_S)
             await asyncio.sleep(pause_s)
 
-    def _told_ready(self, slot: int) -> None:
+    def _has_begun(self, slot: int, child: _Child) -> None:
+        if not self._accepts:
+            child.signal(signal.SIGUSR1)
         self._ready.add(slot)
         if len(self._ready) == self._count and self._on_ready is not None:
             systemd.notify("READY=1")
@@ -146,13 +170,20 @@ class Processes:
     async def _renew(self) -> None:
         """Replace the processes one by one, each by one that is ready."""
         async with self._renewing:
-            for slot in range(self._count):
-                old, new = self._children[slot], await self._start()
-                if not await new.is_ready():
-                    logger.error("Process %d can't begin; the old ones are kept", new.process.pid)
-                    await new.end()
+            for slot in sorted(self._children):
+                try:
+                    new = self._coming = await self._start()
+                except OSError as error:
+                    logger.error("A process can't be started, and the old ones are kept: %s", error.strerror)
                     return
-                self._children[slot] = new
+                if not await new.is_ready(READY_S):
+                    logger.error("Process %d can't begin, and the old ones are kept", new.process.pid)
+                    await new.end()
+                    self._coming = None
+                    return
+                old = self._children[slot]
+                self._children[slot], self._coming = new, None
+                self._has_begun(slot, new)
                 await old.end()
                 old.line.close()
 

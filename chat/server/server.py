@@ -44,6 +44,7 @@ class Server(daphne.server.Server):
 
     Args:
         drain: Sends the application's own sockets away, each with a close frame, and returns when it has.
+        are_shared: Whether other processes accept on the same sockets.
         on_ready: Called once connections are accepted.
         handshake_headers: Sent with the answer to each WebSocket handshake.
         frame_bytes: The longest frame that is read; a longer one closes the socket with 4029.
@@ -55,6 +56,7 @@ class Server(daphne.server.Server):
         *,
         sockets: list[socket.socket],
         bounds: Bounds,
+        are_shared: bool,
         drain: Callable[[], Awaitable[None]],
         on_ready: Callable[[], None],
         frame_bytes: int,
@@ -82,6 +84,7 @@ class Server(daphne.server.Server):
         self.connections: dict[Any, dict[str, Any]] = {}
         self.http_factory = http.Factory(self)
         self.ws_factory = websocket.Factory(self, server=self.server_name)
+        self._are_shared = are_shared
         self._drain_sockets = drain
         self._on_ready = on_ready
         self._acceptors = [Acceptor(each, self.http_factory, reactor) for each in sockets]
@@ -123,8 +126,37 @@ class Server(daphne.server.Server):
             self._on_ready()
 
     def _second(self) -> None:
-        self.http_factory.close_slow()
-        reactor.callLater(1, self._second)
+        try:
+            self.http_factory.close_slow()
+        finally:
+            reactor.callLater(1, self._second)
+
+    # daphne's own checks end for ever with the first exception of one protocol.
+
+    def timeout_checker(self) -> None:
+        for each in list(self.connections):
+            try:
+                each.check_timeouts()
+            except Exception:
+                logger.exception("A connection can't be checked, and is ended")
+                if each.transport is not None:
+                    each.transport.abortConnection()
+        reactor.callLater(2, self.timeout_checker)
+
+    def application_checker(self) -> None:
+        now = time.time()
+        for protocol, details in list(self.connections.items()):
+            gone, task = details.get("disconnected"), details.get("application_instance")
+            if gone and (task is None or task.done()):
+                self.connections.pop(protocol, None)
+            elif gone and task is not None and now - gone > self.application_close_timeout:
+                logger.warning("An application has not ended within %s s of its client", self.application_close_timeout)
+                task.cancel()
+        reactor.callLater(1, self.application_checker)
+
+    def protocol_disconnected(self, protocol: Any) -> None:
+        if protocol in self.connections:  # it may have been refused, and forgotten, before
+            super().protocol_disconnected(protocol)
 
     # The end -----------------------------------------------------------------------------------------------------
 
@@ -149,7 +181,8 @@ class Server(daphne.server.Server):
 
     async def _drain(self) -> None:
         for each in self._acceptors:
-            each.close()
+            # What waits would be reset. Where others listen, it is theirs.
+            each.close(accepts_what_waits=not self._are_shared)
         self.is_draining = True
         self.http_factory.close_idle()
         try:

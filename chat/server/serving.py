@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from chat.conf import conf
 from chat.server import reactor, systemd
 from chat.server.bounds import Bounds, networks
-from chat.server.listening import Places, open_sockets
+from chat.server.listening import Places, identity_of, open_sockets
 from chat.server.processes import READY
 from chat.server.processes import serve as serve_by_processes
 
@@ -89,7 +89,7 @@ def serve(options: Options, *, arguments: list[str] | None = None, on_ready: Cal
     sockets = open_sockets(options.places)
     with ExitStack() as stack:
         if options.places.unix and not options.places.descriptors:
-            stack.callback(_remove, options.places.unix)
+            stack.callback(_remove, options.places.unix, identity_of(options.places.unix))
         if options.processes > 1:
             return serve_by_processes(sockets, options.processes, arguments or [], on_ready)
         loop = reactor.install()
@@ -128,6 +128,7 @@ def _serve(
             import_string(settings.ASGI_APPLICATION),
             sockets=sockets,
             bounds=bounds,
+            are_shared=bool(options.places.descriptors),
             drain=lambda: process.drain(conf.server_drain_s),
             on_ready=ready,
             frame_bytes=FRAMES_READ * conf.frame_bytes,
@@ -157,5 +158,7 @@ def _parent_is_gone(loop: asyncio.AbstractEventLoop, parent: socket.socket, serv
     server.drain()
 
 
-def _remove(path: str) -> None:
-    Path(path).unlink(missing_ok=True)
+def _remove(path: str, mine: tuple[int, int] | None) -> None:
+    """Remove the Unix socket, unless another server has put its own there meanwhile."""
+    if identity_of(path) == mine:
+        Path(path).unlink(missing_ok=True)

@@ -54,9 +54,8 @@ class DaphneTransport:
 
     def unsent_bytes(self) -> int:
         """What was handed to daphne and not yet taken by the kernel; 0 where TLS ends in daphne itself."""
-        transport = self._protocol.transport
         try:
-            return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
+            return unsent_bytes(self._protocol.transport)
         except AttributeError:
             return 0
 
@@ -94,6 +93,11 @@ class DaphneTransport:
             self._protocol.dataReceived(kept)
         if self._resumes is None and not self._is_stopped:
             self._protocol.transport.resumeProducing()
+
+
+def unsent_bytes(tcp: Any) -> int:
+    """What a Twisted connection was given and the kernel has not taken."""
+    return int(len(tcp.dataBuffer) - tcp.offset + tcp._tempDataLen)
 
 
 def with_transport(application: Any) -> Any:

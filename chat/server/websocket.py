@@ -6,6 +6,7 @@ from typing import Any
 
 from autobahn.websocket.types import ConnectionDeny
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.internet import reactor
 from twisted.web.http import RESPONSES
 
 from chat.server.frames import Frames
@@ -13,9 +14,15 @@ from chat.wire.errors import Close
 
 REFUSALS: dict[str, Any] = {"websocket.http.response": {}}
 """The extension by which an application chooses the status of a refusal (ASGI, "WebSocket Denial Response")."""
-CLOSES_WITHIN_S, SLOW_WITHIN_S = 1.0, 10.0
+CLOSES_WITHIN_S, SLOW_WITHIN_S = 2.0, 10.0
 """How long a client may take for its part of the closing handshake; and one that reads slowly, which must come as far
 as the close frame."""
+
+
+FLUSHED_S = 10.0
+"""How long a client may take to read what was sent to it before the end of the connection."""
+EARLY_BYTES = 64 * 1024
+"""What is read of a client before its handshake is answered."""
 
 
 class Protocol(WebSocketProtocol):
@@ -26,6 +33,7 @@ class Protocol(WebSocketProtocol):
 
     def onConnect(self, request: Any) -> Any:
         self._response: dict[str, Any] | None = None
+        self._early = b""
         self.server = self.factory.server_class
         self.server.handshakes.add(self)
         self.frames = Frames(self.transport)
@@ -42,6 +50,16 @@ class Protocol(WebSocketProtocol):
             return  # no application was asked: daphne's own would fail
         self.server.handshakes.discard(self)
         super().onClose(wasClean, code, reason)
+
+    def dataReceived(self, data: bytes) -> None:
+        # Autobahn would look for a second handshake in what comes before the first is answered, from the beginning each
+        # time, and answer it.
+        if self.state == self.STATE_CONNECTING and self.frames is not None:
+            self._early += data
+            if len(self._early) > EARLY_BYTES:
+                self.transport.pauseProducing()
+        else:
+            super().dataReceived(data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self.state == self.STATE_OPEN:
@@ -79,7 +97,9 @@ class Protocol(WebSocketProtocol):
         chosen: dict[str, Any] = {}
         for name, value in [*self.server.handshake_headers, *headers]:
             chosen.setdefault(name, []).append(value)
-        self._answer((message.get("subprotocol"), chosen))
+        # daphne offers applications what Autobahn has not: subprotocols that were percent-encoded.
+        subprotocol = message.get("subprotocol")
+        self._answer((subprotocol if subprotocol in self.websocket_protocols else None, chosen))
 
     def _deny(self, body: bytes) -> None:
         response = self._response or {"status": 403}
@@ -91,10 +111,19 @@ class Protocol(WebSocketProtocol):
             return  # the client has gone, or was answered
         deferred = self.handshake_deferred
         del self.handshake_deferred
+        self.server.handshakes.discard(self)
+        if self.state != self.STATE_CONNECTING:
+            return
         if isinstance(answer, ConnectionDeny):
             deferred.errback(answer)
-        else:
-            deferred.callback(answer)
+            return
+        early, self._early = self._early, b""
+        self.data += early
+        if len(early) > EARLY_BYTES:
+            self.transport.resumeProducing()
+        deferred.callback(answer)
+        if self.state == self.STATE_CONNECTING:
+            self.failHandshake("Internal server error", 500)
 
     def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
         # Autobahn's own puts any text into the status line and has no length.
@@ -128,11 +157,20 @@ class Protocol(WebSocketProtocol):
 
     def _fail_connection(self, code: int = 0, reason: str = "") -> None:
         # A frame that is too long or no frame. Autobahn would reset the connection, or send a code of 10xx.
+        self.failedByMe = True
         if self.state == self.STATE_OPEN:
-            self.failedByMe = True
             self.sendCloseFrame(code=Close.FLOODING)
-            self.data = b""
-            self.transport.pauseProducing()
+        self.data = b""
+        self.transport.pauseProducing()
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        super()._closeConnection(abort)
+        if not abort:
+            reactor.callLater(FLUSHED_S, self.transport.abortConnection)
+
+    def _sendAutoPing(self) -> None:
+        if self.autoPingTimeoutCall is None:  # Autobahn would forget the time-out of the one that is on its way
+            super()._sendAutoPing()
 
     def onAutoPingTimeout(self) -> None:
         self.autoPingTimeoutCall = None

@@ -79,6 +79,12 @@ async def streamed(scope: Any, receive: Any, send: Any) -> None:
     await answer(send, chunks_sent)
 
 
+async def large(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"200000")]})
+    await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+    await send({"type": "http.response.body", "body": b"x" * 100_000})
+
+
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Echo frames; "close" closes with 4008, and so does "much", after more frames than any buffer takes."""
     await receive()
@@ -92,6 +98,31 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "websocket.close", "code": 4008})
         else:
             await send({"type": "websocket.send", "text": text})
+
+
+async def accept_subprotocol(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept", "subprotocol": (scope["subprotocols"] or [None])[0]})
+    await receive()
+
+
+async def echo_later(scope: Any, receive: Any, send: Any) -> None:
+    await asyncio.sleep(0.3)
+    await echo(scope, receive, send)
+
+
+alive = 0
+
+
+async def live(scope: Any, receive: Any, send: Any) -> None:
+    """Count the sockets that are open here; over HTTP, say how many there are."""
+    global alive
+    if scope["type"] == "http":
+        await answer(send, alive)
+        return
+    alive += 1
+    await echo(scope, receive, send)
+    alive -= 1
 
 
 async def deny(scope: Any, receive: Any, send: Any) -> None:
@@ -122,5 +153,16 @@ HTTP = {
     "/begun": begun,
     "/stream": stream,
     "/streamed": streamed,
+    "/alive": live,
+    "/large": large,
 }
-SOCKETS = {"/echo": echo, "/deny": deny, "/hang": hang, "/fail": fail, "/fail-later": fail_later}
+SOCKETS = {
+    "/echo": echo,
+    "/echo-later": echo_later,
+    "/subprotocol": accept_subprotocol,
+    "/alive": live,
+    "/deny": deny,
+    "/hang": hang,
+    "/fail": fail,
+    "/fail-later": fail_later,
+}

@@ -56,6 +56,7 @@ def test_the_largest_body_is_taken(probe: Site):
         (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"NONSENSE\r\n\r\n", 400),
         (b"GET /seen HTTP/1.1\r\nNo colon\r\n\r\n", 400),
+        (b"POST /seen HTTP/1.1\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", 400),
         (b"POST /seen HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnot hex\r\n", 400),
     ],
 )
@@ -123,3 +124,9 @@ def test_requests_follow_each_other_on_one_connection(probe: Site):
         probe, request("GET", "/seen") + request("POST", "/size", "Content-Length: 3", CLOSE, body=b"abc")
     )
     assert answers.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_a_head_request_is_answered_without_any_part_of_the_body(probe: Site):
+    answers = answer_to(probe, request("HEAD", "/large") + request("GET", "/size", CLOSE))
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert b"xxxx" not in answers
