@@ -4,6 +4,7 @@ Tag ``chat`` reads settings alone. Tag ``chat_database`` asks the database; Djan
 ``migrate``.
 """
 
+import resource
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +28,7 @@ from chat.conf import ChatSettings
 CORE_LAYER = "channels_redis.core.RedisChannelLayer"
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 SYNCHRONOUS_FULL = 2
+FILES = 4_096
 
 
 @register("chat")
@@ -188,6 +190,16 @@ def socket_has_a_server(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
         'SILENCED_SYSTEM_CHECKS = ["chat.W005"].'
     )
     return [Warning(text, hint=hint, id="chat.W005")]
+
+
+@register("chat", deploy=True)
+def files_are_enough(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Each connection is an open file; ``manage.py serve`` takes as many as it may."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most == resource.RLIM_INFINITY or most >= FILES:
+        return []
+    text = f"A process may have {most} files open, and each connection is one."
+    return [Warning(text, hint="In systemd's unit: LimitNOFILE=65535.", id="chat.W006")]
 
 
 @register("chat_database", "database")

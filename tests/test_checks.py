@@ -11,6 +11,7 @@ from django.core.management.base import SystemCheckError
 from django.db import connection
 from django.test import override_settings
 
+from chat import checks
 from tests.rig.four import Backend
 from tests.rig.postgres import PostgresServer
 from tests.rig.site import Site
@@ -179,3 +180,10 @@ def test_postgresql_that_does_not_wait_for_the_disk_is_a_warning(
     name = site.environment["DATABASE_URL"].rpartition("/")[2]
     postgres.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     assert site.python(ASK_THE_DATABASE) == "['chat.W003']\n"
+
+
+def test_a_low_limit_of_open_files_is_warned_of(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checks.resource, "getrlimit", lambda which: (1_024, 1_024))
+    assert [each.id for each in checks.files_are_enough(None)] == ["chat.W006"]
+    monkeypatch.setattr(checks.resource, "getrlimit", lambda which: (1_024, 65_535))
+    assert checks.files_are_enough(None) == []

@@ -1,11 +1,12 @@
 """``manage.py serve``: what one serving process is made of, and which signals it obeys."""
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,7 @@ def serve(options: Options, *, arguments: list[str] | None = None, on_ready: Cal
     if not getattr(settings, "ASGI_APPLICATION", None):
         raise InvalidOption("ASGI_APPLICATION is not set. It names what is served, such as 'shop.asgi.application'")
     bounds, headers = options.bounds(), options.headers()
+    _take_all_descriptors()
     sockets = open_sockets(options.places)
     with ExitStack() as stack:
         if options.places.unix and not options.places.descriptors:
@@ -156,6 +158,14 @@ def _serve(
 def _parent_is_gone(loop: asyncio.AbstractEventLoop, parent: socket.socket, server: Any) -> None:
     loop.remove_reader(parent.fileno())
     server.drain()
+
+
+def _take_all_descriptors() -> None:
+    """Raise the limit of open files as far as this process may: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):  # macOS allows less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _remove(path: str, mine: tuple[int, int] | None) -> None:

@@ -12,7 +12,7 @@ from tests.docs.pages import ROOT, headings, links, page
 
 PAGES = sorted(
     each.relative_to(ROOT).as_posix()
-    for each in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")]
+    for each in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md"), *ROOT.glob("deploy/*.md")]
 )
 SOURCES = [
     each
