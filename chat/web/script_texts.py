@@ -1,5 +1,8 @@
 """Every sentence that the scripts show. They reach the page in its config; ``ui/texts.js`` fills the ``{name}``s."""
 
+from functools import cache
+
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from chat import error_messages
@@ -105,5 +108,10 @@ SENTENCES = {
 
 
 def script_texts() -> dict[str, str]:
-    """The sentences of the scripts in the language in force."""
+    """The sentences of the scripts in the language in force. They are everybody's: leave them as they are."""
+    return _in_language(get_language())
+
+
+@cache
+def _in_language(language: str | None) -> dict[str, str]:
     return {key: str(sentence) for key, sentence in SENTENCES.items()}

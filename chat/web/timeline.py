@@ -5,6 +5,7 @@ the scripts take over: in the reader's time zone, too, once their browser has to
 """
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from html import unescape
 from typing import Any
 
@@ -15,8 +16,8 @@ from django.utils import timezone
 from django.utils.formats import date_format, get_format
 from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from chat.access import reads
 from chat.access.lookup import Entry
@@ -32,8 +33,10 @@ MENU_EMOJI = ("👍", "❤️", "😂", "🎉", "👀", "✅")
 QUOTE = gettext_lazy("{name}: {text}")
 MANY_UNREAD = 40
 """With more unread messages than this, a room opens at the first of them and not at the newest."""
-CLOCK = "H:i"
+CLOCK = "%H:%M"
 """The format of a time of day in every language: of constant width, and the same in scripts (ui/dom.js)."""
+ANY_NUMBER = 10**17
+"""A number that no message has, for an address in which it is replaced: to make each anew takes long."""
 ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
@@ -128,6 +131,7 @@ class _View:
         self.can_write = state.may_write
         self._state = state
         self._target = target
+        self._address = reverse("chat:message", args=[state.id, ANY_NUMBER])
 
     def hint(self, page: HistoryPage) -> str:
         if page.more_before:
@@ -163,12 +167,12 @@ class _View:
             "author": self._name(message.author),
             "avatar": None if row.continues else _avatar(message.author),
             "continues": row.continues,
-            "href": _message_url(message.room, message.number),
+            "href": self._url(message.number),
             "at": message.created_at,
-            "time": date_format(at, CLOCK),
+            "time": at.strftime(CLOCK),
             "moment": moment_name(at),
             "quote": self._quote(message, row.quoted),
-            "quote_href": message.reply_to and _message_url(message.room, message.reply_to.number),
+            "quote_href": message.reply_to and self._url(message.reply_to.number),
             "is_deleted": message.deleted_at is not None,
             "html": self._html(message),
             "reactions": [
@@ -182,6 +186,10 @@ class _View:
             ],
             "has_menu": not message.deleted_at,
         }
+
+    def _url(self, number: int) -> str:
+        before, _number, after = self._address.rpartition(str(ANY_NUMBER))
+        return f"{before}{number}{after}"
 
     def _name(self, author: User | None) -> str:
         return author.name if author else self.texts["unknownAuthor"]
@@ -230,10 +238,6 @@ def _quote_of(name: str, text: str) -> SafeString:
     )
 
 
-def _message_url(room: str, number: int) -> str:
-    return reverse("chat:message", args=[room, number])
-
-
 def _avatar(author: User | None) -> dict[str, Any]:
     if author is None:
         return {"initials": "?", "colour": colour_of(""), "url": None}
@@ -253,7 +257,12 @@ def day_name(day: str) -> str:
 
 def moment_name(at: datetime) -> str:
     """A day with its weekday, and the time: in full, for readers who ask when exactly something was said."""
-    return date_format(at, f"l, {_date_format()}, {CLOCK}")
+    return f"{_day_in_full(at.date(), get_language())}, {at.strftime(CLOCK)}"
+
+
+@lru_cache(maxsize=1_000)
+def _day_in_full(day: date, language: str | None) -> str:
+    return date_format(day, f"l, {_date_format()}")
 
 
 def _date_format() -> str:
