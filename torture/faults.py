@@ -126,10 +126,10 @@ async def half_close_clients(stage: Stage, share: float, rng: random.Random) -> 
         stage.gateway.half_close(stage.gateway.some(share, rng))
 
 
-async def lose_frames(stage: Stage, count: int) -> None:
+async def lose_frames(stage: Stage, count: int, *, holding: str = "") -> None:
     with stage.recorder.fault("frames lost"):
         before = stage.gateway.lost_frames
-        stage.gateway.lose_frames(count)
+        stage.gateway.lose_frames(count, holding=holding)
         for _ in range(20):
             if stage.gateway.lost_frames >= before + count:
                 break

@@ -47,6 +47,7 @@ class Gateway:
         self._targets = targets
         self._turn = 0
         self._to_lose = 0
+        self._holding = ""
         self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -93,9 +94,9 @@ class Gateway:
             with suppress(OSError, RuntimeError):
                 link.server.write_eof()
 
-    def lose_frames(self, count: int) -> None:
-        """Lose the next ``count`` frames that hold nothing but numbered events."""
-        self._to_lose = count
+    def lose_frames(self, count: int, *, holding: str = "") -> None:
+        """Lose the next ``count`` frames that hold nothing but numbered events, and one of the type ``holding``."""
+        self._to_lose, self._holding = count, holding
 
     # Forwarding ------------------------------------------------------------------------------------------------
 
@@ -164,7 +165,7 @@ class Gateway:
             passed = []
             while (length := _frame_length(held)) is not None and length <= len(held):
                 frame, held = held[:length], held[length:]
-                if self._to_lose and _is_losable(frame):
+                if self._to_lose and _is_losable(frame, self._holding):
                     self._to_lose -= 1
                     self.lost_frames += 1
                 else:
@@ -185,10 +186,11 @@ def _frame_length(data: bytes) -> int | None:
     return 10 + int.from_bytes(data[2:10]) if len(data) >= 10 else None
 
 
-def _is_losable(frame: bytes) -> bool:
+def _is_losable(frame: bytes, holding: str) -> bool:
     if frame[0] != 0x81:  # a whole text message
         return False
     size = frame[1] & 0x7F
     payload = json.loads(frame[2 if size < 126 else 4 if size == 126 else 10 :])
     events = payload if isinstance(payload, list) else [payload]
-    return {event["type"] for event in events} <= LOSABLE
+    kinds = {event["type"] for event in events}
+    return kinds <= LOSABLE and (not holding or holding in kinds)

@@ -1,6 +1,7 @@
 """Short scenarios with one kind of fault each. Every seeded bug is found by one of them."""
 
 import asyncio
+from itertools import cycle
 
 from torture import faults
 from torture.stage import Scenario, Stage
@@ -43,11 +44,13 @@ async def lost_frames(stage: Stage) -> None:
     """Single frames from the server get lost, as TCP never does it: clients find the gap by ``prev`` and heads."""
     await stage.crowd(8, open=1, private=1)
     seconds = stage.seconds(20)
+    holding = cycle(("message.posted", ""))
     load = asyncio.create_task(stage.workload(rate=30).run(seconds))
     until = stage.recorder.now() + seconds - 1
     while stage.recorder.now() < until:
         await asyncio.sleep(stage.rng.uniform(0.3, 1.0))
-        await faults.lose_frames(stage, 1)
+        # Every second one holds a message, or a short run might lose none.
+        await faults.lose_frames(stage, 1, holding=next(holding))
     await load
     stage.expect("everybody is up to date", await stage.settle(30), at_most=25, unit="s")
     stage.figures["frames lost"] = stage.gateway.lost_frames
