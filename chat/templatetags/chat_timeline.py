@@ -1,6 +1,7 @@
-"""The rows of a timeline. Printing fifty messages takes longer than everything else of a page, and most readers of a
-room see the same lines: what was printed is kept."""
+"""The rows of a timeline, and the templates that scripts clone. Printing fifty messages takes longer than all else of a
+page, and most readers of a room see the same lines: what was printed is kept."""
 
+import re
 from collections import OrderedDict
 from functools import lru_cache
 from hashlib import blake2b
@@ -13,9 +14,12 @@ from django.template import Context
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
+from chat.web.timeline import prototypes
+
 register = template.Library()
 OUR_TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
-ROW, MESSAGE = "chat/_timeline_row.html", "chat/_message.html"
+ROW, MESSAGE, TEMPLATES = "chat/_timeline_row.html", "chat/_message.html", "chat/_templates.html"
+INCLUDED = re.compile(r'{% include "([^"]+)"')
 KEPT = 4_000
 """Messages that are kept as they were printed: a few megabytes."""
 
@@ -61,6 +65,32 @@ def timeline_rows(context: Context, rows: list[dict[str, Any]]) -> SafeString:
             with context.push(row=row):
                 parts.append(printer.render(context))
     return SafeString("".join(parts))
+
+
+@register.simple_tag(takes_context=True)
+def script_templates(context: Context) -> SafeString:
+    """Print ``chat/_templates.html``: once in a language, unless a host has one of our partials as its own."""
+    engine = context.template.engine  # type: ignore[union-attr]
+    printer = engine.get_template(TEMPLATES)
+    if engine.debug or not _are_all_ours(engine):
+        with context.push(prototypes=prototypes()):
+            return printer.render(context)
+    key = f"templates {get_language()}".encode()
+    if (printed := _printed.get(key)) is None:
+        printed = printer.render(context.new({"prototypes": prototypes()}))
+        _printed.keep(key, printed)
+    return printed
+
+
+@lru_cache(maxsize=8)
+def _are_all_ours(engine: Any) -> bool:
+    return all(_is_ours(engine.get_template(each).origin.name) for each in _with_included(TEMPLATES))
+
+
+def _with_included(name: str) -> set[str]:
+    """The names of one of our templates and of all that it includes."""
+    names = INCLUDED.findall((OUR_TEMPLATES / name).read_text(encoding="utf-8"))
+    return {name}.union(*map(_with_included, names))
 
 
 def _message(context: Context, printer: Any, row: dict[str, Any]) -> SafeString:

@@ -13,7 +13,7 @@ from chat.web.script_texts import script_texts
 from chat.web.sidebar import sections
 from chat.web.socket_path import socket_path
 from chat.web.time_zone import script_zone
-from chat.web.timeline import MANY_UNREAD, prototypes
+from chat.web.timeline import MANY_UNREAD
 from chat.web.timeline_rows import COLOURS, GROUP, QUOTE_CHARS
 
 PLACE = "0"
@@ -28,8 +28,8 @@ def site_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def script_context(request: HttpRequest, **config: Any) -> dict[str, Any]:
-    """What ``chat/_scripts.html`` needs: the config, with what is given besides, and the templates of a timeline."""
-    return {"config": {**page_config(request), **config}, "prototypes": prototypes()}
+    """What ``chat/_scripts.html`` needs: the config, with what is given besides."""
+    return {"config": {**page_config(request), **config}}
 
 
 def page_config(request: HttpRequest) -> dict[str, Any]:

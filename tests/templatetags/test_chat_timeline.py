@@ -9,6 +9,7 @@ from django.template.engine import Engine
 from django.utils import translation
 
 from chat.templatetags import chat_timeline
+from chat.web.timeline import prototypes
 
 PAGE = "{% load chat_timeline %}{% timeline_rows rows %}"
 PLAIN = '{% for row in rows %}{% include "chat/_timeline_row.html" %}{% endfor %}'
@@ -71,6 +72,26 @@ def test_templates_of_a_host_see_the_whole_page_each_time(tmp_path: Path):
     engine = Engine(dirs=[tmp_path, ours], libraries=libraries)
     assert "ana for ben" in printed([MESSAGE], engine=engine, reader="ben")
     assert "ana for cleo" in printed([MESSAGE], engine=engine, reader="cleo")
+
+
+def test_the_templates_of_scripts_are_printed_once_a_language_and_are_those_of_the_partials():
+    for language in ("en", "de"):
+        with translation.override(language):
+            plain = printed([], '{% include "chat/_templates.html" %}', prototypes=prototypes())
+            for _ in range(2):
+                assert printed([], "{% load chat_timeline %}{% script_templates %}") == plain
+    assert len(chat_timeline._printed._lines) == 2
+
+
+def test_templates_of_scripts_with_a_partial_of_a_host_are_printed_anew(tmp_path: Path):
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat" / "_alert.html").write_text("for {{ reader }}")
+    ours = Path(chat_timeline.__file__).parent.parent / "templates"
+    libraries = {"chat_timeline": "chat.templatetags.chat_timeline", "i18n": "django.templatetags.i18n"}
+    engine = Engine(dirs=[tmp_path, ours], libraries={**libraries, **engines["django"].engine.libraries})
+    for reader in ("ben", "cleo"):
+        source = "{% load chat_timeline %}{% script_templates %}"
+        assert f"for {reader}" in printed([], source, engine, reader=reader)
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch):
