@@ -182,7 +182,7 @@ class ChatSettings:
     """The largest request body; a larger one is answered 413 before it is read."""
     server_header_s: float = 20.0
     """How long a request's headers may take, and its body beyond 8 KiB/s; after that it is answered 408."""
-    server_drain_s: float = 8.0
+    server_drain_s: float = 7.0
     """Over how many seconds, at most, clients are sent away before a process ends."""
 
 

@@ -162,7 +162,7 @@ class Connection:
         self.is_closed = False
         self.is_greeted = True
         self.is_leaving = False
-        """Whether its process is ending: it takes no more commands."""
+        """Whether its process is ending, and new commands are refused."""
         self.unanswered = 0
         """Commands that wait for their reply."""
         self.heads_at = 0.0

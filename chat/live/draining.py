@@ -11,10 +11,11 @@ from chat.wire.errors import Close
 
 PER_S = 200.0
 """Clients that leave in a second: about as many as another process can sign in."""
-RECONNECT_MS = 200, 1_200
-"""How soon clients are told to connect again: not before they are closed, and soon, because the closes are spread."""
-ANSWERED_S = 5.0
-"""How long an unanswered command keeps its connection. The client sends it again elsewhere."""
+RECONNECT_MS = 0, 1_000
+"""How soon clients are told to connect again: soon, because the closes are spread."""
+PATIENCE_S, ANSWERED_S = 2.0, 5.0
+"""How long a connection with unanswered commands goes on, and how long it is kept in all; in between it gets no others.
+Of what is unanswered then, nobody knows the outcome; clients send messages again elsewhere."""
 STEP_S = 0.05
 
 
@@ -38,24 +39,22 @@ class Draining:
             now = self._hub.loop.time()
             staying = [each for each in self._hub.connections if each not in self._leaving]
             steps = max(1.0, (ends_at - now) / STEP_S)
-            for each in random.sample(staying, math.ceil(len(staying) / steps)):
-                self._send_away(each, now)
+            self._leaving |= dict.fromkeys(random.sample(staying, math.ceil(len(staying) / steps)), now)
             self._close_answered(now)
             await asyncio.sleep(STEP_S)
 
+    def _close_answered(self, now: float) -> None:
+        for connection, since in list(self._leaving.items()):
+            waits_s = now - since
+            if connection.is_closed:
+                del self._leaving[connection]
+            elif (connection.unanswered <= 0 and waits_s) or waits_s > ANSWERED_S:
+                self._send_away(connection, now)
+            elif waits_s > PATIENCE_S:
+                connection.is_leaving = True
+
     def _send_away(self, connection: Connection, now: float) -> None:
-        self._leaving[connection] = now
-        connection.is_leaving = True
         told = protocol.Drain(reconnect_in_ms=random.randrange(*RECONNECT_MS))  # noqa: S311
         self._hub.send(connection, protocol.encode(told))
         connection.flush(now)
-
-    def _close_answered(self, now: float) -> None:
-        for connection, since in list(self._leaving.items()):
-            if connection.is_closed:
-                del self._leaving[connection]
-            elif since == now:
-                continue  # what it has sent before is read first
-            elif not connection.unanswered or now - since > ANSWERED_S:
-                connection.flush(now)
-                connection.close(Close.DRAINING)
+        connection.close(Close.DRAINING)

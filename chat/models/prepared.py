@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from django.db import connections, models
+from django.core.exceptions import EmptyResultSet, FullResultSet
+from django.db import connections, models, transaction
 from django.db.models import QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -22,6 +23,10 @@ Row = TypeVar("Row")
 Kind = type[int] | type[str] | type[UUID] | type[datetime]
 _FIELDS: dict[type, Any] = {UUID: models.UUIDField(), datetime: models.DateTimeField()}
 """How values become parameters where databases differ in it."""
+LONGEST = 1_024
+"""Longer lists are asked for plainly: databases bound the number of parameters."""
+MADE_AT_MOST = 200
+"""Statements of one query that are kept: a client chooses how many messages of a history it wants."""
 _MARK = 9_100_000_000_000_000_000
 
 
@@ -42,19 +47,27 @@ class Prepared(Generic[Row]):
 
     def __call__(self, *values: Any, limit: int | None = None) -> list[Row]:
         """The rows for these values, ``limit`` at most. Without any value where there may be many, there are none."""
+        if limit == 0:
+            return []
         lists = [
             list(value) if isinstance(kind, list) else [value] for kind, value in zip(self._kinds, values, strict=True)
         ]
         if not all(lists):
             return []
         using = alias()
+        if max(map(len, lists), default=0) > LONGEST:
+            return list(self.plain(*values, limit=limit).using(using))
         # Lists are filled up to powers of two, so that there are not as many statements as lengths.
         sizes = tuple(1 << (len(each) - 1).bit_length() for each in lists)
         key = using, connections[using].vendor, sizes, limit
-        if key not in self._made:
-            self._made[key] = self._compiled(using, sizes, limit)
-        if (statement := self._made[key]) is None:
-            return list(self.plain(*values, limit=limit))
+        if key in self._made:
+            statement = self._made[key]
+        else:
+            if len(self._made) >= MADE_AT_MOST:
+                self._made.clear()
+            statement = self._made[key] = self._compiled(using, sizes, limit)
+        if statement is None:
+            return list(self.plain(*values, limit=limit).using(using))
         flat: list[Any] = []
         for each, size in zip(lists, sizes, strict=True):
             flat += each
@@ -94,6 +107,17 @@ def _mark(kind: type, place: int) -> Any:
     return f"\x01{place}\x02"
 
 
+class _Parameter(NamedTuple):
+    """The place of a value, or a constant. ``kind``: the type of what is bound."""
+
+    place: int | None
+    kind: type
+    constant: Any
+
+    def bind(self, value: Any) -> Any:
+        return value if type(value) is self.kind else self.kind(value)
+
+
 class _Statement:
     """SQL with its parameters: constants, or places of values."""
 
@@ -103,7 +127,7 @@ class _Statement:
         using: str,
         compiler: SQLCompiler,
         sql: str,
-        parameters: list[tuple[int, Any]],
+        parameters: list[_Parameter],
         fields: list[Any],
     ):
         self._rows = rows
@@ -117,25 +141,35 @@ class _Statement:
     def of(cls, rows: QuerySet[Any, Any], using: str, marks: list[Any]) -> "_Statement | None":
         connection = connections[using]
         compiler = rows.query.get_compiler(using)
-        sql, given = compiler.as_sql()
+        try:
+            sql, given = compiler.as_sql()
+        except (EmptyResultSet, FullResultSet):
+            return None
+        compiler.connection = None  # it would be kept open after its thread has ended
         fields = [_FIELDS.get(type(each)) for each in marks]
         bound = [
             field.get_db_prep_value(each, connection) if field else each
             for field, each in zip(fields, marks, strict=True)
         ]
-        places = {(type(each), each): place for place, each in enumerate(bound)}
-        parameters = [(places.get((type(each), each), -1), each) for each in given if _is_plain(each)]
-        if len(parameters) < len(given) or {place for place, _ in parameters} - {-1} != set(range(len(marks))):
+        places = {(_kind(each), each): place for place, each in enumerate(bound)}
+        # psycopg is told the size of some integers by their type (``Int8``).
+        parameters = [_Parameter(places.get((_kind(each), each)), type(each), each) for each in given]
+        if {each.place for each in parameters} - {None} != set(range(len(marks))):
             return None
         return cls(rows, using, compiler, sql, parameters, fields)
 
     def run(self, values: list[Any]) -> list[Any]:
         connection = connections[self._using]
+        locks = self._rows.query.select_for_update and connection.features.has_select_for_update
+        if locks and connection.get_autocommit():  # Django looks when it makes the SQL
+            raise transaction.TransactionManagementError("select_for_update cannot be used outside of a transaction.")
         bound = [
             field.get_db_prep_value(each, connection) if field else each
             for field, each in zip(self._fields, values, strict=True)
         ]
-        parameters = [bound[place] if place >= 0 else constant for place, constant in self._parameters]
+        parameters = [
+            each.constant if each.place is None else each.bind(bound[each.place]) for each in self._parameters
+        ]
         # Django's iterables ask the query for a compiler, and that for the result.
         compiler: Any = copy(self._compiler)
         compiler.connection = connection
@@ -146,8 +180,8 @@ class _Statement:
         return found
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, int | str | bool | bytes | UUID | datetime | type(None))
+def _kind(value: Any) -> type:
+    return int if isinstance(value, int) and not isinstance(value, bool) else type(value)
 
 
 def _fetched(connection: Any, sql: str, parameters: list[Any], *args: Any, **kwargs: Any) -> list[list[Any]]:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from chat.conf import conf
 from chat.server import systemd
 from chat.server.listening import shown
 
@@ -23,8 +24,8 @@ logger = logging.getLogger(__name__)
 READY = b"ready"
 READY_S = 60.0
 """How long a new process may take to begin, in a renewal, before the old one is kept."""
-ENDED_S = 20.0
-"""How long a process may take to end before it is killed."""
+ENDED_S = 13.0
+"""How much longer than its clients are spread a process may take to end before it is killed."""
 SHORT_S = 10.0
 """A process that lived less than this is started again only after a pause, which doubles."""
 PAUSE_S, PAUSE_AT_MOST_S = 0.5, 30.0
@@ -59,7 +60,7 @@ class _Child:
         """Let it drain, and wait until it is gone."""
         self.signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.process.wait(), ENDED_S)
+            await asyncio.wait_for(self.process.wait(), conf.server_drain_s + ENDED_S)
         except TimeoutError:
             logger.error("Process %d does not end, and is killed", self.process.pid)
             self.signal(signal.SIGKILL)

@@ -32,8 +32,6 @@ HANDSHAKE_S = 60
 at once were reset (django/daphne#67)."""
 REQUESTS_S = 10.0
 """How long a server that ends waits for the requests in hand."""
-DRAINED_S = 12.0
-"""How long it waits for its sockets."""
 CANCELLED_S = 2.0
 """How long it then waits for the applications that it cancels."""
 STEP_S = 0.05
@@ -45,6 +43,7 @@ class Server(daphne.server.Server):
     Args:
         drain: Sends the application's own sockets away, each with a close frame, and returns when it has.
         are_shared: Whether other processes accept on the same sockets.
+        drained_s: How long that may take.
         on_ready: Called once connections are accepted.
         handshake_headers: Sent with the answer to each WebSocket handshake.
         frame_bytes: The longest frame that is read; a longer one closes the socket with 4029.
@@ -58,6 +57,7 @@ class Server(daphne.server.Server):
         bounds: Bounds,
         are_shared: bool,
         drain: Callable[[], Awaitable[None]],
+        drained_s: float,
         on_ready: Callable[[], None],
         frame_bytes: int,
         server_name: str = "",
@@ -86,6 +86,7 @@ class Server(daphne.server.Server):
         self.ws_factory = websocket.Factory(self, server=self.server_name)
         self._are_shared = are_shared
         self._drain_sockets = drain
+        self._drained_s = drained_s
         self._on_ready = on_ready
         self._acceptors = [Acceptor(each, self.http_factory, reactor) for each in sockets]
         self._draining: asyncio.Task[None] | None = None
@@ -186,7 +187,7 @@ class Server(daphne.server.Server):
         self.is_draining = True
         self.http_factory.close_idle()
         try:
-            async with asyncio.timeout(DRAINED_S):
+            async with asyncio.timeout(self._drained_s):
                 await asyncio.gather(self._finish_requests(), self._drain_sockets())
         except Exception:
             logger.exception("The server ends, but not as it should")

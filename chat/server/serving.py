@@ -108,7 +108,8 @@ def _serve(
 ) -> int:
     from daphne.access import AccessLogGenerator
 
-    from chat import process  # here, because it needs the models
+    from chat import process  # here, because they need the models
+    from chat.live.draining import ANSWERED_S
     from chat.server.server import Server  # here, because daphne imports the reactor
 
     parent = socket.socket(fileno=options.parent) if options.parent is not None else None
@@ -132,6 +133,7 @@ def _serve(
             bounds=bounds,
             are_shared=bool(options.places.descriptors),
             drain=lambda: process.drain(conf.server_drain_s),
+            drained_s=conf.server_drain_s + ANSWERED_S + 1,
             on_ready=ready,
             frame_bytes=FRAMES_READ * conf.frame_bytes,
             server_name=options.server_name,

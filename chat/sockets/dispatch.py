@@ -61,7 +61,7 @@ class Dispatch:
                 self._enqueue(command)
         elif isinstance(handler, ImmediateRead) and self._may_answer_now():
             self._reply(command.ref, handler.answer(self._context, command))
-        elif self._connection.unanswered >= conf.unanswered:
+        elif self._connection.is_leaving or self._connection.unanswered >= conf.unanswered:
             self.refuse(command.ref, ServerBusy())
         else:
             self._connection.unanswered += 1
@@ -150,7 +150,10 @@ class Dispatch:
             self._failed(command, error)
         else:
             result = done.result()
-            self._answer(command.ref, {} if result is None else result)
+            try:
+                self._answer(command.ref, {} if result is None else result)
+            except Exception as fault:  # a host's name for somebody may hold what nobody can encode
+                self._failed(command, fault)
 
     def _is_closed(self) -> bool:
         """A post of a socket that is gone comes again, from its sender's outbox; other changes do not."""
@@ -174,8 +177,8 @@ class Dispatch:
             self._answer(command.ref, error=error)
 
     def _answer(self, ref: int, result: Any = None, *, error: ChatError | None = None) -> None:
+        self._reply(ref, result, error=error)  # first: it may fail, and is then answered with the error
         self._connection.unanswered -= 1
-        self._reply(ref, result, error=error)
 
     def _reply(self, ref: int, result: Any = None, *, error: ChatError | None = None) -> None:
         if error is not None:

@@ -43,7 +43,7 @@ class Inbox:
         Args:
             size: What was read for it, in characters or bytes.
         """
-        if self._connection.is_closed or self._connection.is_leaving:
+        if self._connection.is_closed:
             return
         if not self._frames:
             self._loop.call_soon(self._read)

@@ -11,6 +11,7 @@ from typing import Any
 
 from django import template
 from django.template import Context
+from django.urls import get_script_prefix, get_urlconf
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
@@ -75,7 +76,7 @@ def script_templates(context: Context) -> SafeString:
     if engine.debug or not _are_all_ours(engine):
         with context.push(prototypes=prototypes()):
             return printer.render(context)
-    key = f"templates {get_language()}".encode()
+    key = repr((get_language(), get_script_prefix(), get_urlconf())).encode()  # they hold addresses
     if (printed := _printed.get(key)) is None:
         printed = printer.render(context.new({"prototypes": prototypes()}))
         _printed.keep(key, printed)

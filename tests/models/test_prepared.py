@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 
 from chat.access import changes, identity, lookup, reads
@@ -69,11 +69,20 @@ def test_every_prepared_query_answers_as_the_plain_one(people: tuple[Any, Any], 
         reads.hello(person)
         reads.own_rooms(person)
         changes.standings(person, {str(each.pk): None for each in [*made, direct]})
-    for where in ({}, {"before": 2}, {"after": 0}, {"around": 1}, {"limit": 1}, {"limit": 100}):
+    for where in (
+        {},
+        {"before": 2},
+        {"after": 0},
+        {"around": 1},
+        {"around": 1, "limit": 1},
+        {"limit": 1},
+        {"limit": 100},
+    ):
         for room in (made[0], made[2]):
             reads.history(ana, room.pk, **where)
     lookup.room(ana, direct.pk, lock=True)
     assert not [each._make for each in PREPARED if each not in compared], "all had rows to compare"
+    assert not [each._make for each in PREPARED if None in each._made.values()], "all were compiled"
 
 
 def test_a_long_page_is_read_in_two_parts_that_fit(people: tuple[Any, Any]):
@@ -106,8 +115,30 @@ def test_lists_of_all_lengths_take_few_statements(people: tuple[Any, Any]):
 
 
 def test_what_a_django_binds_otherwise_is_asked_plainly(people: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(prepared, "_is_plain", lambda value: False)
+    monkeypatch.setattr(prepared, "_kind", lambda value: object())
     room = rooms.create(by=people[0], name="Room")
     query = Prepared(lambda pk: Membership.objects.filter(room=pk).select_related("room"), int)
     assert [each.room.name for each in query(room.pk)] == ["Room"]
     assert list(query._made.values()) == [None]
+
+
+def test_long_lists_and_many_limits_are_bounded(people: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prepared, "LONGEST", 2)
+    monkeypatch.setattr(prepared, "MADE_AT_MOST", 3)
+    made = [rooms.create(by=people[0], name=f"Room {n}").pk for n in range(4)]
+    query = Prepared(lambda pks: Room.objects.filter(pk__in=pks).order_by("pk"), [int])
+    assert [each.pk for each in query(made)] == made
+    assert not query._made
+    for limit in range(8):
+        assert [each.pk for each in query(made[:2], limit=limit)] == made[: min(2, limit)]
+        assert len(query._made) <= 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_is_refused_outside_of_a_transaction():
+    query = Prepared(lambda pk: Room.objects.select_for_update().filter(pk=pk), int)
+    with transaction.atomic():
+        assert query(1) == []
+    if connection.features.has_select_for_update:
+        with pytest.raises(transaction.TransactionManagementError):
+            query(1)

@@ -131,7 +131,8 @@ def outcome(kind: str, room_id: str, answer: Any) -> str:
 
 
 async def test_who_may_do_what_is_as_decided(settings: Any) -> None:
-    settings.CHAT = {**settings.CHAT, "WINDOW_FRAMES": 100_000}  # these sockets acknowledge nothing
+    rates = {f"{kind}_{each}": 10**5 for kind in ("POST", "CHANGE") for each in ("RATE", "BURST")}
+    settings.CHAT = {**settings.CHAT, **rates, "WINDOW_FRAMES": 100_000}  # these sockets acknowledge nothing
     world = await pools.site.run(World.make)
     cells: dict[tuple[str, str], list[str]] = {}
     kinds: set[str] = set()
