@@ -53,6 +53,7 @@ class Engine:
         self._state_waiters: list[asyncio.Future[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._connection: asyncio.Task[None] | None = None
         self._writer: Writer | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -146,11 +147,12 @@ class Engine:
         if self.is_closed:
             return
         at = self.core.wake_at(self._now())
-        if at is None or (self._timer is not None and not self._timer.cancelled() and self._timer.when() <= at):
+        if at is None or (self._timer is not None and not self._timer.cancelled() and self._timer_at <= at):
             return  # a timer that fires too early sets the next one
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._require_loop().call_at(at, self._tick)
+        # The time is noted, because what uvloop gives for one that has come does not know it.
+        self._timer, self._timer_at = self._require_loop().call_at(at, self._tick), at
 
     def _tick(self) -> None:
         self._timer = None

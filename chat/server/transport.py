@@ -21,6 +21,7 @@ class DaphneTransport:
         self._protocol = protocol
         protocol.transport.bufferSize = READ_BYTES
         self._resumes: asyncio.TimerHandle | None = None
+        self._resumes_at = 0.0
         self._kept = b""
         self._is_stopped = False
 
@@ -64,11 +65,12 @@ class DaphneTransport:
         already ends with the later of both."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        if self._is_stopped or (self._resumes is not None and self._resumes.when() >= until):
+        if self._is_stopped or (self._resumes is not None and self._resumes_at >= until):
             return
         if self._resumes is not None:
             self._resumes.cancel()
-        self._resumes = loop.call_at(until, self._resume)
+        # Noted, because what uvloop gives for a time that has come does not know it.
+        self._resumes, self._resumes_at = loop.call_at(until, self._resume), until
         self._protocol.transport.pauseProducing()
         self._keep()
 

@@ -14,7 +14,7 @@ from project.accounts import site as site_settings
 from project.accounts.adapter import INVITATION_KEY, mail_is_set_up
 from project.accounts.models import SiteSettings
 
-FRAME = ("rooms", "sidebar", "config", "prototypes")
+FRAME = ("rooms", "sidebar", "config")
 """The keys of ``site_context``."""
 
 

@@ -256,3 +256,21 @@ async def test_a_room_that_is_gone_after_a_reconnect_is_removed(server: FakeServ
     await until(lambda: room.access in ("removed", "denied"))
     news = [each async for each in room.events()]
     assert [type(each) for each in news] in ([], [RoomRemoved])
+
+
+def test_the_client_runs_on_uvloop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its timers for a time that has come know less than those of asyncio."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def use() -> None:
+        async with ChatClient("http://127.0.0.1:1", token="nobody's") as client:
+            monkeypatch.setattr(client.core, "wake_at", lambda now: now)
+            client._set_timer()
+            client._set_timer()
+            assert client.state in ("connecting", "waiting")
+
+    loop = uvloop.new_event_loop()
+    try:
+        loop.run_until_complete(use())
+    finally:
+        loop.close()

@@ -55,6 +55,7 @@ async def probe(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.send", "text": json.dumps({"unsent": unsent})})
     await receive()
     paused_at = time.monotonic()
+    transport.pause_reading(0.0)
     transport.pause_reading(0.1)
     transport.pause_reading(PAUSE_S)
     await send({"type": "websocket.send", "text": "paused"})
