@@ -32,7 +32,9 @@ HANDSHAKE_S = 60
 at once were reset (django/daphne#67)."""
 REQUESTS_S = 10.0
 """How long a server that ends waits for the requests in hand."""
-CANCELLED_S = 2.0
+GONE_S = 14.0
+"""After how long, with the usual settings, a server that ends waits for nothing any more."""
+CANCELLED_S = 1.0
 """How long it then waits for the applications that it cancels."""
 STEP_S = 0.05
 
@@ -101,7 +103,7 @@ class Server(daphne.server.Server):
             autoPingTimeout=self.ping_timeout,
             allowNullOrigin=True,
             openHandshakeTimeout=self.websocket_handshake_timeout,
-            closeHandshakeTimeout=websocket.CLOSES_WITHIN_S,
+            closeHandshakeTimeout=websocket.OTHERS_WITHIN_S,
             maxMessagePayloadSize=self.websocket_max_message_size,
             maxFramePayloadSize=self.websocket_max_frame_size,
         )
@@ -181,6 +183,7 @@ class Server(daphne.server.Server):
             self.stop()
 
     async def _drain(self) -> None:
+        began = time.monotonic()
         for each in self._acceptors:
             # What waits would be reset. Where others listen, it is theirs.
             each.close(accepts_what_waits=not self._are_shared)
@@ -194,7 +197,7 @@ class Server(daphne.server.Server):
         for each in list(self.connections):
             if isinstance(each, websocket.Protocol):
                 each.fail(Close.DRAINING)
-        await self._finish_handshakes()
+        await self._finish_handshakes(began + GONE_S)
         self.stop()
 
     async def _finish_requests(self) -> None:
@@ -203,9 +206,9 @@ class Server(daphne.server.Server):
             await asyncio.sleep(STEP_S)
             self.http_factory.close_idle()
 
-    async def _finish_handshakes(self) -> None:
-        """Wait until the close frames have come where they go."""
-        ends_at = time.monotonic() + websocket.CLOSES_WITHIN_S
+    async def _finish_handshakes(self, at_most_until: float) -> None:
+        """Wait until the close frames have come where they go: what is on its way is lost with the process."""
+        ends_at = min(at_most_until, time.monotonic() + websocket.CLOSES_WITHIN_S[Close.DRAINING])
         while time.monotonic() < ends_at and any(
             isinstance(each, websocket.Protocol) and "disconnected" not in details
             for each, details in self.connections.items()

@@ -14,9 +14,11 @@ from chat.wire.errors import Close
 
 REFUSALS: dict[str, Any] = {"websocket.http.response": {}}
 """The extension by which an application chooses the status of a refusal (ASGI, "WebSocket Denial Response")."""
-CLOSES_WITHIN_S, SLOW_WITHIN_S = 2.0, 10.0
-"""How long a client may take for its part of the closing handshake; and one that reads slowly, which must come as far
-as the close frame."""
+CLOSES_WITHIN_S: dict[int | None, float] = {Close.TOO_SLOW: 10.0, Close.DRAINING: 5.0}
+"""How long a client may take for its part of the closing handshake, by the code that it is closed with. One that reads
+slowly must come as far as the close frame; and after a crowd was sent away, its machine or a proxy may be busy."""
+OTHERS_WITHIN_S = 2.0
+"""The same after any other code."""
 
 
 FLUSHED_S = 10.0
@@ -179,7 +181,7 @@ class Protocol(WebSocketProtocol):
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
         if self.state == self.STATE_OPEN and self.frames is not None and code == Close.TOO_SLOW:
             self.frames.drop_unsent()
-            self.closeHandshakeTimeout = SLOW_WITHIN_S
+        self.closeHandshakeTimeout = CLOSES_WITHIN_S.get(code, OTHERS_WITHIN_S)
         super().sendCloseFrame(code=code, reasonUtf8=reasonUtf8, isReply=isReply)
 
 
