@@ -210,6 +210,7 @@ class Engine:
                 # and the core would go on as if it were connected.
                 log.exception("A frame of the server can't be read.")
                 return ABNORMAL
+            await asyncio.sleep(0)  # many frames may be there already, and the application must get its turn
 
     # The outbox ---------------------------------------------------------------------------------------------
 

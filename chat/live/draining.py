@@ -11,8 +11,9 @@ from chat.wire.errors import Close
 
 PER_S = 200.0
 """Clients that leave in a second: about as many as another process can sign in."""
-RECONNECT_MS = 0, 1_000
-"""How soon clients are told to connect again: soon, because the closes are spread."""
+RECONNECT_MS = 500, 1_500
+"""How soon clients are told to connect again: soon, because the closes are spread; but a busy client must read the
+close frame first, or it counts the connection as lost."""
 PATIENCE_S, ANSWERED_S = 2.0, 5.0
 """How long a connection with unanswered commands goes on, and how long it is kept in all; in between it gets no others.
 Of what is unanswered then, nobody knows the outcome; clients send messages again elsewhere."""

@@ -7,22 +7,25 @@ from torture.stage import Scenario, Stage, percentile
 from torture.workload import POSTS_ONLY
 
 ROUNDS = 3
+MEMBERS = 10
+"""People of a room; there are twenty rooms."""
 RIGHT = 4012
 """The close code of a server that is draining."""
 BETWEEN_S = 3.0
 
 
 async def rolling(stage: Stage) -> None:
-    count = stage.scaled(300)
-    people = await stage.people(count)
-    await stage.make_rooms(open=3, private=0)
+    people = await stage.people(MEMBERS * stage.scaled(20))
+    count = len(people)
     stage.figures["clients"] = count
-    for person in people:
-        await stage.python_client(person)
-        await asyncio.sleep(0.004)
+    for first in range(0, count, MEMBERS):
+        group = people[first : first + MEMBERS]
+        await stage.make_rooms(open=0, private=1, members=group)
+        for person in group:
+            await stage.python_client(person, stage.rooms[-1:])
     await stage.until_live(120)
     stage.watch()
-    load = asyncio.create_task(stage.workload(20, POSTS_ONLY, clients=stage.clients[:40]).run(3600))
+    load = asyncio.create_task(stage.workload(100 * min(1.0, stage.options.size), POSTS_ONLY).run(3600))
     ended_after: list[float] = []
     began = stage.recorder.now()
     with stage.recorder.fault("rolling restart"):
