@@ -21,6 +21,8 @@ from django.utils.translation.trans_real import DjangoTranslation
 from chat import api
 from chat.models import Room
 from chat.services import tokens
+from chat.templatetags import chat_timeline
+from chat.web import script_texts, timeline
 from project.accounts import invitations, setup_code
 from project.accounts.models import SiteSettings
 
@@ -77,8 +79,15 @@ def bare_words(html: str) -> list[str]:
     return WORD.findall(OF_DJANGO.sub(" ", NOT_WORDS.sub(" ", text)))
 
 
+def forget_texts() -> None:
+    """What is kept in a language must be said anew with brackets, and without them afterwards."""
+    script_texts._in_language.cache_clear()
+    timeline._day_in_full.cache_clear()
+    chat_timeline._printed = chat_timeline._Printed()
+
+
 @pytest.fixture(autouse=True)
-def _brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+def _brackets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     plain, plural = DjangoTranslation.gettext, DjangoTranslation.ngettext
 
     def gettext(self: Any, message: str) -> str:
@@ -91,6 +100,9 @@ def _brackets(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(DjangoTranslation, "gettext", gettext)
     monkeypatch.setattr(DjangoTranslation, "ngettext", ngettext)
+    forget_texts()
+    yield
+    forget_texts()
 
 
 @pytest.fixture
